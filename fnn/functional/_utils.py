@@ -1,0 +1,211 @@
+"""Shared helpers of the functional floor: argument checks, error text, dtype rules and loss reductions."""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+_REDUCTIONS = ("none", "mean", "sum")
+
+
+def describe(value: Any) -> str:
+    """A short text for an error message: shape and dtype of an array, ``repr`` of anything else."""
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{jnp.dtype(value.dtype).name}{list(value.shape)}"
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def fail(kind: type[Exception], function: str, argument: str, expected: str, got: Any) -> NoReturn:
+    """Raises ``kind`` with the one message form of the library: function, argument, expectation, value."""
+    raise kind(f"{function}: {argument} must be {expected}, got {describe(got)}")
+
+
+def is_concrete(*arrays: Any) -> bool:
+    """True if the values of all the arrays can be read, that is, none of them is being traced."""
+    return not any(isinstance(a, jax.core.Tracer) for a in arrays)
+
+
+def as_array(function: str, argument: str, value: Any) -> jax.Array:
+    """Converts an array argument (jax, numpy, Parameter, Python scalar) to a ``jax.Array``.
+
+    Raises:
+        TypeError: if ``value`` is not an array or a number.
+    """
+    if isinstance(value, jax.Array):
+        return value
+    if hasattr(value, "__jax_array__") or isinstance(value, np.ndarray | np.generic | bool | int | float | complex):
+        return jnp.asarray(value)
+    if isinstance(value, list | tuple):
+        fail(TypeError, function, argument, "an array", type(value).__name__)
+    try:
+        return jnp.asarray(value)
+    except (TypeError, ValueError):
+        fail(TypeError, function, argument, "an array", value)
+
+
+def as_optional_array(function: str, argument: str, value: Any) -> jax.Array | None:
+    """``as_array`` that lets ``None`` through."""
+    return None if value is None else as_array(function, argument, value)
+
+
+def is_weak(value: Any) -> bool:
+    """True for a Python scalar or an array of weak type, which takes the dtype of its partner."""
+    return isinstance(value, bool | int | float | complex) or bool(getattr(value, "weak_type", False))
+
+
+def check_floating(function: str, **arrays: Any) -> None:
+    """Raises TypeError unless every array given (``None`` passes) has a real floating dtype."""
+    for argument, value in arrays.items():
+        if value is not None and not jnp.issubdtype(value.dtype, jnp.floating):
+            fail(TypeError, function, argument, "of a floating dtype", value)
+
+
+def check_integer(function: str, **arrays: Any) -> None:
+    """Raises TypeError unless every array given (``None`` passes) has an integer dtype."""
+    for argument, value in arrays.items():
+        if value is not None and not jnp.issubdtype(value.dtype, jnp.integer):
+            fail(TypeError, function, argument, "of an integer dtype", value)
+
+
+def check_same_dtype(function: str, **arrays: Any) -> None:
+    """Raises TypeError unless the arrays given (``None`` and weak types pass) share one dtype.
+
+    The first array sets the dtype that the others must have, as in torch, which mixes no floating dtypes in a layer.
+    """
+    first: tuple[str, Any] | None = None
+    for argument, value in arrays.items():
+        if value is None or is_weak(value):
+            continue
+        if first is None:
+            first = (argument, value)
+        elif value.dtype != first[1].dtype:
+            expected = f"of the dtype of {first[0]} ({jnp.dtype(first[1].dtype).name})"
+            fail(TypeError, function, argument, expected, value)
+
+
+def check_rank(function: str, argument: str, value: Any, *ranks: int) -> None:
+    """Raises ValueError unless the array has one of the ranks."""
+    if value.ndim not in ranks:
+        expected = " or ".join(f"{r}-D" for r in ranks)
+        fail(ValueError, function, argument, expected, value)
+
+
+def check_shape(function: str, argument: str, value: Any, shape: Sequence[int | None], why: str = "") -> None:
+    """Raises ValueError unless the array has the shape; ``None`` in ``shape`` stands for any length."""
+    if len(value.shape) != len(shape) or any(w is not None and w != s for s, w in zip(value.shape, shape, strict=True)):
+        wanted = "[" + ", ".join("*" if w is None else str(w) for w in shape) + "]"
+        fail(ValueError, function, argument, f"of shape {wanted}{' ' + why if why else ''}", value)
+
+
+def normalize_axis(function: str, argument: str, axis: Any, ndim: int) -> int:
+    """The axis as a number in ``[0, ndim)``; a 0-D array counts as having one axis, as in torch.
+
+    Raises:
+        TypeError: if ``axis`` is not an integer.
+        IndexError: if it is out of range.
+    """
+    axis = as_int(function, argument, axis)
+    span = max(ndim, 1)
+    if not -span <= axis < span:
+        fail(IndexError, function, argument, f"in [{-span}, {span - 1}]", axis)
+    return axis % span
+
+
+def as_int(function: str, argument: str, value: Any, minimum: int | None = None) -> int:
+    """The value as a Python int.
+
+    Raises:
+        TypeError: if it is not an integer.
+        ValueError: if it is below ``minimum``.
+    """
+    if isinstance(value, bool):
+        fail(TypeError, function, argument, "an int", value)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        fail(TypeError, function, argument, "an int", value)
+    if minimum is not None and number < minimum:
+        fail(ValueError, function, argument, f"at least {minimum}", number)
+    return number
+
+
+def ntuple(function: str, argument: str, value: Any, n: int, minimum: int | None = None) -> tuple[int, ...]:
+    """An int, or a sequence of one or ``n`` ints, as a tuple of ``n`` ints (``kernel_size=3`` becomes ``(3, 3)``).
+
+    Raises:
+        TypeError: if an element is not an integer.
+        ValueError: if the count is neither 1 nor ``n``, or an element is below ``minimum``.
+    """
+    if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str):
+        items = tuple(value)
+        if len(items) == 1:
+            items = items * n
+        if len(items) != n:
+            fail(ValueError, function, argument, f"an int or {n} ints", value)
+    else:
+        items = (value,) * n
+    return tuple(as_int(function, argument, item, minimum) for item in items)
+
+
+def check_choice(function: str, argument: str, value: Any, choices: Sequence[Any]) -> None:
+    """Raises ValueError unless the value is one of the choices."""
+    if value not in choices:
+        fail(ValueError, function, argument, "one of " + ", ".join(map(repr, choices)), value)
+
+
+def check_probability(function: str, argument: str, value: float) -> None:
+    """Raises ValueError unless the (concrete) value lies in [0, 1]."""
+    if is_concrete(value) and not 0.0 <= value <= 1.0:
+        fail(ValueError, function, argument, "between 0 and 1", value)
+
+
+def check_index_range(function: str, argument: str, index: Any, size: int, ignore: int | None = None) -> None:
+    """Raises IndexError if a concrete index array has a value outside ``[0, size)`` other than ``ignore``.
+
+    A traced array passes: the caller must make its out-of-range rows NaN (see ``out_of_range_to_nan``).
+    """
+    if not is_concrete(index) or index.size == 0:
+        return
+    values = np.asarray(index)
+    bad = (values < 0) | (values >= size)
+    if ignore is not None:
+        bad &= values != ignore
+    if bad.any():
+        fail(IndexError, function, argument, f"in [0, {size - 1}]", int(values[bad].flat[0]))
+
+
+def index_dtype() -> Any:
+    """The dtype of returned indices: int64 with x64 on, else int32."""
+    return jax.dtypes.canonicalize_dtype(np.int64)
+
+
+def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+    """torch's deprecated ``size_average`` and ``reduce`` flags folded into ``reduction``, with a DeprecationWarning."""
+    if size_average is None and reduce is None:
+        return reduction
+    size_average = True if size_average is None else size_average
+    reduce = True if reduce is None else reduce
+    resolved = "none" if not reduce else "mean" if size_average else "sum"
+    warnings.warn(
+        f"size_average and reduce are deprecated, use reduction={resolved!r} instead", DeprecationWarning, stacklevel=3
+    )
+    return resolved
+
+
+def check_reduction(function: str, reduction: Any) -> None:
+    """Raises ValueError unless ``reduction`` is 'none', 'mean' or 'sum'."""
+    check_choice(function, "reduction", reduction, _REDUCTIONS)
+
+
+def reduce_loss(loss: jax.Array, reduction: str) -> jax.Array:
+    """Applies 'none', 'mean' or 'sum' to a loss array; the mean of no element is NaN, as in torch."""
+    if reduction == "none":
+        return loss
+    return jnp.mean(loss) if reduction == "mean" else jnp.sum(loss)

@@ -1,0 +1,292 @@
+"""The protocol by which an object (Module, Optimizer, scheduler, Generator) shows its arrays to the transformations."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.extend.core import get_opaque_trace_state
+
+
+def trace_state() -> Any:
+    """An opaque value that is equal for two calls if and only if they ran at the same level of JAX tracing."""
+    return get_opaque_trace_state()
+
+
+_EAGER = trace_state()
+
+
+def is_eager() -> bool:
+    """True outside every JAX transformation (jit, grad, vmap, scan, ...)."""
+    return trace_state() == _EAGER
+
+
+class _Structure:
+    """The process-wide count of structural changes: while it stands still, gathered lists of boxes are still right."""
+
+    __slots__ = ("version",)
+
+    def __init__(self) -> None:
+        self.version = 0
+
+
+structure = _Structure()
+
+
+def structure_changed() -> None:
+    """Notes a structural change of some object: a new child, ``train()``, freezing, another shape or dtype."""
+    structure.version += 1
+
+
+class _Context(threading.local):
+    """The running fnn transformations of this thread, outermost first."""
+
+    def __init__(self) -> None:
+        self.scopes: list[Scope] = []
+
+
+_context = _Context()
+
+
+def current_scopes() -> Sequence[Scope]:
+    """The running fnn transformations of this thread, outermost first."""
+    return _context.scopes
+
+
+class Box:
+    """A mutable cell that holds one array, or ``None`` while empty.
+
+    Every array that fnn changes in place lives in a box, so that a transformation can put traced arrays in and
+    take the results out. Code of the library that gathers many boxes at once reads ``_data`` directly.
+    """
+
+    __slots__ = ("__weakref__", "_data", "_label", "_origin")
+
+    def __init__(self, data: Any = None, label: str = "") -> None:
+        self._data = data
+        self._label = label
+        self._origin = trace_state()
+
+    @property
+    def data(self) -> Any:
+        """The array; raises RuntimeError under an ``fnn.jit`` that did not find this box."""
+        if _context.scopes:
+            _note_read(self)
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        self.write(value)
+
+    def write(self, value: Any) -> None:
+        """Puts an array in; raises RuntimeError where a JAX transformation that fnn does not run would leak it."""
+        _note_write(self)
+        old = self._data
+        if old is None or value is None:
+            if old is not value:
+                structure_changed()
+        elif old.shape != value.shape or old.dtype != value.dtype:
+            structure_changed()
+        self._data = value
+
+    def describe(self) -> str:
+        """The words by which an error names this box."""
+        data = self._data
+        name = f"{type(self).__name__} {self._label!r}" if self._label else type(self).__name__
+        return name if data is None else f"{name} of shape {tuple(data.shape)}"
+
+
+class Scope:
+    """One running transformation: which boxes it has put arrays into, what was read, what was written.
+
+    Entering must happen inside the trace that the scope stands for. Leaving puts back the former content of every
+    box that was swapped or written, whether or not an exception passes; the caller commits ``written`` if it wants it.
+
+    Args:
+        transform: name of the transformation, for error messages.
+        strict: reading a box that the scope does not own raises (``fnn.jit``).
+        private: writes to boxes that it does not own belong to the enclosing scope (``functional_call``).
+    """
+
+    def __init__(self, transform: str, *, strict: bool = False, private: bool = False) -> None:
+        self.transform = transform
+        self.strict = strict
+        self.private = private
+        self.trace: Any = None
+        self.owned: dict[int, Box] = {}
+        self.reads: set[int] = set()
+        self.saved: dict[int, tuple[Box, Any]] = {}
+        self.writes: set[int] = set()
+        self.objects: set[int] = set()
+
+    def __enter__(self) -> Scope:
+        self.trace = trace_state()
+        _context.scopes.append(self)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        _context.scopes.remove(self)
+        for box, old in self.saved.values():
+            box._data = old
+
+    def own(self, box: Box, value: Any) -> None:
+        """Puts ``value`` into the box until the scope ends."""
+        self.owned[id(box)] = box
+        self.saved.setdefault(id(box), (box, box._data))
+        box._data = value
+
+    def written(self) -> list[tuple[Box, Any]]:
+        """The boxes written since the scope began, with their present values; to be asked before it ends."""
+        return [(box, box._data) for key, (box, _) in self.saved.items() if key in self.writes]
+
+    def record_write(self, box: Box) -> None:
+        self.saved.setdefault(id(box), (box, box._data))
+        self.writes.add(id(box))
+
+
+def _note_read(box: Box) -> None:
+    key = id(box)
+    for scope in reversed(_context.scopes):
+        if key in scope.owned:
+            scope.reads.add(key)
+            if not scope.private:
+                continue
+            return
+        if scope.strict:
+            if box._origin == _EAGER:
+                raise RuntimeError(
+                    f"fnn.jit: {box.describe()} was read by the traced function but fnn.jit did not find it; "
+                    "pass the object that holds it as an argument"
+                )
+            return
+
+
+def _note_write(box: Box) -> None:
+    state = trace_state()
+    for scope in reversed(_context.scopes):
+        if scope.private and id(box) not in scope.owned:
+            continue
+        if scope.trace == state:
+            if scope.strict and id(box) not in scope.owned and box._origin == _EAGER:
+                raise RuntimeError(
+                    f"fnn.jit: {box.describe()} was written by the traced function but fnn.jit did not find it; "
+                    "pass the object that holds it as an argument"
+                )
+            scope.record_write(box)
+            return
+        break
+    else:
+        if state == _EAGER:
+            return
+    if box._origin != state:
+        raise RuntimeError(
+            f"{box.describe()} would be changed inside a JAX transformation (jit, grad, vmap, scan, ...) that fnn does "
+            "not run, and a traced array would leak into it; use fnn.functional_call, which returns the new "
+            "buffers, or fnn.jit and fnn.backward, which carry them out; or switch the layer to eval()"
+        )
+
+
+def require_known(obj: Stateful, name: str) -> None:
+    """Raises RuntimeError if an ``fnn.jit`` is tracing that did not find ``obj``."""
+    for scope in _context.scopes:
+        if scope.strict and id(obj) not in scope.objects and obj._stateful_origin_ == _EAGER:
+            raise RuntimeError(
+                f"fnn.jit: {name} was used by the traced function but fnn.jit did not find it; pass it as an argument"
+            )
+
+
+class Cell:
+    """A place for one Python number or array in an object's own dict or attribute: a learning rate, a counter."""
+
+    __slots__ = ("container", "key")
+
+    def __init__(self, container: dict[Any, Any], key: Any) -> None:
+        self.container = container
+        self.key = key
+
+    def get(self) -> Any:
+        return dict.__getitem__(self.container, self.key)
+
+    def set(self, value: Any) -> None:
+        dict.__setitem__(self.container, self.key, value)
+
+
+class Stateful:
+    """What an object shows to ``fnn.jit``. Subclasses override what they have.
+
+    ``_stateful_key_`` is all that a trace depends on besides arrays and cells; two objects of equal keys, children
+    and boxes share one compiled program. Whatever changes it must call ``structure_changed``.
+    """
+
+    _stateful_origin_: Any = _EAGER
+
+    def _stateful_children_(self) -> Iterable[Stateful]:
+        return ()
+
+    def _stateful_boxes_(self) -> Iterable[Box]:
+        return ()
+
+    def _stateful_cells_(self) -> Iterable[Cell]:
+        return ()
+
+    def _stateful_key_(self) -> Hashable:
+        return None
+
+    def _stateful_prepare_(self) -> Callable[[], None] | None:
+        """Creates what the object would create lazily; returns a function that undoes it, or ``None``."""
+        return None
+
+    def _stateful_snapshot_(self) -> Callable[[], None]:
+        """A function that puts the object's Python side back as it is now, for when a trace raises."""
+        return lambda: None
+
+
+def walk(roots: Iterable[Stateful]) -> Iterator[Stateful]:
+    """Every object that can be reached from the roots, each once, parents first."""
+    seen: set[int] = set()
+    stack = list(roots)[::-1]
+    while stack:
+        obj = stack.pop()
+        if id(obj) in seen:
+            continue
+        seen.add(id(obj))
+        yield obj
+        stack.extend(list(obj._stateful_children_())[::-1])
+
+
+def _external_references(arrays: list[Any]) -> list[int]:
+    return list(map(sys.getrefcount, arrays))
+
+
+class _Holder:
+    __slots__ = ("_data",)
+
+
+def _calibrate() -> int:
+    """The reference count that ``_external_references`` reports for an array held by its box and the list alone."""
+    holder = _Holder()
+    holder._data = np.empty(0)
+    arrays = [box._data for box in [holder]]
+    return _external_references(arrays)[0]
+
+
+_OWN_REFERENCES = _calibrate()
+
+
+def donatable(arrays: list[Any]) -> list[Any]:
+    """The list with a copy in place of each array that somebody besides its box and this list holds.
+
+    Donating an array deletes it, so one that the user keeps (``old = p.data``) must not be donated; nor one that two
+    boxes share. The arrays must be held by their boxes and by ``arrays`` alone at the time of the call.
+    """
+    counts = _external_references(arrays)
+    if max(counts, default=0) <= _OWN_REFERENCES:
+        return arrays
+    return [
+        array.copy() if count > _OWN_REFERENCES and isinstance(array, jax.Array) else array
+        for array, count in zip(arrays, counts, strict=True)
+    ]
