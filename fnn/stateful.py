@@ -26,12 +26,14 @@ def is_eager() -> bool:
 
 
 class _Structure:
-    """The process-wide count of structural changes: while it stands still, gathered lists of boxes are still right."""
+    """Process-wide counts of changes: while ``version`` stands still, gathered lists of boxes are still right; while
+    ``optional`` does, the same optional boxes are empty."""
 
-    __slots__ = ("version",)
+    __slots__ = ("optional", "version")
 
     def __init__(self) -> None:
         self.version = 0
+        self.optional = 0
 
 
 structure = _Structure()
@@ -86,10 +88,7 @@ class Box:
         """Puts an array in; raises RuntimeError where a JAX transformation that fnn does not run would leak it."""
         _note_write(self)
         old = self._data
-        if old is None or value is None:
-            if old is not value:
-                structure_changed()
-        elif old.shape != value.shape or old.dtype != value.dtype:
+        if old is None or old.shape != value.shape or old.dtype != value.dtype:
             structure_changed()
         self._data = value
 
@@ -98,6 +97,28 @@ class Box:
         data = self._data
         name = f"{type(self).__name__} {self._label!r}" if self._label else type(self).__name__
         return name if data is None else f"{name} of shape {tuple(data.shape)}"
+
+
+class OptionalBox(Box):
+    """A box that is often empty (a gradient): filling and emptying it is no structural change.
+
+    It may also hold a pytree of arrays, such as a row-sparse gradient.
+    """
+
+    __slots__ = ()
+
+    def write(self, value: Any) -> None:
+        _note_write(self)
+        structure.optional += 1
+        self._data = value
+
+    def key(self) -> Hashable:
+        """What a trace depends on: whether it is empty, or the structure of what it holds."""
+        data = self._data
+        if data is None or isinstance(data, jax.Array):
+            return data is None
+        leaves, tree = jax.tree.flatten(data)
+        return tree, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
 
 
 class Scope:
@@ -132,6 +153,7 @@ class Scope:
         _context.scopes.remove(self)
         for box, old in self.saved.values():
             box._data = old
+        structure.optional += 1
 
     def own(self, box: Box, value: Any) -> None:
         """Puts ``value`` into the box until the scope ends."""
@@ -153,8 +175,6 @@ def _note_read(box: Box) -> None:
     for scope in reversed(_context.scopes):
         if key in scope.owned:
             scope.reads.add(key)
-            if not scope.private:
-                continue
             return
         if scope.strict:
             if box._origin == _EAGER:
@@ -243,6 +263,34 @@ class Stateful:
     def _stateful_snapshot_(self) -> Callable[[], None]:
         """A function that puts the object's Python side back as it is now, for when a trace raises."""
         return lambda: None
+
+
+class Identity:
+    """Hashes a value by identity, and keeps it alive so that the identity stays its own."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Identity) and other.value is self.value
+
+
+def static_key(value: Any) -> Hashable:
+    """A hashable that stands for a Python value a trace may depend on: by value where that is safe, else by identity."""
+    if value is None or type(value) in (bool, int, float, complex, str, bytes):
+        return type(value), value
+    if type(value) in (list, tuple):
+        return type(value), tuple(static_key(v) for v in value)
+    if isinstance(value, dict):
+        return type(value), tuple((static_key(k), static_key(v)) for k, v in value.items())
+    if isinstance(value, type | np.dtype):
+        return value
+    return Identity(value)
 
 
 def walk(roots: Iterable[Stateful]) -> Iterator[Stateful]:

@@ -1,0 +1,12 @@
+"""Optimizers and schedules: pure transforms in lower case, objects over them under torch's names."""
+
+from fnn.optim import lr_scheduler, schedule
+from fnn.optim.adam import *
+from fnn.optim.objects import *
+from fnn.optim.optimizer import (
+    Optimizer,
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+from fnn.optim.sgd import *
+from fnn.optim.transform import *

@@ -1,0 +1,146 @@
+"""``RowSparse``: a gradient that is zero outside a few rows, as the lookup of an embedding table gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+__all__ = ["RowSparse"]
+
+
+@jax.tree_util.register_pytree_node_class
+class RowSparse:
+    """An array of ``shape`` whose row ``indices[i]`` is the sum of the ``values`` that name it, and zero elsewhere.
+
+    Indices may repeat; one outside ``[0, shape[0])`` names no row and its values are dropped.
+
+    Args:
+        indices: integer row numbers.
+        values: the rows.
+        shape: shape of the whole array.
+
+    Shape:
+        - indices: :math:`(n)`
+        - values: :math:`(n, *shape[1:])`
+
+    Raises:
+        ValueError: if the shapes do not fit.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> RowSparse(jnp.array([2, 0, 2]), jnp.ones((3, 1)), (3, 1)).to_dense()[:, 0].tolist()
+        [1.0, 0.0, 2.0]
+    """
+
+    __slots__ = ("indices", "shape", "values")
+
+    def __init__(self, indices: Any, values: Any, shape: tuple[int, ...]) -> None:
+        self.indices = indices
+        self.values = values
+        self.shape = tuple(shape)
+        # Transformations rebuild the node around placeholders that have no shape.
+        if hasattr(indices, "shape") and hasattr(values, "shape"):
+            if len(indices.shape) != 1 or not self.shape:
+                raise ValueError(f"RowSparse: indices must be 1-D and shape at least 1-D, got {indices.shape}, {shape}")
+            if tuple(values.shape) != (*indices.shape, *self.shape[1:]):
+                wanted = (*indices.shape, *self.shape[1:])
+                raise ValueError(f"RowSparse: values must be of shape {wanted}, got {tuple(values.shape)}")
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype of the values."""
+        return self.values.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes of the whole array."""
+        return len(self.shape)
+
+    def map(self, function: Callable[[Any], Any]) -> RowSparse:
+        """The same rows with ``function`` applied to the values."""
+        return RowSparse(self.indices, function(self.values), self.shape)
+
+    def astype(self, dtype: Any) -> RowSparse:
+        """The same rows in another dtype."""
+        return self.map(lambda v: v.astype(dtype))
+
+    def to_dense(self) -> jax.Array:
+        """The whole array."""
+        return self.add_to(jnp.zeros(self.shape, self.dtype))
+
+    def add_to(self, array: Any) -> jax.Array:
+        """``array`` with the rows added in the array's dtype; no other row is touched."""
+        array = jnp.asarray(array)
+        return array.at[self._rows()].add(self.values.astype(array.dtype), mode="drop")
+
+    def set_in(self, array: Any) -> jax.Array:
+        """``array`` with the rows replaced; the indices must be distinct (see ``coalesce``)."""
+        array = jnp.asarray(array)
+        return array.at[self._rows()].set(self.values.astype(array.dtype), mode="drop")
+
+    def rows_of(self, array: Any) -> jax.Array:
+        """The rows of a dense array that this one names; zeros for an index that names none."""
+        return jnp.asarray(array).at[self._rows()].get(mode="fill", fill_value=0)
+
+    def coalesce(self) -> RowSparse:
+        """The same array with distinct indices, repeated rows summed.
+
+        The number of entries stays, so that it works under ``jit``: freed entries have the index ``shape[0]``, which
+        names no row, and zero values.
+        """
+        count = self.indices.shape[0]
+        if count == 0:
+            return self
+        rows = self._rows()
+        order = jnp.argsort(rows)
+        rows = rows[order]
+        first = jnp.concatenate([jnp.ones(1, bool), rows[1:] != rows[:-1]])
+        slot = jnp.cumsum(first) - 1
+        values = jnp.zeros_like(self.values).at[slot].add(self.values[order])
+        indices = jnp.full_like(rows, self.shape[0]).at[slot].set(rows)
+        named = (indices < self.shape[0]).reshape(-1, *[1] * (self.ndim - 1))
+        return RowSparse(indices, jnp.where(named, values, 0), self.shape)
+
+    def _rows(self) -> jax.Array:
+        """The indices with each invalid one at ``shape[0]``: JAX would count a negative one from the end."""
+        indices = jnp.asarray(self.indices)
+        return jnp.where((indices < 0) | (indices >= self.shape[0]), self.shape[0], indices)
+
+    def __neg__(self) -> RowSparse:
+        return self.map(lambda v: -v)
+
+    def __mul__(self, factor: Any) -> RowSparse:
+        return self.map(lambda v: v * factor)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: Any) -> RowSparse:
+        return self.map(lambda v: v / divisor)
+
+    def __add__(self, other: Any) -> Any:
+        if not isinstance(other, RowSparse):
+            return self.add_to(other)
+        if other.shape != self.shape:
+            raise ValueError(f"RowSparse: cannot add arrays of shapes {self.shape} and {other.shape}")
+        indices = jnp.concatenate([self.indices, other.indices])
+        return RowSparse(indices, jnp.concatenate([self.values, other.values]), self.shape)
+
+    __radd__ = __add__
+
+    def __repr__(self) -> str:
+        return f"RowSparse(indices={self.indices!r}, values={self.values!r}, shape={self.shape})"
+
+    def tree_flatten(self) -> tuple[tuple[Any, Any], tuple[int, ...]]:
+        """The children and the static part, for JAX."""
+        return (self.indices, self.values), self.shape
+
+    @classmethod
+    def tree_unflatten(cls, shape: tuple[int, ...], children: tuple[Any, Any]) -> RowSparse:
+        """The inverse of ``tree_flatten``; unchecked, for JAX passes placeholders and batched children."""
+        made = object.__new__(cls)
+        made.indices, made.values = children
+        made.shape = shape
+        return made

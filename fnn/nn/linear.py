@@ -1,0 +1,215 @@
+"""Linear layers: ``Identity``, ``Linear``, ``Bilinear``, ``Flatten``, ``Unflatten``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+from jax.typing import ArrayLike
+
+from fnn.functional import linear as F
+from fnn.nn import init
+from fnn.nn.module import Module
+from fnn.nn.parameter import Parameter
+from fnn.nn.placement import empty
+
+__all__ = ["Bilinear", "Flatten", "Identity", "Linear", "Unflatten"]
+
+
+class Identity(Module):
+    """Returns its input; accepts and ignores any arguments.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Identity.html.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> Identity(54)(jnp.ones(2)).tolist()
+        [1.0, 1.0]
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    def forward(self, input: Any) -> Any:
+        """The input."""
+        return input
+
+
+class Linear(Module):
+    """y = x A^T + b.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Linear.html.
+
+    Args:
+        in_features: length of the last axis of the input.
+        out_features: length of the last axis of the output.
+        bias: whether to add a bias.
+        device: where the parameters are put.
+        dtype: their dtype.
+
+    Shape:
+        (*, in_features) to (*, out_features).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> Linear(20, 30)(jnp.ones((128, 20))).shape
+        (128, 30)
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        self.weight = Parameter(empty((out_features, in_features), device, dtype))
+        if bias:
+            self.bias = Parameter(empty((out_features,), device, dtype))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draws weight and bias uniformly from +-1/sqrt(in_features)."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            bound = 1 / math.sqrt(self.in_features) if self.in_features > 0 else 0
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, input: ArrayLike) -> jax.Array:
+        """Applies the map to the last axis."""
+        return F.linear(input, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+class Bilinear(Module):
+    """y = x1^T A x2 + b.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Bilinear.html.
+
+    Args:
+        in1_features: length of the last axis of the first input; positive.
+        in2_features: length of the last axis of the second input.
+        out_features: length of the last axis of the output.
+        bias: whether to add a bias.
+        device: where the parameters are put.
+        dtype: their dtype.
+
+    Shape:
+        (*, in1_features) and (*, in2_features) to (*, out_features).
+
+    Raises:
+        ValueError: if ``in1_features`` is not positive.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> Bilinear(2, 3, 4)(jnp.ones((5, 2)), jnp.ones((5, 3))).shape
+        (5, 4)
+    """
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        if in1_features <= 0:
+            raise ValueError(f"Bilinear: in1_features must be > 0, got {in1_features}")
+        self.in1_features = in1_features
+        self.in2_features = in2_features
+        self.out_features = out_features
+        self.weight = Parameter(empty((out_features, in1_features, in2_features), device, dtype))
+        if bias:
+            self.bias = Parameter(empty((out_features,), device, dtype))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draws weight and bias uniformly from +-1/sqrt(in1_features)."""
+        bound = 1 / math.sqrt(self.in1_features)
+        init.uniform_(self.weight, -bound, bound)
+        if self.bias is not None:
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, input1: ArrayLike, input2: ArrayLike) -> jax.Array:
+        """Applies the form to the last axes."""
+        return F.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+            f"out_features={self.out_features}, bias={self.bias is not None}"
+        )
+
+
+class Flatten(Module):
+    """Merges axes ``start_dim`` to ``end_dim`` into one; by default all but the first.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Flatten.html.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> Flatten()(jnp.ones((2, 5, 4, 3))).shape
+        (2, 60)
+    """
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        super().__init__()
+        self.start_dim = start_dim
+        self.end_dim = end_dim
+
+    def forward(self, input: ArrayLike) -> jax.Array:
+        """The input with the axes merged."""
+        return F.flatten(input, self.start_dim, self.end_dim)
+
+    def extra_repr(self) -> str:
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """Splits one axis into several.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Unflatten.html.
+
+    Args:
+        dim: the axis.
+        unflattened_size: lengths of the new axes; one may be -1.
+
+    Raises:
+        TypeError: if ``unflattened_size`` is no tuple or list of ints.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> Unflatten(1, (2, 3))(jnp.ones((4, 6))).shape
+        (4, 2, 3)
+    """
+
+    def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
+        super().__init__()
+        if not isinstance(unflattened_size, tuple | list):
+            raise TypeError(
+                f"Unflatten: unflattened_size must be a tuple or list of ints, got {type(unflattened_size).__name__}"
+            )
+        for i, size in enumerate(unflattened_size):
+            if not isinstance(size, int):
+                raise TypeError(
+                    f"Unflatten: unflattened_size must be a tuple of ints, got {type(size).__name__} at position {i}"
+                )
+        self.dim = dim
+        self.unflattened_size = unflattened_size
+
+    def forward(self, input: ArrayLike) -> jax.Array:
+        """The input with the axis split."""
+        return F.unflatten(input, self.dim, self.unflattened_size)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

@@ -1,0 +1,100 @@
+"""What ``Module.to`` accepts: dtypes, devices, shardings, and arrays that stand for both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+__all__ = ["empty", "parse_device", "parse_dtype", "parse_to"]
+
+_PLATFORMS = {"cpu": "cpu", "cuda": "gpu", "gpu": "gpu", "tpu": "tpu", "rocm": "gpu"}
+
+
+def parse_device(device: Any) -> Any:
+    """A ``jax.Device``, a sharding, ``None`` or a name such as "cpu", "cuda:0" or "tpu" as something ``device_put`` takes.
+
+    Raises:
+        TypeError: if it is none of these.
+        RuntimeError: if there is no such device.
+    """
+    if device is None or isinstance(device, jax.Device | jax.sharding.Sharding):
+        return device
+    if not isinstance(device, str):
+        raise TypeError(f"device must be a jax.Device, a jax.sharding.Sharding or a name, got {device!r}")
+    name, _, index = device.partition(":")
+    if name not in _PLATFORMS or (index and not index.isdigit()):
+        raise RuntimeError(f"device must be one of {', '.join(_PLATFORMS)}, with an optional index, got {device!r}")
+    devices = jax.devices(_PLATFORMS[name])
+    if int(index or 0) >= len(devices):
+        raise RuntimeError(f"device {device!r} asked for, but there are {len(devices)} devices of this kind")
+    return devices[int(index or 0)]
+
+
+def parse_dtype(dtype: Any) -> Any:
+    """A dtype, checked against the x64 setting, so that float64 is never silently float32.
+
+    Raises:
+        TypeError: if it is no dtype.
+        RuntimeError: if it needs x64, which is off.
+    """
+    if dtype is None:
+        return None
+    try:
+        parsed = jnp.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"dtype must be a JAX dtype such as jnp.float32, got {dtype!r}") from None
+    if jax.dtypes.canonicalize_dtype(parsed) != parsed:
+        raise RuntimeError(f'dtype {parsed} needs 64-bit types: set jax.config.update("jax_enable_x64", True) first')
+    return parsed
+
+
+def _is_dtype(value: Any) -> bool:
+    if isinstance(value, np.dtype | type) or (isinstance(value, str) and value.partition(":")[0] not in _PLATFORMS):
+        return True
+    return type(value).__name__ == "_ScalarMeta"
+
+
+def parse_to(*args: Any, any_dtype: bool = False, **kwargs: Any) -> tuple[Any, Any]:
+    """The arguments of ``Module.to`` as a pair of dtype and place, each ``None`` if not asked for."""
+    dtype, place = kwargs.pop("dtype", None), kwargs.pop("device", None)
+    place = kwargs.pop("sharding", place)
+    example = kwargs.pop("other", kwargs.pop("tensor", None))
+    for ignored in ("non_blocking", "copy", "memory_format"):
+        kwargs.pop(ignored, None)
+    if kwargs:
+        raise TypeError(f"to: unexpected argument {next(iter(kwargs))!r}")
+    for arg in args:
+        if isinstance(arg, bool) or arg is None:
+            continue
+        if isinstance(arg, jax.Device | jax.sharding.Sharding):
+            place = arg
+        elif _is_dtype(arg):
+            dtype = arg
+        elif hasattr(arg, "dtype") and hasattr(arg, "shape"):
+            example = arg
+        elif isinstance(arg, str):
+            place = arg
+        else:
+            raise TypeError(f"to: expected a dtype, device, sharding or array, got {arg!r}")
+    if example is not None:
+        dtype = example.dtype if dtype is None else dtype
+        place = getattr(example, "device", None) if place is None else place
+    dtype = parse_dtype(dtype)
+    if dtype is not None and not any_dtype and not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"to: dtype must be floating, got {dtype}")
+    return dtype, parse_device(place)
+
+
+def empty(shape: Any, device: Any = None, dtype: Any = None) -> jax.Array:
+    """An array of zeros for an initializer to replace; float32 if ``dtype`` is ``None``.
+
+    Raises:
+        ValueError: if a length is negative.
+    """
+    if any(n < 0 for n in shape):
+        raise ValueError(f"a layer's sizes must not be negative, got shape {tuple(shape)}")
+    zeros = np.zeros(tuple(shape), parse_dtype(dtype) or jnp.float32)
+    return jax.device_put(zeros, parse_device(device))

@@ -1,0 +1,309 @@
+"""Embedding layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from fnn.functional import sparse as F
+from fnn.nn.init import normal_
+from fnn.nn.module import Module
+from fnn.nn.parameter import Parameter, to_array
+from fnn.nn.placement import empty
+
+__all__ = ["Embedding", "EmbeddingBag"]
+
+
+class _Table(Module):
+    """The table of rows that both layers look up in, and its options."""
+
+    def _make_table(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None,
+        max_norm: float | None,
+        norm_type: float,
+        scale_grad_by_freq: bool,
+        sparse: bool,
+        weight: Any,
+        freeze: bool,
+        device: Any,
+        dtype: Any,
+    ) -> None:
+        name = type(self).__name__
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        if padding_idx is not None:
+            if not -num_embeddings <= padding_idx < num_embeddings:
+                raise ValueError(
+                    f"{name}: padding_idx must be within num_embeddings ({num_embeddings}), got {padding_idx}"
+                )
+            padding_idx %= num_embeddings
+        self.padding_idx = padding_idx
+        self.max_norm = max_norm
+        self.norm_type = norm_type
+        self.scale_grad_by_freq = scale_grad_by_freq
+        self.sparse = sparse
+        if weight is None:
+            self.weight = Parameter(empty((num_embeddings, embedding_dim), device, dtype), not freeze)
+            self.reset_parameters()
+        else:
+            array = to_array(weight, f"{name}: _weight")
+            if array.shape != (num_embeddings, embedding_dim):
+                raise ValueError(
+                    f"{name}: _weight must have shape {(num_embeddings, embedding_dim)}, got {tuple(array.shape)}"
+                )
+            self.weight = weight if isinstance(weight, Parameter) else Parameter(array, not freeze)
+
+    def reset_parameters(self) -> None:
+        """Draws the rows from the standard normal distribution; the padding row is zero."""
+        normal_(self.weight)
+        if self.padding_idx is not None:
+            self.weight[self.padding_idx] = jnp.zeros(())
+
+    def _renormalize(self, indices: ArrayLike) -> None:
+        if self.max_norm is not None:
+            weight = jax.lax.stop_gradient(self.weight.data)
+            self.weight.data = F.embedding_renorm(weight, indices, self.max_norm, self.norm_type)
+
+
+class Embedding(_Table):
+    """A table of vectors, looked up by row number.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Embedding.html.
+
+    Args:
+        num_embeddings: number of rows.
+        embedding_dim: length of a row.
+        padding_idx: a row that starts at zero and gets no gradient.
+        max_norm: looked-up rows of larger norm are scaled to it, in the table itself.
+        norm_type: the p of that norm.
+        scale_grad_by_freq: whether a row's gradient is divided by how often it was looked up.
+        sparse: whether the gradient keeps only the looked-up rows.
+        device: where the table is put.
+        dtype: its dtype.
+
+    Shape:
+        integers (*) to (*, embedding_dim).
+
+    Raises:
+        ValueError: if ``padding_idx`` is out of range.
+        IndexError: at the call, if a (concrete) row number is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> Embedding(10, 3)(np.array([[1, 2], [4, 5]])).shape
+        (2, 2, 3)
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+        _weight: Any = None,
+        _freeze: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self._make_table(
+            num_embeddings,
+            embedding_dim,
+            padding_idx,
+            max_norm,
+            norm_type,
+            scale_grad_by_freq,
+            sparse,
+            _weight,
+            _freeze,
+            device,
+            dtype,
+        )
+
+    def forward(self, input: ArrayLike) -> jax.Array:
+        """The rows."""
+        self._renormalize(input)
+        return F.embedding(
+            input, self.weight, self.padding_idx, scale_grad_by_freq=self.scale_grad_by_freq, sparse=self.sparse
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: ArrayLike,
+        freeze: bool = True,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+    ) -> Embedding:
+        """A layer over a given table, frozen unless ``freeze`` is false.
+
+        Raises:
+            ValueError: if ``embeddings`` is not 2-D.
+        """
+        table = _check_table("Embedding", embeddings)
+        return cls(
+            *table.shape,
+            _weight=table,
+            _freeze=freeze,
+            padding_idx=padding_idx,
+            max_norm=max_norm,
+            norm_type=norm_type,
+            scale_grad_by_freq=scale_grad_by_freq,
+            sparse=sparse,
+        )
+
+    def extra_repr(self) -> str:
+        parts = [f"{self.num_embeddings}, {self.embedding_dim}"]
+        if self.padding_idx is not None:
+            parts.append(f"padding_idx={self.padding_idx}")
+        if self.max_norm is not None:
+            parts.append(f"max_norm={self.max_norm}")
+        if self.norm_type != 2:
+            parts.append(f"norm_type={self.norm_type}")
+        if self.scale_grad_by_freq is not False:
+            parts.append(f"scale_grad_by_freq={self.scale_grad_by_freq}")
+        if self.sparse is not False:
+            parts.append("sparse=True")
+        return ", ".join(parts)
+
+
+def _check_table(name: str, embeddings: ArrayLike) -> jax.Array:
+    table = to_array(embeddings, f"{name}.from_pretrained: embeddings")
+    if table.ndim != 2:
+        raise ValueError(f"{name}.from_pretrained: embeddings must be 2-D, got shape {tuple(table.shape)}")
+    return table
+
+
+class EmbeddingBag(_Table):
+    """Sums, means or maxima of bags of table rows, without the rows themselves.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.EmbeddingBag.html.
+
+    Args:
+        num_embeddings: number of rows.
+        embedding_dim: length of a row.
+        max_norm: looked-up rows of larger norm are scaled to it, in the table itself.
+        norm_type: the p of that norm.
+        scale_grad_by_freq: whether a row's gradient is divided by how often it was looked up.
+        mode: "sum", "mean" or "max".
+        sparse: whether the gradient keeps only the looked-up rows.
+        include_last_offset: whether ``offsets`` ends with the total length.
+        padding_idx: a row that counts for nothing.
+        device: where the table is put.
+        dtype: its dtype.
+
+    Shape:
+        integers (B, N), or (N) with offsets (B), to (B, embedding_dim).
+
+    Example:
+        >>> import numpy as np
+        >>> EmbeddingBag(10, 3)(np.array([1, 2, 4, 5]), np.array([0, 2])).shape
+        (2, 3)
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        _weight: Any = None,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self._make_table(
+            num_embeddings,
+            embedding_dim,
+            padding_idx,
+            max_norm,
+            norm_type,
+            scale_grad_by_freq,
+            sparse,
+            _weight,
+            False,
+            device,
+            dtype,
+        )
+        self.mode = mode
+        self.include_last_offset = include_last_offset
+
+    def forward(
+        self, input: ArrayLike, offsets: ArrayLike | None = None, per_sample_weights: ArrayLike | None = None
+    ) -> jax.Array:
+        """One vector a bag."""
+        self._renormalize(input)
+        return F.embedding_bag(
+            input,
+            self.weight,
+            offsets,
+            scale_grad_by_freq=self.scale_grad_by_freq,
+            mode=self.mode,
+            sparse=self.sparse,
+            per_sample_weights=per_sample_weights,
+            include_last_offset=self.include_last_offset,
+            padding_idx=self.padding_idx,
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: ArrayLike,
+        freeze: bool = True,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+    ) -> EmbeddingBag:
+        """A layer over a given table, frozen unless ``freeze`` is false.
+
+        Raises:
+            ValueError: if ``embeddings`` is not 2-D.
+        """
+        table = _check_table("EmbeddingBag", embeddings)
+        bag = cls(
+            *table.shape,
+            _weight=table,
+            max_norm=max_norm,
+            norm_type=norm_type,
+            scale_grad_by_freq=scale_grad_by_freq,
+            mode=mode,
+            sparse=sparse,
+            include_last_offset=include_last_offset,
+            padding_idx=padding_idx,
+        )
+        bag.weight.requires_grad = not freeze
+        return bag
+
+    def extra_repr(self) -> str:
+        parts = [f"{self.num_embeddings}, {self.embedding_dim}"]
+        if self.max_norm is not None:
+            parts.append(f"max_norm={self.max_norm}")
+        if self.norm_type != 2:
+            parts.append(f"norm_type={self.norm_type}")
+        if self.scale_grad_by_freq is not False:
+            parts.append(f"scale_grad_by_freq={self.scale_grad_by_freq}")
+        parts.append(f"mode={self.mode!r}")
+        if self.padding_idx is not None:
+            parts.append(f"padding_idx={self.padding_idx}")
+        return ", ".join(parts)

@@ -1,0 +1,177 @@
+"""Layers that rearrange and resize images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+from jax.typing import ArrayLike
+
+from fnn.functional import vision as F
+from fnn.nn.module import Module
+
+__all__ = [
+    "ChannelShuffle",
+    "PixelShuffle",
+    "PixelUnshuffle",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
+]
+
+
+class PixelShuffle(Module):
+    """(*, C r^2, H, W) to (*, C, H r, W r) (Shi et al., 2016).
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.PixelShuffle.html.
+
+    Example:
+        >>> import numpy as np
+        >>> PixelShuffle(2)(np.ones((1, 8, 3, 3))).shape
+        (1, 2, 6, 6)
+    """
+
+    def __init__(self, upscale_factor: int) -> None:
+        super().__init__()
+        self.upscale_factor = upscale_factor
+
+    def forward(self, input: ArrayLike) -> jax.Array:
+        """The rearranged input."""
+        return F.pixel_shuffle(input, self.upscale_factor)
+
+    def extra_repr(self) -> str:
+        return f"upscale_factor={self.upscale_factor}"
+
+
+class PixelUnshuffle(Module):
+    """(*, C, H r, W r) to (*, C r^2, H, W), the inverse of ``PixelShuffle``.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.PixelUnshuffle.html.
+
+    Example:
+        >>> import numpy as np
+        >>> PixelUnshuffle(2)(np.ones((1, 2, 6, 6))).shape
+        (1, 8, 3, 3)
+    """
+
+    def __init__(self, downscale_factor: int) -> None:
+        super().__init__()
+        self.downscale_factor = downscale_factor
+
+    def forward(self, input: ArrayLike) -> jax.Array:
+        """The rearranged input."""
+        return F.pixel_unshuffle(input, self.downscale_factor)
+
+    def extra_repr(self) -> str:
+        return f"downscale_factor={self.downscale_factor}"
+
+
+class ChannelShuffle(Module):
+    """Interleaves ``groups`` groups of channels (Zhang et al., 2017).
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.ChannelShuffle.html.
+
+    Example:
+        >>> import numpy as np
+        >>> ChannelShuffle(2)(np.ones((1, 4, 2, 2))).shape
+        (1, 4, 2, 2)
+    """
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, input: ArrayLike) -> jax.Array:
+        """The rearranged input."""
+        return F.channel_shuffle(input, self.groups)
+
+    def extra_repr(self) -> str:
+        return f"groups={self.groups}"
+
+
+class Upsample(Module):
+    """Resizes the spatial axes to ``size`` or by ``scale_factor``.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Upsample.html.
+
+    Args:
+        size: lengths of the output.
+        scale_factor: factors, instead of ``size``.
+        mode: "nearest", "linear", "bilinear", "bicubic" or "trilinear".
+        align_corners: whether the corner elements keep their places, for the linear and cubic modes.
+        recompute_scale_factor: whether the factors are recomputed from the rounded lengths.
+
+    Example:
+        >>> import numpy as np
+        >>> Upsample(scale_factor=2)(np.ones((1, 1, 2, 2))).shape
+        (1, 1, 4, 4)
+    """
+
+    def __init__(
+        self,
+        size: int | Sequence[int] | None = None,
+        scale_factor: float | Sequence[float] | None = None,
+        mode: str = "nearest",
+        align_corners: bool | None = None,
+        recompute_scale_factor: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self.name = type(self).__name__
+        self.size = size
+        if isinstance(scale_factor, Sequence):
+            self.scale_factor: Any = tuple(float(factor) for factor in scale_factor)
+        else:
+            self.scale_factor = float(scale_factor) if scale_factor else None
+        self.mode = mode
+        self.align_corners = align_corners
+        self.recompute_scale_factor = recompute_scale_factor
+
+    def forward(self, input: ArrayLike) -> jax.Array:
+        """The resized input."""
+        return F.interpolate(
+            input,
+            self.size,
+            self.scale_factor,
+            self.mode,
+            self.align_corners,
+            recompute_scale_factor=self.recompute_scale_factor,
+        )
+
+    def extra_repr(self) -> str:
+        size = f"size={self.size}" if self.scale_factor is None else f"scale_factor={self.scale_factor}"
+        return f"{size}, mode={self.mode!r}"
+
+
+class UpsamplingNearest2d(Upsample):
+    """Resizes (N, C, H, W) by copying the nearest element.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.UpsamplingNearest2d.html.
+
+    Example:
+        >>> import numpy as np
+        >>> UpsamplingNearest2d(scale_factor=2)(np.ones((1, 1, 2, 2))).shape
+        (1, 1, 4, 4)
+    """
+
+    def __init__(
+        self, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None
+    ) -> None:
+        super().__init__(size, scale_factor, mode="nearest")
+
+
+class UpsamplingBilinear2d(Upsample):
+    """Resizes (N, C, H, W) by bilinear interpolation with aligned corners.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.UpsamplingBilinear2d.html.
+
+    Example:
+        >>> import numpy as np
+        >>> UpsamplingBilinear2d(scale_factor=2)(np.ones((1, 1, 2, 2))).shape
+        (1, 1, 4, 4)
+    """
+
+    def __init__(
+        self, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None
+    ) -> None:
+        super().__init__(size, scale_factor, mode="bilinear", align_corners=True)

@@ -1,0 +1,145 @@
+"""Adafactor, whose second moments are kept as a row and a column."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from fnn.functional._utils import fail
+from fnn.optim._common import (
+    by_leaf,
+    check_lr,
+    check_minimums,
+    check_number,
+    check_tuple,
+    is_off,
+    need_params,
+    rate,
+    start,
+    wide,
+    wide_dtype,
+)
+from fnn.optim.transform import Transform
+
+__all__ = ["AdafactorState", "adafactor"]
+
+
+class AdafactorState(NamedTuple):
+    """The state of ``adafactor``: a leaf of two axes or more has ``row_var`` and ``col_var``, another ``variance``.
+
+    The fields that a leaf does not use hold ``None`` in its place.
+    """
+
+    step: jax.Array
+    row_var: Any
+    col_var: Any
+    variance: Any
+
+
+def adafactor(
+    lr: Any = 1e-2,
+    beta2_decay: Any = -0.8,
+    eps: tuple[Any, Any] = (None, 1e-3),
+    d: Any = 1.0,
+    weight_decay: Any = 0.0,
+    *,
+    foreach: bool | None = None,
+    maximize: bool = False,
+) -> Transform:
+    r"""Adafactor.
+
+    With :math:`R` and :math:`C` the averaged row and column means of :math:`g^2` and :math:`\hat V` their product over
+    the mean of :math:`R`:
+
+    .. math::
+        U = g / \sqrt{\hat V}, \quad \rho_t = \min(\gamma, 1 / \sqrt t), \quad
+        p \leftarrow (1 - \gamma \lambda) p - \frac{\max(\epsilon_2, \mathrm{RMS}(p)) \rho_t}{\max(1, \mathrm{RMS}(U) / d)} U
+
+    Args:
+        lr: learning rate: a number, an array or a schedule ``count -> lr``.
+        beta2_decay: the exponent of the decay of the averages, at most 0.
+        eps: floor of the second moment's root (``None``: the dtype's epsilon) and of the scale of the parameter.
+        d: clipping threshold of the update, at least 1.
+        weight_decay: :math:`\lambda`, decoupled.
+        maximize: whether to go up the gradient.
+        foreach: accepted for torch's sake; it changes nothing.
+
+    Returns:
+        A ``Transform`` with state ``AdafactorState``.
+
+    Raises:
+        ValueError: if a hyperparameter is out of range.
+        RuntimeError: at ``init``, for complex parameters.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.Adafactor.html; Shazeer and Stern, Adafactor:
+    Adaptive Learning Rates with Sublinear Memory Cost, https://arxiv.org/abs/1804.04235.
+
+    Example:
+        >>> tx, p = adafactor(lr=0.1), jnp.ones((2, 2))
+        >>> round(float(tx.update(p, tx.init(p), p)[0][0, 0]), 3)
+        -0.1
+    """
+    check_lr("adafactor", lr)
+    check_number("adafactor", "beta2_decay", beta2_decay, maximum=0)
+    check_tuple("adafactor", "eps", eps, 2)
+    if eps[0] is not None:
+        check_number("adafactor", "eps[0]", eps[0], minimum=0)
+    check_number("adafactor", "eps[1]", eps[1], minimum=0)
+    check_number("adafactor", "d", d, minimum=1)
+    check_minimums("adafactor", weight_decay=weight_decay)
+
+    def init(params: Any) -> AdafactorState:
+        def zeros(shape_of: Any) -> Any:
+            def make(p: Any) -> Any:
+                p = jnp.asarray(p)
+                if jnp.iscomplexobj(p):
+                    fail(RuntimeError, "adafactor", "params", "real", p)
+                shape = shape_of(p.shape)
+                return None if shape is None else jnp.zeros(shape, p.dtype)
+
+            return jax.tree.map(make, params)
+
+        return AdafactorState(
+            start(),
+            zeros(lambda s: (*s[:-1], 1) if len(s) > 1 else None),
+            zeros(lambda s: (*s[:-2], 1, s[-1]) if len(s) > 1 else None),
+            zeros(lambda s: s if len(s) < 2 else None),
+        )
+
+    def update(grads: Any, state: AdafactorState, params: Any = None) -> tuple[Any, AdafactorState]:
+        need_params("adafactor", params)
+        step = state.step + 1
+        count = step.astype(wide_dtype())
+        gamma = rate(lr, state.step)
+        fresh = count ** wide(beta2_decay)
+        size = jnp.minimum(gamma, 1 / jnp.sqrt(count))
+
+        def rule(cast: Any, g: Any, p: Any, row: Any, col: Any, variance: Any) -> tuple[Any, ...]:
+            g = -g if maximize else g
+            floor = float(jnp.finfo(p.dtype).eps) if eps[0] is None else wide(eps[0])
+            scale = jnp.maximum(cast(wide(eps[1])), _rms(p)) * cast(size)
+            if g.ndim > 1:
+                row = row + (jnp.mean(jnp.square(g), -1, keepdims=True) - row) * cast(fresh)
+                col = col + (jnp.mean(jnp.square(g), -2, keepdims=True) - col) * cast(fresh)
+                estimate = row * col / jnp.maximum(jnp.mean(row, -2, keepdims=True), cast(floor))
+            else:
+                variance = variance + (jnp.square(g) - variance) * cast(fresh)
+                estimate = variance
+            change = jax.lax.rsqrt(jnp.maximum(estimate, cast(floor * floor))) * g
+            change = -scale / jnp.maximum(1, _rms(change) / cast(wide(d))) * change
+            if not is_off(weight_decay):
+                change = change - cast(gamma * wide(weight_decay)) * p
+            return change, row, col, variance
+
+        updates, *fields = by_leaf(
+            rule, grads, params, state.row_var, state.col_var, state.variance, name="adafactor"
+        )
+        return updates, AdafactorState(step, *fields)
+
+    return Transform(init, update)
+
+
+def _rms(x: jax.Array) -> jax.Array:
+    return jnp.sqrt(jnp.sum(jnp.square(x)) / max(x.size, 1))

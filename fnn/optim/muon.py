@@ -1,0 +1,142 @@
+"""Muon: momentum whose matrix is made nearly orthogonal by a Newton-Schulz iteration."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from fnn.functional._utils import as_int, check_choice, fail
+from fnn.optim._common import (
+    by_leaf,
+    check_lr,
+    check_minimums,
+    check_tuple,
+    is_off,
+    need_params,
+    rate,
+    start,
+    wide,
+    zeros_like,
+)
+from fnn.optim.transform import Transform
+
+__all__ = ["MuonState", "muon"]
+
+
+class MuonState(NamedTuple):
+    """The state of ``muon``."""
+
+    step: jax.Array
+    momentum_buffer: Any
+
+
+def muon(
+    lr: Any = 1e-3,
+    weight_decay: Any = 0.1,
+    momentum: Any = 0.95,
+    nesterov: bool = True,
+    ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315),
+    eps: Any = 1e-7,
+    ns_steps: int = 5,
+    adjust_lr_fn: str | None = None,
+) -> Transform:
+    r"""Muon, for the weight matrices of hidden layers.
+
+    .. math::
+        b_t = b_{t-1} + (1 - \mu)(g - b_{t-1}), \quad u = \mu b_t + (1 - \mu) g \text{ (nesterov)}, \quad
+        p \leftarrow (1 - \gamma \lambda) p - \gamma' \, \mathrm{NS}(u)
+
+    :math:`\mathrm{NS}` is ``ns_steps`` iterations :math:`X \leftarrow a X + (b A + c A^2) X`, :math:`A = X X^T`, in
+    bfloat16 as in torch.
+
+    Args:
+        lr: learning rate: a number, an array or a schedule ``count -> lr``.
+        weight_decay: :math:`\lambda`, decoupled.
+        momentum: :math:`\mu`.
+        nesterov: whether to look ahead.
+        ns_coefficients: :math:`(a, b, c)`.
+        eps: least norm that a matrix is divided by.
+        ns_steps: number of iterations, below 100.
+        adjust_lr_fn: ``None`` or 'original': :math:`\gamma' = \gamma \sqrt{\max(1, A / B)}` for an A x B matrix;
+            'match_rms_adamw': :math:`\gamma' = 0.2 \gamma \sqrt{\max(A, B)}`.
+
+    Returns:
+        A ``Transform`` with state ``MuonState``.
+
+    Raises:
+        ValueError: if a hyperparameter is out of range, or at ``init`` if a parameter is not a matrix.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.Muon.html; Jordan, Muon: An optimizer for hidden
+    layers in neural networks, 2024; https://arxiv.org/abs/2502.16982.
+
+    Example:
+        >>> tx, p = muon(lr=0.1, weight_decay=0), jnp.ones((2, 2))
+        >>> tx.update(p, tx.init(p), p)[0].shape
+        (2, 2)
+    """
+    check_lr("muon", lr)
+    check_minimums("muon", momentum=momentum, weight_decay=weight_decay)
+    check_choice("muon", "adjust_lr_fn", adjust_lr_fn, (None, "original", "match_rms_adamw"))
+    check_tuple("muon", "ns_coefficients", ns_coefficients, 3)
+    ns_steps = as_int("muon", "ns_steps", ns_steps)
+    if ns_steps >= 100:
+        fail(ValueError, "muon", "ns_steps", "below 100", ns_steps)
+
+    def init(params: Any) -> MuonState:
+        for p in jax.tree.leaves(params):
+            if p.ndim != 2:
+                fail(ValueError, "muon", "params", "2-D", p)
+            if jnp.iscomplexobj(p):
+                fail(RuntimeError, "muon", "params", "real", p)
+        return MuonState(start(), zeros_like(params))
+
+    def update(grads: Any, state: MuonState, params: Any = None) -> tuple[Any, MuonState]:
+        if not is_off(weight_decay):
+            need_params("muon", params)
+        gamma, mu = rate(lr, state.step), wide(momentum)
+
+        def rule(cast: Any, g: Any, p: Any, b: Any) -> tuple[Any, ...]:
+            b = b + (g - b) * cast(1 - mu)
+            direction = g + (b - g) * cast(mu) if nesterov else b
+            rows, columns = g.shape
+            if adjust_lr_fn == "match_rms_adamw":
+                ratio = 0.2 * math.sqrt(max(rows, columns))
+            else:
+                ratio = math.sqrt(max(1, rows / columns))
+            matrix = newton_schulz(direction, ns_coefficients, ns_steps, eps).astype(g.dtype)
+            change = -cast(gamma * ratio) * matrix
+            if not is_off(weight_decay):
+                change = change - cast(gamma * wide(weight_decay)) * p
+            return change, b
+
+        updates, buffer = by_leaf(rule, grads, params, state.momentum_buffer, name="muon")
+        return updates, MuonState(state.step + 1, buffer)
+
+    return Transform(init, update)
+
+
+def newton_schulz(
+    matrix: jax.Array, coefficients: tuple[Any, Any, Any], steps: int, eps: Any, dtype: Any = jnp.bfloat16
+) -> jax.Array:
+    """The matrix with its singular values brought near 1, computed in ``dtype``."""
+    a, b, c = map(wide, coefficients)
+    # Products and sums in float32 at least, each rounded once to ``dtype``.
+    full = jnp.promote_types(dtype, jnp.float32)
+    a, b, c = (x if isinstance(x, int | float) else x.astype(full) for x in (a, b, c))
+
+    def times(left: jax.Array, right: jax.Array) -> jax.Array:
+        return jnp.matmul(left, right, preferred_element_type=full)
+
+    x = matrix.astype(dtype)
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = x.T if tall else x
+    norm = jnp.sqrt(jnp.sum(jnp.square(x.astype(full)))).astype(dtype)
+    x = x / jnp.maximum(norm, jnp.asarray(eps, dtype))
+    for _ in range(steps):
+        gram = times(x, x.T).astype(dtype)
+        power = (b * gram.astype(full) + c * times(gram, gram)).astype(dtype)
+        x = (a * x.astype(full) + times(power, x)).astype(dtype)
+    return x.T if tall else x

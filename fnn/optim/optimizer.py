@@ -1,0 +1,603 @@
+"""``Optimizer``: param groups, state and hooks over the pure transforms, whose rule does the arithmetic."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fnn.nn.hooks import RemovableHandle, add_hook
+from fnn.nn.parameter import Parameter, to_array
+from fnn.optim.transform import Transform, apply_updates
+from fnn.stateful import Box, Cell, Stateful, require_known, static_key, structure_changed, trace_state
+from fnn.transforms.backward import value_and_grad
+from fnn.transforms.jit import jit
+
+__all__ = ["Optimizer", "ParamGroup", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook"]
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+required = _Required()
+
+
+class ParamGroup(dict[str, Any]):
+    """The options of one group of parameters, under torch's names; its numbers can change without recompiling."""
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        old = self.get(key, required)
+        super().__setitem__(key, value)
+        if old is value or (_is_number(old) and _is_number(value) and (key == "lr" or (old == 0) == (value == 0))):
+            return
+        structure_changed()
+
+    def __delitem__(self, key: str) -> None:
+        super().__delitem__(key)
+        structure_changed()
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        for key, value in dict(*args, **kwargs).items():
+            self[key] = value
+
+    def pop(self, *args: Any) -> Any:
+        structure_changed()
+        return super().pop(*args)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ParamGroup:
+        new = ParamGroup()
+        memo[id(self)] = new
+        for key, value in self.items():
+            dict.__setitem__(new, key, copy.deepcopy(value, memo))
+        return new
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) or isinstance(value, np.floating)
+
+
+def _is_dynamic(value: Any) -> bool:
+    """A number or a scalar array: what a compiled step takes as an input instead of baking it in."""
+    return _is_number(value) or isinstance(value, jax.Array)
+
+
+class _ElementCell(Cell):
+    """One element of a tuple of numbers in a group, such as ``betas[0]``."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, container: dict[Any, Any], key: Any, index: int) -> None:
+        super().__init__(container, key)
+        self.index = index
+
+    def get(self) -> Any:
+        return super().get()[self.index]
+
+    def set(self, value: Any) -> None:
+        items = list(super().get())
+        items[self.index] = value
+        super().set(tuple(items))
+
+
+class _Cohort:
+    """Parameters of one group that have taken the same steps: they share the scalar parts of the state, as the count."""
+
+    __slots__ = ("shared",)
+
+    def __init__(self, shared: dict[str, Box]) -> None:
+        self.shared = shared
+
+    def split(self) -> _Cohort:
+        return _Cohort({name: Box(box.data, box._label) for name, box in self.shared.items()})
+
+    def has_stepped(self) -> bool:
+        """False while the state is only prepared: torch has none then."""
+        step = self.shared["step"].data
+        return isinstance(step, jax.core.Tracer) or int(step) > 0
+
+
+class _Slot:
+    """The state of one parameter: its cohort and its own arrays by torch's names."""
+
+    __slots__ = ("arrays", "cohort")
+
+    def __init__(self, cohort: _Cohort, arrays: dict[str, Box]) -> None:
+        self.cohort = cohort
+        self.arrays = arrays
+
+
+_global_pre_hooks: OrderedDict[int, Any] = OrderedDict()
+_global_post_hooks: OrderedDict[int, Any] = OrderedDict()
+
+
+def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Registers ``hook(optimizer, args, kwargs)`` to run before the step of every optimizer."""
+    return add_hook(_global_pre_hooks, hook)
+
+
+def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Registers ``hook(optimizer, args, kwargs)`` to run after the step of every optimizer."""
+    return add_hook(_global_post_hooks, hook)
+
+
+class Optimizer(Stateful):
+    """Base class of the optimizer objects; a subclass gives its pure transform in ``_transform``.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.Optimizer.html.
+
+    Args:
+        params: Parameters, or pairs of name and Parameter, or dicts each with ``params`` and options of the group.
+        defaults: options of the groups that do not set them.
+
+    Raises:
+        TypeError: if ``params`` is a Parameter or holds something else than Parameters.
+        ValueError: if there are no parameters, or one occurs twice.
+    """
+
+    # Options that are numbers and yet decide what is compiled.
+    _static_options: frozenset[str] = frozenset()
+
+    def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
+        name = type(self).__name__
+        if isinstance(params, Parameter | jax.Array | np.ndarray):
+            raise TypeError(f"{name}: params must be an iterable of Parameters or dicts, got {type(params).__name__}")
+        self.defaults = defaults
+        self.param_groups: list[ParamGroup] = []
+        self._slots: dict[Parameter, _Slot] = {}
+        self._stateful_origin_ = trace_state()
+        self._pre_hooks: OrderedDict[int, Any] = OrderedDict()
+        self._post_hooks: OrderedDict[int, Any] = OrderedDict()
+        self._state_dict_hooks: dict[str, OrderedDict[int, Any]] = {
+            kind: OrderedDict() for kind in ("state_pre", "state_post", "load_pre", "load_post")
+        }
+        groups = list(params)
+        if not groups:
+            raise ValueError(f"{name}: optimizer got an empty parameter list")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def _transform(self, group: Mapping[str, Any]) -> Transform:
+        """The pure transform for the options of a group."""
+        raise NotImplementedError
+
+    def _check_group(self, group: Mapping[str, Any]) -> None:
+        """Raises ValueError for options out of range: the transform's own checks, run once when a group is added."""
+        self._transform(group)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Adds a group of parameters with its own options.
+
+        Raises:
+            TypeError: if the group is no dict, or ``params`` holds something else than Parameters.
+            ValueError: if a parameter is in the optimizer already, or a required option is missing.
+        """
+        name = type(self).__name__
+        if not isinstance(param_group, dict):
+            raise TypeError(f"{name}: param_group must be a dict, got {type(param_group).__name__}")
+        group = ParamGroup(param_group)
+        given = group["params"]
+        if isinstance(given, set):
+            raise TypeError(f"{name}: parameters must be in an ordered collection, a set's order changes between runs")
+        members = [given] if isinstance(given, Parameter) else list(given)
+        if members and all(isinstance(m, tuple) and len(m) == 2 for m in members):
+            dict.__setitem__(group, "param_names", [m[0] for m in members])
+            members = [m[1] for m in members]
+        for member in members:
+            if not isinstance(member, Parameter):
+                raise TypeError(f"{name}: can only optimize Parameters, got {type(member).__name__}")
+        known = {id(p) for g in self.param_groups for p in g["params"]}
+        ids = [id(p) for p in members]
+        if len(set(ids)) != len(ids):
+            raise ValueError(f"{name}: a param group must not contain a parameter twice")
+        if known & set(ids):
+            raise ValueError(f"{name}: some parameters appear in more than one parameter group")
+        dict.__setitem__(group, "params", members)
+        for key, value in self.defaults.items():
+            if value is required and key not in group:
+                raise ValueError(f"{name}: parameter group did not specify a value of required option {key}")
+            if key not in group:
+                dict.__setitem__(group, key, value)
+        self._check_group(group)
+        self.param_groups.append(group)
+        structure_changed()
+
+    # The step
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clears the gradients of every parameter, or fills them with zeros."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.grad = None if set_to_none else jnp.zeros_like(parameter.grad)
+
+    def step(self, closure: Callable[[], Any] | None = None, has_aux: bool = False) -> Any:
+        """Updates the parameters once.
+
+        Args:
+            closure: runs the forward pass and returns the loss (with ``has_aux``: ``(loss, aux)``), whose gradients
+                JAX computes. Without it, the gradients are those in ``p.grad``.
+            has_aux: whether the closure returns more than the loss.
+
+        Returns:
+            what the closure returned, or ``None``.
+
+        Raises:
+            RuntimeError: under an ``fnn.jit`` that did not find this optimizer. If the closure raises, nothing changed.
+        """
+        require_known(self, f"{type(self).__name__} optimizer")
+        arguments = ((closure,) if closure is not None else (), {})
+        for hook in [*_global_pre_hooks.values(), *self._pre_hooks.values()]:
+            result = hook(self, *arguments)
+            if result is not None:
+                if not (isinstance(result, tuple) and len(result) == 2):
+                    raise RuntimeError(f"step pre-hook must return None or (new_args, new_kwargs), got {result!r}")
+                arguments = result
+                closure = arguments[0][0] if arguments[0] else arguments[1].get("closure")
+        result = self._step(closure, has_aux)
+        for hook in [*self._post_hooks.values(), *_global_post_hooks.values()]:
+            hook(self, *arguments)
+        return result
+
+    def _step(self, closure: Callable[[], Any] | None, has_aux: bool) -> Any:
+        if closure is None:
+            self._update_all()
+            return None
+        parameters = [p for group in self.param_groups for p in group["params"] if p.requires_grad]
+        loss, aux, grads = value_and_grad(f"{type(self).__name__}.step", closure, parameters, has_aux)
+        by_parameter = dict(zip(map(id, parameters), grads, strict=True))
+        every = [p for group in self.param_groups for p in group["params"]]
+        self._update_all([by_parameter.get(id(p)) for p in every])
+        return (loss, aux) if has_aux else loss
+
+    def _apply(self, grads: list[Any] | None = None) -> None:
+        """The update of all parameters; ``grads`` in the order of the groups, or ``None`` to take ``p.grad``."""
+        every = [p for group in self.param_groups for p in group["params"]]
+        if grads is None:
+            grads = [p.grad for p in every]
+        of = {id(p): g for p, g in zip(every, grads, strict=True) if g is not None}
+        for group in self.param_groups:
+            active = [p for p in group["params"] if id(p) in of]
+            if not active:
+                continue
+            transform = self._transform(group)
+            self._create_slots(transform, active)
+            for cohort, members in self._cohorts(group, active):
+                self._update_cohort(transform, cohort, members, [of[id(p)] for p in members])
+
+    _update_all = jit(_apply)
+
+    def _cohorts(self, group: ParamGroup, active: list[Parameter]) -> list[tuple[_Cohort, list[Parameter]]]:
+        """The active parameters by cohort; a cohort that does not step as a whole is split."""
+        parts: dict[int, tuple[_Cohort, list[Parameter]]] = {}
+        for parameter in active:
+            cohort = self._slots[parameter].cohort
+            parts.setdefault(id(cohort), (cohort, []))[1].append(parameter)
+        sizes: dict[int, int] = {}
+        for parameter in group["params"]:
+            if parameter in self._slots:
+                key = id(self._slots[parameter].cohort)
+                sizes[key] = sizes.get(key, 0) + 1
+        out = []
+        for key, (cohort, members) in parts.items():
+            if len(members) < sizes[key]:
+                cohort = cohort.split()
+                for parameter in members:
+                    self._slots[parameter].cohort = cohort
+                structure_changed()
+            out.append((cohort, members))
+        return out
+
+    def _update_cohort(self, transform: Transform, cohort: _Cohort, members: list[Parameter], grads: list[Any]) -> None:
+        slots = [self._slots[p] for p in members]
+        arrays = [p.data for p in members]
+        fields: dict[str, Any] = {name: box.data for name, box in cohort.shared.items()}
+        for name in slots[0].arrays:
+            fields[name] = [slot.arrays[name].data for slot in slots]
+        state_type = self._state_type(transform)
+        state = state_type(**{name: fields.get(name) for name in state_type._fields})
+        updates, state = transform.update(grads, state, arrays)
+        for parameter, value in zip(members, apply_updates(arrays, updates), strict=True):
+            parameter.data = value
+        for name, value in state._asdict().items():
+            if name in cohort.shared:
+                cohort.shared[name].data = value
+            elif value is not None:
+                for slot, array in zip(slots, value, strict=True):
+                    slot.arrays[name].data = array
+
+    def _state_type(self, transform: Transform) -> Any:
+        kept = self.__dict__.get("_state_class")
+        if kept is None:
+            example = [jax.ShapeDtypeStruct((1, 1), jnp.float32)]
+            kept = self.__dict__["_state_class"] = type(jax.eval_shape(transform.init, example))
+        return kept
+
+    def _create_slots(self, transform: Transform, parameters: list[Parameter]) -> list[Parameter]:
+        """Makes the state of those parameters that have none yet; returns them."""
+        new = [p for p in parameters if p not in self._slots]
+        if not new:
+            return new
+        state = _initial_state(transform, [p.data for p in new])
+        cohort = _Cohort({})
+        made = {p: _Slot(cohort, {}) for p in new}
+        for name, value in state._asdict().items():
+            if isinstance(value, list):
+                for parameter, array in zip(new, value, strict=True):
+                    made[parameter].arrays[name] = Box(array, f"{type(self).__name__} state {name}")
+            elif value is not None:
+                cohort.shared[name] = Box(value, f"{type(self).__name__} state {name}")
+        self._slots.update(made)
+        self.__dict__["_state_class"] = type(state)
+        structure_changed()
+        return new
+
+    # state
+
+    @property
+    def state(self) -> Mapping[Parameter, Mapping[str, Any]]:
+        """The state of each parameter that has been updated: torch's names to arrays; for reading."""
+        return MappingProxyType(
+            {
+                p: MappingProxyType(self._named_state(slot))
+                for p, slot in self._slots.items()
+                if slot.cohort.has_stepped()
+            }
+        )
+
+    def _named_state(self, slot: _Slot) -> dict[str, Any]:
+        shared = {name: box.data for name, box in slot.cohort.shared.items()}
+        return {**shared, **{name: box.data for name, box in slot.arrays.items()}}
+
+    def _export_state(self, named: dict[str, Any]) -> dict[str, Any]:
+        """The state of one parameter as torch's ``state_dict`` has it; a subclass adapts what differs."""
+        return {k: v.astype(jnp.float32) if k == "step" else v for k, v in named.items()}
+
+    def _import_state(self, named: dict[str, Any]) -> dict[str, Any]:
+        """The inverse of ``_export_state``."""
+        return named
+
+    def state_dict(self) -> dict[str, Any]:
+        """State and groups in torch's layout: parameters by number, in the order of the groups."""
+        for hook in list(self._state_dict_hooks["state_pre"].values()):
+            hook(self)
+        number: dict[int, int] = {}
+        groups = []
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                number.setdefault(id(parameter), len(number))
+            packed = {k: v for k, v in group.items() if k != "params"}
+            groups.append({**packed, "params": [number[id(p)] for p in group["params"]]})
+        order = sorted(self._slots, key=lambda p: number[id(p)])
+        exported = {
+            number[id(p)]: self._export_state(self._named_state(self._slots[p]))
+            for p in order
+            if self._slots[p].cohort.has_stepped()
+        }
+        state = {key: named for key, named in exported.items() if named}
+        out: dict[str, Any] = {"state": state, "param_groups": groups}
+        for hook in list(self._state_dict_hooks["state_post"].values()):
+            result = hook(self, out)
+            out = out if result is None else result
+        return out
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Takes over a ``state_dict``, of this library or of a torch optimizer.
+
+        Raises:
+            ValueError: if groups or shapes do not fit; the optimizer is then as it was before.
+        """
+        name = type(self).__name__
+        state_dict = dict(state_dict)
+        for hook in list(self._state_dict_hooks["load_pre"].values()):
+            result = hook(self, state_dict)
+            state_dict = state_dict if result is None else result
+        saved = state_dict["param_groups"]
+        if len(saved) != len(self.param_groups):
+            raise ValueError(
+                f"{name}.load_state_dict: loaded state dict has a different number of parameter groups, expected "
+                f"{len(self.param_groups)}, got {len(saved)}"
+            )
+        parameters: dict[Any, Parameter] = {}
+        for i, (group, old) in enumerate(zip(self.param_groups, saved, strict=True)):
+            if len(group["params"]) != len(old["params"]):
+                raise ValueError(
+                    f"{name}.load_state_dict: loaded state dict contains a parameter group that doesn't match the size of "
+                    f"optimizer's group {i}, expected {len(group['params'])} parameters, got {len(old['params'])}"
+                )
+            parameters.update(zip(old["params"], group["params"], strict=True))
+        slots = self._load_slots(state_dict["state"], parameters)
+        groups = []
+        for group, old in zip(self.param_groups, saved, strict=True):
+            options = {k: _plain_option(v) for k, v in old.items() if k != "params"}
+            merged = ParamGroup({**{k: v for k, v in group.items() if k not in options}, **options})
+            dict.__setitem__(merged, "params", group["params"])
+            groups.append(merged)
+        self._slots = slots
+        for group, merged in zip(self.param_groups, groups, strict=True):
+            dict.clear(group)
+            dict.update(group, merged)
+        structure_changed()
+        for hook in list(self._state_dict_hooks["load_post"].values()):
+            hook(self)
+
+    def _load_slots(self, saved: Mapping[Any, Any], parameters: dict[Any, Parameter]) -> dict[Parameter, _Slot]:
+        name = type(self).__name__
+        cohorts: dict[Hashable, _Cohort] = {}
+        slots: dict[Parameter, _Slot] = {}
+        group_of = {id(p): i for i, g in enumerate(self.param_groups) for p in g["params"]}
+        for key, values in saved.items():
+            parameter = parameters.get(key)
+            if parameter is None:
+                raise ValueError(f"{name}.load_state_dict: state of parameter {key!r}, which is in no group")
+            named = {k: v for k, v in values.items() if v is not None}
+            if not named:
+                continue
+            named = self._import_state(named)
+            group = self.param_groups[group_of[id(parameter)]]
+            want = jax.eval_shape(self._transform(group).init, [parameter.data])
+            self.__dict__["_state_class"] = type(want)
+            arrays: dict[str, Box] = {}
+            shared: dict[str, Any] = {}
+            for field, expected in want._asdict().items():
+                if expected is None:
+                    continue
+                example = expected[0] if isinstance(expected, list) else expected
+                if field not in named:
+                    raise ValueError(f"{name}.load_state_dict: state of parameter {key!r} lacks {field!r}")
+                array = to_array(named[field], f"{name}.load_state_dict: {field}").astype(example.dtype)
+                if array.shape != example.shape:
+                    raise ValueError(
+                        f"{name}.load_state_dict: {field} of parameter {key!r} must have shape {example.shape}, got "
+                        f"{array.shape}"
+                    )
+                if isinstance(expected, list):
+                    arrays[field] = Box(array, f"{name} state {field}")
+                else:
+                    shared[field] = array
+            mark = (group_of[id(parameter)], tuple((k, np.asarray(v).tobytes()) for k, v in shared.items()))
+            if mark not in cohorts:
+                cohorts[mark] = _Cohort({k: Box(v, f"{name} state {k}") for k, v in shared.items()})
+            slots[parameter] = _Slot(cohorts[mark], arrays)
+        return slots
+
+    # Hooks
+
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Registers ``hook(optimizer, args, kwargs)`` to run before each step; it may return new arguments."""
+        return add_hook(self._pre_hooks, hook)
+
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Registers ``hook(optimizer, args, kwargs)`` to run after each step."""
+        return add_hook(self._post_hooks, hook)
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Registers ``hook(optimizer)`` to run before ``state_dict``."""
+        return add_hook(self._state_dict_hooks["state_pre"], hook, prepend)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Registers ``hook(optimizer, state_dict)`` to run after ``state_dict``; it may return another dict."""
+        return add_hook(self._state_dict_hooks["state_post"], hook, prepend)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Registers ``hook(optimizer, state_dict)`` to run before ``load_state_dict``; it may return another dict."""
+        return add_hook(self._state_dict_hooks["load_pre"], hook, prepend)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Registers ``hook(optimizer)`` to run after ``load_state_dict``."""
+        return add_hook(self._state_dict_hooks["load_post"], hook, prepend)
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
+        return "\n".join([*lines, ")"])
+
+    # What fnn.jit sees
+
+    def _stateful_boxes_(self) -> Iterator[Box]:
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                yield parameter
+                yield parameter._grad
+        seen: set[int] = set()
+        for slot in self._slots.values():
+            yield from slot.arrays.values()
+            if id(slot.cohort) not in seen:
+                seen.add(id(slot.cohort))
+                yield from slot.cohort.shared.values()
+
+    def _stateful_cells_(self) -> Iterable[Cell]:
+        for group in self.param_groups:
+            for key, value in group.items():
+                if key == "params" or key in self._static_options:
+                    continue
+                if isinstance(value, tuple) and value and all(_is_dynamic(v) for v in value):
+                    yield from (_ElementCell(group, key, i) for i in range(len(value)))
+                elif _is_dynamic(value) and not (key != "lr" and _is_number(value) and value == 0):
+                    yield Cell(group, key)
+
+    def _stateful_key_(self) -> Hashable:
+        groups = []
+        for group in self.param_groups:
+            options = []
+            for key, value in group.items():
+                if key == "params":
+                    continue
+                dynamic = _is_dynamic(value) or (isinstance(value, tuple) and value and all(map(_is_dynamic, value)))
+                if key in self._static_options or not dynamic:
+                    options.append((key, static_key(value)))
+                else:
+                    options.append((key, key != "lr" and _is_number(value) and value == 0))
+            flags = tuple(p.requires_grad for p in group["params"])
+            groups.append((tuple(options), flags))
+        cohorts = {}
+        slots = tuple(
+            (tuple(slot.arrays), cohorts.setdefault(id(slot.cohort), len(cohorts))) for slot in self._slots.values()
+        )
+        return tuple(groups), slots, tuple(map(id, self._pre_hooks.values())), tuple(map(id, self._post_hooks.values()))
+
+    def _stateful_prepare_(self) -> Callable[[], None] | None:
+        made: list[Parameter] = []
+        kept = self.__dict__.get("_state_class")
+        for group in self.param_groups:
+            wanting = [p for p in group["params"] if p.requires_grad or p._grad._data is not None]
+            if any(p not in self._slots for p in wanting):
+                made += self._create_slots(self._transform(group), wanting)
+        if not made:
+            return None
+
+        def undo() -> None:
+            for parameter in made:
+                self._slots.pop(parameter, None)
+            self.__dict__["_state_class"] = kept
+            structure_changed()
+
+        return undo
+
+    def _stateful_snapshot_(self) -> Callable[[], None]:
+        groups = [(group, dict(group)) for group in self.param_groups]
+        slots = dict(self._slots)
+        cohorts = [(slot, slot.cohort) for slot in slots.values()]
+
+        def restore() -> None:
+            self.param_groups[:] = [group for group, _ in groups]
+            for group, options in groups:
+                dict.clear(group)
+                dict.update(group, options)
+            self._slots = slots
+            for slot, cohort in cohorts:
+                slot.cohort = cohort
+            structure_changed()
+
+        return restore
+
+
+def _initial_state(transform: Transform, arrays: list[Any]) -> Any:
+    if any(isinstance(a, jax.core.Tracer) for a in arrays):
+        return transform.init(arrays)
+    return jax.jit(transform.init)(arrays)
+
+
+def _plain_option(value: Any) -> Any:
+    """A group option as fnn keeps it: torch tensors as arrays, lists of numbers as tuples."""
+    if hasattr(value, "detach") and hasattr(value, "numpy"):
+        return to_array(value)
+    if isinstance(value, list) and value and all(_is_number(v) for v in value):
+        return tuple(value)
+    return copy.copy(value)

@@ -1,0 +1,100 @@
+"""RMSprop."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from fnn.optim._common import by_leaf, check_lr, check_minimums, is_off, need_params, rate, start, wide, zeros_like
+from fnn.optim.transform import Transform
+
+__all__ = ["RMSpropState", "rmsprop"]
+
+
+class RMSpropState(NamedTuple):
+    """The state of ``rmsprop``: ``momentum_buffer`` is ``None`` without momentum, ``grad_avg`` unless centered."""
+
+    step: jax.Array
+    square_avg: Any
+    momentum_buffer: Any
+    grad_avg: Any
+
+
+def rmsprop(
+    lr: Any = 1e-2,
+    alpha: Any = 0.99,
+    eps: Any = 1e-8,
+    weight_decay: Any = 0,
+    momentum: Any = 0,
+    centered: bool = False,
+    capturable: bool = False,
+    foreach: bool | None = None,
+    maximize: bool = False,
+    differentiable: bool = False,
+) -> Transform:
+    r"""RMSprop.
+
+    .. math::
+        v_t = \alpha v_{t-1} + (1 - \alpha) g^2, \quad b_t = \mu b_{t-1} + \frac{g}{\sqrt{v_t} + \epsilon}, \quad
+        p \leftarrow p - \gamma b_t
+
+    With ``centered``, :math:`v_t - \bar g_t^2` stands under the root.
+
+    Args:
+        lr: learning rate: a number, an array or a schedule ``count -> lr``.
+        alpha: decay of the averages.
+        eps: added to the denominator.
+        weight_decay: the L2 penalty.
+        momentum: :math:`\mu`; a Python 0 leaves the buffer out.
+        centered: whether to divide by an estimate of the variance.
+        maximize: whether to go up the gradient.
+        capturable, foreach, differentiable: accepted for torch's sake; they change nothing.
+
+    Returns:
+        A ``Transform`` with state ``RMSpropState``.
+
+    Raises:
+        ValueError: if a hyperparameter is negative.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.RMSprop.html; Hinton's lecture notes (2012);
+    centered: Graves, https://arxiv.org/abs/1308.0850.
+
+    Example:
+        >>> tx = rmsprop(lr=0.1)
+        >>> round(float(tx.update(jnp.array(2.0), tx.init(jnp.array(1.0)))[0]), 3)
+        -1.0
+    """
+    check_lr("rmsprop", lr)
+    check_minimums("rmsprop", alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum)
+
+    def init(params: Any) -> RMSpropState:
+        buffer = None if is_off(momentum) else zeros_like(params)
+        return RMSpropState(start(), zeros_like(params), buffer, zeros_like(params) if centered else None)
+
+    def update(grads: Any, state: RMSpropState, params: Any = None) -> tuple[Any, RMSpropState]:
+        if not is_off(weight_decay):
+            need_params("rmsprop", params)
+        gamma, keep = rate(lr, state.step), wide(alpha)
+
+        def rule(cast: Any, g: Any, p: Any, v: Any, b: Any, mean: Any) -> tuple[Any, ...]:
+            g = -g if maximize else g
+            if not is_off(weight_decay):
+                g = g + cast(wide(weight_decay)) * p
+            v = v * cast(keep) + jnp.square(g) * cast(1 - keep)
+            spread = v
+            if mean is not None:
+                mean = mean + (g - mean) * cast(1 - keep)
+                spread = v - jnp.square(mean)
+            change = g / (jnp.sqrt(spread) + cast(wide(eps)))
+            if b is not None:
+                change = b = b * cast(wide(momentum)) + change
+            return -cast(gamma) * change, v, b, mean
+
+        updates, *fields = by_leaf(
+            rule, grads, params, state.square_avg, state.momentum_buffer, state.grad_avg, name="rmsprop"
+        )
+        return updates, RMSpropState(state.step + 1, *fields)
+
+    return Transform(init, update)

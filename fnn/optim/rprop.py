@@ -1,0 +1,92 @@
+"""Rprop, resilient backpropagation."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from fnn.optim._common import by_leaf, check_lr, check_number, check_tuple, rate, start, wide, zeros_like
+from fnn.optim.transform import Transform
+
+__all__ = ["RpropState", "rprop"]
+
+
+class RpropState(NamedTuple):
+    """The state of ``rprop``: the gradients of the step before and each element's own step."""
+
+    step: jax.Array
+    prev: Any
+    step_size: Any
+
+
+def rprop(
+    lr: Any = 1e-2,
+    etas: tuple[Any, Any] = (0.5, 1.2),
+    step_sizes: tuple[Any, Any] = (1e-6, 50),
+    *,
+    capturable: bool = False,
+    foreach: bool | None = None,
+    maximize: bool = False,
+    differentiable: bool = False,
+) -> Transform:
+    r"""Rprop: each element has a step that grows while the sign of its gradient stays and shrinks when it turns.
+
+    .. math:: p \leftarrow p - \eta_t \operatorname{sign}(g)
+
+    An element whose gradient has turned rests for that step.
+
+    Args:
+        lr: the first step of every element: a number, an array or a schedule, of which only the value at 0 counts.
+        etas: shrinking factor in (0, 1) and growth factor above 1.
+        step_sizes: least and largest step.
+        maximize: whether to go up the gradient.
+        capturable, foreach, differentiable: accepted for torch's sake; they change nothing.
+
+    Returns:
+        A ``Transform`` with state ``RpropState``.
+
+    Raises:
+        ValueError: if a hyperparameter is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.Rprop.html; Riedmiller and Braun, A direct adaptive
+    method for faster backpropagation learning, 1993.
+
+    Example:
+        >>> tx = rprop(lr=0.1)
+        >>> round(float(tx.update(jnp.array(2.0), tx.init(jnp.array(1.0)))[0]), 3)
+        -0.1
+    """
+    check_lr("rprop", lr)
+    check_tuple("rprop", "etas", etas, 2)
+    check_tuple("rprop", "step_sizes", step_sizes, 2)
+    check_number("rprop", "etas[0]", etas[0], above=0, below=1)
+    check_number("rprop", "etas[1]", etas[1], above=1)
+
+    def init(params: Any) -> RpropState:
+        first = rate(lr, start())
+
+        def fill(p: Any) -> jax.Array:
+            p = jnp.asarray(p)
+            both = first * (1 + 1j) if jnp.iscomplexobj(p) else first
+            return jnp.full(p.shape, jnp.asarray(both).astype(p.dtype))
+
+        return RpropState(start(), zeros_like(params), jax.tree.map(fill, params))
+
+    def update(grads: Any, state: RpropState, params: Any = None) -> tuple[Any, RpropState]:
+        shrink, grow = map(wide, etas)
+        least, largest = map(wide, step_sizes)
+
+        def rule(cast: Any, g: Any, p: Any, prev: Any, size: Any) -> tuple[Any, ...]:
+            g = -g if maximize else g
+            agreement = jnp.sign(g * prev)
+            factor = jnp.where(agreement > 0, cast(grow), jnp.where(agreement < 0, cast(shrink), 1))
+            size = jnp.clip(size * factor.astype(size.dtype), cast(least), cast(largest))
+            g = jnp.where(agreement < 0, 0, g)
+            return -jnp.sign(g) * size, g, size
+
+        updates, *fields = by_leaf(rule, grads, params, state.prev, state.step_size, name="rprop")
+        return updates, RpropState(state.step + 1, *fields)
+
+    return Transform(init, update)

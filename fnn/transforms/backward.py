@@ -1,0 +1,129 @@
+"""``backward``: gradients of a closure with respect to Parameters, added into their ``grad``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from fnn.nn.module import Module
+from fnn.nn.parameter import Parameter
+from fnn.stateful import Box, Scope
+
+__all__ = ["backward", "value_and_grad"]
+
+
+def collect_parameters(function: str, targets: Iterable[Any]) -> list[Parameter]:
+    """The parameters of Modules, Parameters and iterables of them, each once.
+
+    Raises:
+        TypeError: if a target is none of these.
+    """
+    found: dict[int, Parameter] = {}
+
+    def visit(target: Any) -> None:
+        if isinstance(target, Parameter):
+            found.setdefault(id(target), target)
+        elif isinstance(target, Module):
+            for parameter in target.parameters():
+                found.setdefault(id(parameter), parameter)
+        elif isinstance(target, Iterable) and not hasattr(target, "dtype") and not isinstance(target, str):
+            for item in target.values() if isinstance(target, dict) else target:
+                visit(item)
+        else:
+            raise TypeError(
+                f"{function}: targets must be Modules, Parameters or iterables of them, got {type(target).__name__}"
+            )
+
+    for target in targets:
+        visit(target)
+    return list(found.values())
+
+
+def value_and_grad(
+    function: str, closure: Callable[[], Any], parameters: Sequence[Parameter], has_aux: bool
+) -> tuple[jax.Array, Any, list[Any]]:
+    """Runs the closure once and differentiates its loss; buffers and generators that it writes keep their new values.
+
+    Args:
+        function: name of the caller, for error messages.
+        closure: returns the loss, or with ``has_aux`` a pair of loss and auxiliary output.
+        parameters: what to differentiate by.
+        has_aux: see ``closure``.
+
+    Returns:
+        ``(loss, aux, grads)``; the gradient of a parameter that the closure never read is ``None``.
+
+    Raises:
+        RuntimeError: if the loss is no floating scalar. Every object is then as before.
+    """
+    written: list[Box] = []
+    read: set[int] = set()
+
+    def run(values: list[jax.Array]) -> tuple[jax.Array, Any]:
+        with Scope(function) as scope:
+            for parameter, value in zip(parameters, values, strict=True):
+                scope.own(parameter, value)
+            result = closure()
+            if has_aux and not (isinstance(result, tuple) and len(result) == 2):
+                raise TypeError(f"{function}: with has_aux=True the closure must return (loss, aux), got {result!r}")
+            loss, aux = result if has_aux else (result, None)
+            loss = _check_loss(function, loss)
+            changes = scope.written()
+            written[:] = [box for box, _ in changes]
+            read.update(scope.reads)
+            return loss, (aux, [value for _, value in changes])
+
+    values = [parameter.data for parameter in parameters]
+    (loss, (aux, contents)), grads = jax.value_and_grad(run, has_aux=True)(values)
+    for box, content in zip(written, contents, strict=True):
+        box.data = content
+    return loss, aux, [g if id(p) in read else None for p, g in zip(parameters, grads, strict=True)]
+
+
+def _check_loss(function: str, loss: Any) -> jax.Array:
+    try:
+        loss = jnp.asarray(loss)
+    except TypeError:
+        raise TypeError(f"{function}: the closure must return the loss, a scalar array, got {loss!r}") from None
+    if loss.shape != () and loss.size == 1:
+        loss = loss.reshape(())
+    if loss.shape != () or not jnp.issubdtype(loss.dtype, jnp.floating):
+        raise RuntimeError(
+            f"{function}: gradients need a floating scalar loss, got shape {loss.shape} and dtype {loss.dtype}"
+        )
+    return loss
+
+
+def backward(closure: Callable[[], Any], *targets: Any, has_aux: bool = False) -> Any:
+    """Computes a loss and adds its gradients into each ``p.grad``; works eagerly and under ``fnn.jit``.
+
+    Args:
+        closure: a function of no arguments that runs the forward pass and returns the loss, a scalar; with ``has_aux``
+            a pair ``(loss, aux)``.
+        *targets: Modules, Parameters, or iterables of them; their parameters that require grad get gradients.
+        has_aux: whether the closure returns more than the loss.
+
+    Returns:
+        the loss, or with ``has_aux`` the pair ``(loss, aux)``.
+
+    Raises:
+        TypeError: if a target is of another kind.
+        RuntimeError: if no target requires grad, or the loss is no floating scalar. Every object is then as before.
+
+    Example:
+        >>> import fnn, jax.numpy as jnp
+        >>> p = fnn.nn.Parameter(jnp.array(3.0))
+        >>> float(fnn.backward(lambda: p * p, p)), float(p.grad)
+        (9.0, 6.0)
+    """
+    parameters = [p for p in collect_parameters("backward", targets) if p.requires_grad]
+    if not parameters:
+        raise RuntimeError("backward: no target has a parameter that requires grad")
+    loss, aux, grads = value_and_grad("backward", closure, parameters, has_aux)
+    for parameter, grad in zip(parameters, grads, strict=True):
+        if grad is not None:
+            parameter.grad = grad if parameter.grad is None else parameter.grad + grad
+    return (loss, aux) if has_aux else loss

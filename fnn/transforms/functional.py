@@ -1,0 +1,189 @@
+"""A Module as a pure function: ``state``, ``functional_call``, ``update``, ``stack``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from fnn.nn.module import Module
+from fnn.nn.parameter import ArrayBox, to_array
+from fnn.random import key_scope
+from fnn.stateful import Scope
+
+__all__ = ["functional_call", "stack", "state", "update"]
+
+Arrays = dict[str, jax.Array]
+
+
+def _check_module(function: str, model: Any) -> None:
+    if not isinstance(model, Module):
+        raise TypeError(f"{function}: model must be an fnn.nn.Module, got {type(model).__name__}")
+
+
+def _boxes(model: Module) -> dict[str, ArrayBox]:
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+def _every_name(model: Module) -> dict[str, ArrayBox]:
+    """All names of all boxes; a shared parameter has several."""
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    return {**parameters, **dict(model.named_buffers(remove_duplicate=False))}
+
+
+def state(model: Module) -> tuple[Arrays, Arrays]:
+    """The arrays of a Module as two flat dicts whose keys are the ``state_dict`` names.
+
+    Args:
+        model: the Module; shared parameters come once, under their first name.
+
+    Returns:
+        ``(params, buffers)``: the parameters that require grad, and all the rest (buffers, persistent or not, and
+        frozen parameters).
+
+    Raises:
+        TypeError: if ``model`` is no Module.
+
+    Example:
+        >>> import fnn
+        >>> params, buffers = fnn.state(fnn.nn.Linear(2, 3))
+        >>> sorted(params), buffers
+        (['bias', 'weight'], {})
+    """
+    _check_module("state", model)
+    params = {name: p.data for name, p in model.named_parameters() if p.requires_grad}
+    frozen = {name: p.data for name, p in model.named_parameters() if not p.requires_grad}
+    return params, {**frozen, **{name: b.data for name, b in model.named_buffers()}}
+
+
+def _match(function: str, model: Module, values: Mapping[str, Any]) -> list[tuple[str, ArrayBox, jax.Array]]:
+    boxes = _every_name(model)
+    matched = []
+    for name, value in values.items():
+        if name not in boxes:
+            raise KeyError(f"{function}: {type(model).__name__} has no parameter or buffer named '{name}'")
+        array = to_array(value, f"{function}: '{name}'")
+        if array.shape != boxes[name].shape:
+            raise ValueError(
+                f"{function}: '{name}' must have shape {tuple(boxes[name].shape)}, got {tuple(array.shape)}"
+            )
+        matched.append((name, boxes[name], array))
+    return matched
+
+
+def functional_call(
+    model: Module, params: Mapping[str, Any], buffers: Mapping[str, Any], *args: Any, rng: Any = None, **kwargs: Any
+) -> tuple[Any, Arrays]:
+    """Calls a Module on arrays given by name instead of its own; pure, and so fit for ``jit``, ``grad`` and ``vmap``.
+
+    Args:
+        model: the Module; it is not changed.
+        params: names to arrays, as ``fnn.state`` gives them.
+        buffers: names to arrays, as ``fnn.state`` gives them. A name in neither dict keeps the Module's own array.
+        *args: arguments of the call.
+        rng: a JAX PRNG key from which the random layers draw.
+        **kwargs: keyword arguments of the call.
+
+    Returns:
+        ``(output, buffers)``, the second with the new values of the names in ``buffers``.
+
+    Raises:
+        KeyError: if a name is unknown.
+        ValueError: if an array has another shape than the Module's, or a name is in both dicts.
+        RuntimeError: if the call changes a buffer that ``buffers`` does not have.
+
+    Example:
+        >>> import fnn, jax.numpy as jnp
+        >>> bn = fnn.nn.BatchNorm1d(2)
+        >>> out, new = fnn.functional_call(bn, *fnn.state(bn), jnp.ones((4, 2)))
+        >>> int(new["num_batches_tracked"]), int(bn.num_batches_tracked)
+        (1, 0)
+    """
+    _check_module("functional_call", model)
+    both = params.keys() & buffers.keys()
+    if both:
+        raise ValueError(f"functional_call: '{sorted(both)[0]}' is in params and in buffers")
+    matched = _match("functional_call", model, {**params, **buffers})
+    given = {id(box) for _, box, _ in matched}
+    with Scope("functional_call", private=True) as scope, key_scope(rng) if rng is not None else nullcontext():
+        for name, box in _every_name(model).items():
+            if id(box) not in given:
+                given.add(id(box))
+                scope.own(box, box.data)
+                box._label = box._label or name
+        for _, box, array in matched:
+            scope.own(box, array)
+        output = model(*args, **kwargs)
+        names = {id(box): name for name, box, _ in matched}
+        for box, _ in scope.written():
+            if id(box) in scope.owned and id(box) not in names:
+                raise RuntimeError(
+                    f"functional_call: the call changed {box.describe()}, which buffers does not have; pass all the "
+                    "buffers that fnn.state(model) gives"
+                )
+        new = {name: box._data for name, box, _ in matched if name in buffers}
+    return output, new
+
+
+def update(model: Module, params: Mapping[str, Any], buffers: Mapping[str, Any] | None = None) -> None:
+    """Writes arrays, as ``fnn.state`` and ``fnn.functional_call`` give them, back into a Module.
+
+    Args:
+        model: the Module to change.
+        params: names to arrays.
+        buffers: names to arrays.
+
+    Raises:
+        KeyError: if a name is unknown.
+        ValueError: if an array has another shape than the Module's. The Module is then as before.
+
+    Example:
+        >>> import fnn, jax.numpy as jnp
+        >>> layer = fnn.nn.Linear(1, 1)
+        >>> fnn.update(layer, {"weight": jnp.full((1, 1), 2.0)})
+        >>> float(layer.weight)
+        2.0
+    """
+    _check_module("update", model)
+    for _, box, array in _match("update", model, {**params, **(buffers or {})}):
+        box.data = array
+
+
+def stack(models: Sequence[Module]) -> tuple[Arrays, Arrays]:
+    """The states of several Modules of one structure, stacked along a new first axis, for ``jax.vmap`` (ensembles).
+
+    Args:
+        models: Modules with equal names, shapes and dtypes.
+
+    Returns:
+        ``(params, buffers)`` as ``fnn.state``, each array with a leading axis of ``len(models)``.
+
+    Raises:
+        ValueError: if there are no models, or their states differ in names, shapes or dtypes.
+
+    Example:
+        >>> import fnn, jax, jax.numpy as jnp
+        >>> models = [fnn.nn.Linear(2, 3) for _ in range(4)]
+        >>> params, buffers = fnn.stack(models)
+        >>> call = lambda p, b, x: fnn.functional_call(models[0], p, b, x)[0]
+        >>> jax.vmap(call, (0, 0, None))(params, buffers, jnp.ones((5, 2))).shape
+        (4, 5, 3)
+    """
+    states = [state(model) for model in models]
+    if not states:
+        raise ValueError("stack: models must not be empty")
+
+    def describe(arrays: Arrays) -> dict[str, Any]:
+        return {name: (a.shape, a.dtype) for name, a in arrays.items()}
+
+    first = [describe(part) for part in states[0]]
+    for i, other in enumerate(states):
+        if [describe(part) for part in other] != first:
+            raise ValueError(f"stack: the state of model {i} differs from that of model 0 in names, shapes or dtypes")
+    params, buffers = (
+        {name: jnp.stack([s[part][name] for s in states]) for name in states[0][part]} for part in (0, 1)
+    )
+    return params, buffers

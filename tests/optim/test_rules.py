@@ -1,0 +1,478 @@
+"""Every rule against torch.optim over 25 steps in float64: all options, several shapes, eager, jitted, traced options."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fnn.kernels.row_sparse import RowSparse
+from fnn.optim.adafactor import adafactor
+from fnn.optim.adagrad import adadelta, adagrad
+from fnn.optim.adam import adam, adamax, adamw, nadam, radam, sparse_adam
+from fnn.optim.asgd import asgd
+from fnn.optim.muon import muon, newton_schulz
+from fnn.optim.rmsprop import rmsprop
+from fnn.optim.rprop import rprop
+from fnn.optim.sgd import sgd
+from fnn.optim.transform import apply_updates
+from tests.oracle import assert_close, needs_torch, rand
+
+muon_module = importlib.import_module("fnn.optim.muon")
+
+STEPS = 25
+SHAPES = [(), (5,), (3, 4), (2, 3, 4), (1, 1)]
+RULES = {
+    "SGD": sgd,
+    "Adam": adam,
+    "AdamW": adamw,
+    "Adamax": adamax,
+    "NAdam": nadam,
+    "RAdam": radam,
+    "Adagrad": adagrad,
+    "Adadelta": adadelta,
+    "Adafactor": adafactor,
+    "RMSprop": rmsprop,
+    "Rprop": rprop,
+    "ASGD": asgd,
+    "SparseAdam": sparse_adam,
+    "Muon": muon,
+}
+
+
+def product(**options):
+    return [dict(zip(options, values, strict=True)) for values in itertools.product(*options.values())]
+
+
+OPTIONS = {
+    "SGD": [
+        *product(lr=[0.1], momentum=[0, 0.9], weight_decay=[0, 0.05], maximize=[False, True]),
+        dict(lr=0.1, momentum=0.9, dampening=0.3),
+        dict(lr=0.1, dampening=0.3),
+        dict(lr=0.1, momentum=0.8, nesterov=True),
+        dict(lr=0.1, momentum=0.8, nesterov=True, weight_decay=0.1, maximize=True),
+        dict(),
+    ],
+    "Adam": [
+        *product(lr=[0.1], weight_decay=[0, 0.1], amsgrad=[False, True], maximize=[False, True]),
+        dict(lr=0.01, betas=(0.5, 0.9), eps=1e-3),
+        dict(lr=0.01, betas=(0.0, 0.0)),
+        dict(lr=0.01, weight_decay=0.1, decoupled_weight_decay=True),
+    ],
+    "AdamW": [*product(lr=[0.1], weight_decay=[0, 0.2], amsgrad=[False, True], maximize=[False, True]), dict()],
+    "Adamax": [*product(lr=[0.1], weight_decay=[0, 0.1], maximize=[False, True]), dict(betas=(0.5, 0.6), eps=0.1), dict()],
+    "NAdam": [
+        *product(lr=[0.1], weight_decay=[0, 0.1], decoupled_weight_decay=[False, True], maximize=[False, True]),
+        dict(momentum_decay=0.1, betas=(0.7, 0.8), eps=0.01),
+    ],
+    "RAdam": [
+        *product(lr=[0.1], weight_decay=[0, 0.1], decoupled_weight_decay=[False, True], maximize=[False, True]),
+        dict(betas=(0.7, 0.8), eps=0.01),
+        dict(betas=(0.7, 0.2)),
+    ],
+    "Adagrad": [
+        *product(lr=[0.1], lr_decay=[0, 0.1], weight_decay=[0, 0.1], maximize=[False, True]),
+        dict(initial_accumulator_value=0.5, eps=0.1),
+    ],
+    "Adadelta": [*product(lr=[0.7], weight_decay=[0, 0.1], maximize=[False, True]), dict(rho=0.5, eps=1e-2), dict()],
+    "Adafactor": [
+        *product(lr=[0.3], weight_decay=[0, 0.1], maximize=[False, True]),
+        dict(beta2_decay=-0.3, eps=(1e-3, 1e-2), d=2.0),
+        dict(),
+    ],
+    "RMSprop": [
+        *product(lr=[0.02], weight_decay=[0, 0.1], momentum=[0, 0.9], centered=[False, True]),
+        dict(alpha=0.5, eps=0.1, maximize=True),
+    ],
+    "Rprop": [dict(), dict(lr=0.2, maximize=True), dict(etas=(0.3, 1.5), step_sizes=(0.005, 0.02))],
+    "ASGD": [
+        *product(lr=[0.1], weight_decay=[0, 0.1], maximize=[False, True]),
+        dict(lambd=0.1, alpha=0.5, t0=5),
+    ],
+}
+
+
+def start():
+    return [rand(i, *shape) for i, shape in enumerate(SHAPES)]
+
+
+def slopes(params, step, where=np):
+    """The gradient of a quadratic bowl that moves with the step: it depends on the parameters and changes sign."""
+    return [p * (0.5 + i) + where.sin(0.7 * step + i) for i, p in enumerate(params)]
+
+
+def torch_run(name, options, steps=STEPS):
+    import torch
+
+    old = torch.get_default_dtype()
+    # torch keeps the scalars of its state in the default dtype.
+    torch.set_default_dtype(torch.float64)
+    try:
+        params = [torch.tensor(p, requires_grad=True) for p in start()]
+        optimizer = getattr(torch.optim, name)(params, foreach=False, **options)
+        out = []
+        for step in range(steps):
+            grads = slopes([p.detach().numpy() for p in params], step)
+            for p, g in zip(params, grads, strict=True):
+                p.grad = torch.as_tensor(np.array(g))
+            optimizer.step()
+            out.append([p.detach().numpy().copy() for p in params])
+        return out, optimizer
+    finally:
+        torch.set_default_dtype(old)
+
+
+def check(actual, expected, what):
+    for step, (a, e) in enumerate(zip(actual, expected, strict=True)):
+        for i, (x, y) in enumerate(zip(a, e, strict=True)):
+            assert_close(x, y, 1e-9, 1e-9, f"{what} step {step} shape {SHAPES[i]}")
+
+
+@needs_torch
+@pytest.mark.parametrize("name", sorted(OPTIONS))
+def test_parameters_follow_torch(name):
+    tables = OPTIONS[name]
+    rules = [RULES[name](**options) for options in tables]
+
+    @jax.jit
+    def step_all(all_params, states, step):
+        out_params, out_states = [], []
+        for rule, params, state in zip(rules, all_params, states, strict=True):
+            updates, state = rule.update(slopes(params, step, jnp), state, params)
+            out_params.append(apply_updates(params, updates))
+            out_states.append(state)
+        return out_params, out_states
+
+    begin = [jnp.asarray(p) for p in start()]
+    params = [begin for _ in rules]
+    states = [rule.init(begin) for rule in rules]
+    history = []
+    for step in range(STEPS):
+        params, states = step_all(params, states, step)
+        history.append(params)
+    for i, options in enumerate(tables):
+        expected, optimizer = torch_run(name, options)
+        check([h[i] for h in history], expected, f"{name} {options}")
+        assert type(states[i])._fields[0] == "step"
+        assert int(states[i].step) == STEPS
+        for j, parameter in enumerate(optimizer.param_groups[0]["params"]):
+            for key, value in optimizer.state[parameter].items():
+                if key == "step" or value is None:
+                    continue
+                ours = getattr(states[i], key)
+                assert_close(ours[j] if isinstance(ours, list) else ours, value, 1e-9, 1e-9, f"{name} state {key}")
+
+
+@needs_torch
+@pytest.mark.parametrize("name", sorted(OPTIONS))
+def test_eager_steps_follow_torch(name):
+    options = OPTIONS[name][-2]
+    rule = RULES[name](**options)
+    params = [jnp.asarray(p) for p in start()]
+    state = rule.init(params)
+    history = []
+    for step in range(4):
+        updates, state = rule.update(slopes(params, step), state, params)
+        params = apply_updates(params, updates)
+        history.append(params)
+    check(history, torch_run(name, options, 4)[0], name)
+
+
+TRACED = {
+    "SGD": dict(lr=0.1, momentum=0.9, dampening=0.2, weight_decay=0.1),
+    "Adam": dict(lr=0.1, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1),
+    "AdamW": dict(lr=0.1, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1),
+    "Adamax": dict(lr=0.1, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1),
+    "NAdam": dict(lr=0.1, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1, momentum_decay=0.01),
+    "RAdam": dict(lr=0.1, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1),
+    "Adagrad": dict(lr=0.1, lr_decay=0.1, weight_decay=0.1, initial_accumulator_value=0.2, eps=1e-6),
+    "Adadelta": dict(lr=0.5, rho=0.8, eps=1e-5, weight_decay=0.1),
+    "Adafactor": dict(lr=0.1, beta2_decay=-0.5, eps=(1e-4, 1e-2), d=1.5, weight_decay=0.1),
+    "RMSprop": dict(lr=0.02, alpha=0.8, eps=1e-6, weight_decay=0.1, momentum=0.5),
+    "Rprop": dict(lr=0.1, etas=(0.4, 1.3), step_sizes=(1e-4, 1.0)),
+    "ASGD": dict(lr=0.1, lambd=0.01, alpha=0.6, t0=3.0, weight_decay=0.1),
+}
+
+
+@needs_torch
+@pytest.mark.parametrize("name", sorted(TRACED))
+def test_every_number_may_be_traced(name):
+    options = TRACED[name]
+
+    @jax.jit
+    def run(options):
+        rule = RULES[name](**options)
+        params = [jnp.asarray(p) for p in start()]
+
+        def body(carry, step):
+            params, state = carry
+            updates, state = rule.update(slopes(params, step, jnp), state, params)
+            return (apply_updates(params, updates), state), params
+
+        (params, _), _ = jax.lax.scan(body, (params, rule.init(params)), jnp.arange(STEPS))
+        return params
+
+    check([run(options)], torch_run(name, options)[0][-1:], name)
+
+
+@pytest.mark.parametrize("name", [n for n in RULES if n != "SparseAdam"])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
+def test_leaves_keep_their_dtype(name, dtype):
+    options = TRACED.get(name, dict(lr=0.1, momentum=0.9))
+    wide = jax.tree.map(lambda v: jnp.asarray(v, jnp.float64), options)
+    rule = RULES[name](**wide)
+    params = [jnp.ones((2, 3), dtype)]
+    exact = [jnp.ones((2, 3), jnp.float64)]
+    state, exact_state = rule.init(params), RULES[name](**options).init(exact)
+    for _ in range(2):
+        updates, state = rule.update([jnp.full((2, 3), 0.5, dtype)], state, params)
+        params = apply_updates(params, updates)
+        updates, exact_state = RULES[name](**options).update([jnp.full((2, 3), 0.5)], exact_state, exact)
+        exact = apply_updates(exact, updates)
+    assert params[0].dtype == dtype
+    fields = [v for v in state if isinstance(v, list)]
+    assert all(leaf.dtype == dtype for field in fields for leaf in jax.tree.leaves(field))
+    assert state.step.dtype == jnp.int32
+    tolerance = 1e-5 if dtype == jnp.float32 and name != "Muon" else 1.5e-2
+    assert_close(params[0].astype(jnp.float64), exact[0], tolerance, tolerance, name)
+
+
+@pytest.mark.parametrize("name", [n for n in RULES if n != "SparseAdam"])
+def test_none_gradient_leaves_the_parameter_untouched(name):
+    rule = RULES[name](lr=0.1)
+    params = {"a": jnp.ones((2, 2)), "b": {"c": jnp.ones((2, 2))}}
+    state = rule.init(params)
+    updates, new = rule.update({"a": None, "b": {"c": jnp.ones((2, 2))}}, state, params)
+    moved = apply_updates(params, updates)
+    assert moved["a"] is params["a"]
+    assert bool((moved["b"]["c"] != 1).all())
+    for old, now in zip(state[1:], new[1:], strict=True):
+        if isinstance(old, dict) and old["a"] is not None:
+            assert now["a"] is old["a"]
+
+
+@needs_torch
+@pytest.mark.parametrize("name", ["SGD", "Adam", "Adagrad", "Rprop", "RMSprop"])
+def test_complex_parameters(name):
+    import torch
+
+    begin = rand(1, 3) + 1j * rand(2, 3)
+    grads = [rand(3 + i, 3) + 1j * rand(9 + i, 3) for i in range(3)]
+    theirs = torch.tensor(begin, requires_grad=True)
+    optimizer = getattr(torch.optim, name)([theirs], lr=0.1, foreach=False)
+    rule, ours = RULES[name](lr=0.1), jnp.asarray(begin)
+    state = rule.init(ours)
+    for g in grads:
+        theirs.grad = torch.tensor(g)
+        optimizer.step()
+        updates, state = rule.update(jnp.asarray(g), state, ours)
+        ours = apply_updates(ours, updates)
+    np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-9, atol=1e-9)
+
+
+@needs_torch
+@pytest.mark.parametrize("options", [dict(), dict(nesterov=False), dict(adjust_lr_fn="match_rms_adamw", momentum=0.5)])
+def test_muon_follows_torch(options, monkeypatch):
+    """In float64: the iteration of both is run in float64, for bfloat16 products differ by their order of summation."""
+    import torch
+    from torch.optim import _muon
+
+    def exact(grad, coefficients, steps, eps):
+        out = newton_schulz(jnp.asarray(grad.numpy()), coefficients, steps, eps, jnp.float64)
+        return torch.tensor(np.asarray(out))
+
+    monkeypatch.setattr(_muon, "_zeropower_via_newtonschulz", exact)
+    monkeypatch.setattr(
+        muon_module, "newton_schulz", lambda m, c, s, e: newton_schulz(m, c, s, e, jnp.float64)
+    )
+    begin = [rand(0, 3, 5), rand(1, 5, 2), rand(2, 2, 2)]
+    theirs = [torch.tensor(p, requires_grad=True) for p in begin]
+    optimizer = torch.optim.Muon(theirs, lr=0.1, **options)
+    rule, ours = muon(lr=0.1, **options), [jnp.asarray(p) for p in begin]
+    state = rule.init(ours)
+    for step in range(5):
+        for p, g in zip(theirs, slopes([p.detach().numpy() for p in theirs], step), strict=True):
+            p.grad = torch.tensor(g)
+        optimizer.step()
+        updates, state = rule.update(slopes(ours, step), state, ours)
+        ours = apply_updates(ours, updates)
+        for a, b in zip(ours, theirs, strict=True):
+            assert_close(a, b.detach(), 1e-9, 1e-9)
+
+
+@needs_torch
+@pytest.mark.parametrize("shape", [(4, 6), (6, 4), (3, 3)])
+def test_newton_schulz(shape):
+    from torch.optim import _muon
+
+    import torch
+
+    matrix, coefficients = rand(5, *shape), (3.4445, -4.775, 2.0315)
+    ours = np.asarray(newton_schulz(jnp.asarray(matrix), coefficients, 5, 1e-7), np.float64)
+    theirs = _muon._zeropower_via_newtonschulz(torch.tensor(matrix), coefficients, 5, 1e-7).double().numpy()
+    # Two bfloat16 computations: 8 bits of mantissa, a dozen products.
+    np.testing.assert_allclose(ours, theirs, atol=0.06)
+    exact = newton_schulz(jnp.asarray(matrix), coefficients, 5, 1e-7, jnp.float64)
+    u, s, vt = np.linalg.svd(matrix, full_matrices=False)
+    s = s / np.linalg.norm(s)
+    for _ in range(5):
+        s = coefficients[0] * s + coefficients[1] * s**3 + coefficients[2] * s**5
+    assert_close(exact, (u * s) @ vt, 1e-9, 1e-9, "the iteration acts on the singular values")
+
+
+def sparse_grads(step, rows=7, width=2):
+    rng = np.random.default_rng(step)
+    indices = rng.integers(0, rows, 5)
+    return indices, rng.uniform(-1, 1, (5, width))
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("SGD", dict(lr=0.1)),
+        ("SGD", dict(lr=0.1, maximize=True)),
+        ("SGD", dict(lr=0.1, momentum=0.9)),
+        ("Adagrad", dict(lr=0.1, lr_decay=0.1)),
+        ("Adagrad", dict(lr=0.1, maximize=True, initial_accumulator_value=0.1)),
+        ("SparseAdam", dict(lr=0.1)),
+        ("SparseAdam", dict(lr=0.1, betas=(0.5, 0.6), eps=0.1, maximize=True)),
+    ],
+)
+def test_row_sparse_gradients_follow_torch(name, options):
+    import torch
+
+    begin = rand(0, 7, 2)
+    theirs = torch.tensor(begin, requires_grad=True)
+    optimizer = getattr(torch.optim, name)([theirs], **options)
+    rule = RULES[name](**options)
+    step_once = jax.jit(lambda g, s, p: (lambda u, s: (apply_updates(p, u), s))(*rule.update(g, s, p)))
+    ours = jnp.asarray(begin)
+    state = rule.init(ours)
+    for step in range(STEPS):
+        indices, values = sparse_grads(step)
+        with torch.sparse.check_sparse_tensor_invariants():
+            theirs.grad = torch.sparse_coo_tensor(indices[None], torch.tensor(values), (7, 2))
+        optimizer.step()
+        ours, state = step_once(RowSparse(jnp.asarray(indices), jnp.asarray(values), (7, 2)), state, ours)
+        assert_close(ours, theirs.detach(), 1e-9, 1e-9, f"{name} step {step}")
+
+
+def test_row_sparse_updates_leave_other_rows_alone():
+    params = jnp.ones((4, 2))
+    grads = RowSparse(jnp.array([1, 1, 9, -1]), jnp.ones((4, 2)), (4, 2))
+    for rule in (sgd(lr=0.5), adagrad(lr=0.5), sparse_adam(lr=0.5)):
+        updates, state = rule.update(grads, rule.init(params), params)
+        assert isinstance(updates, RowSparse)
+        moved = apply_updates(params, updates)
+        assert bool((moved[jnp.array([0, 2, 3])] == 1).all())
+        assert bool((moved[1] < 1).all())
+        for field in state[1:]:
+            if field is not None:
+                assert not bool(field[jnp.array([0, 2, 3])].any())
+
+
+def test_row_sparse_errors():
+    params = jnp.ones((4, 2))
+    grads = RowSparse(jnp.array([1]), jnp.ones((1, 2)), (4, 2))
+    with pytest.raises(RuntimeError, match="adam: does not support row-sparse"):
+        adam().update(grads, adam().init(params), params)
+    with pytest.raises(RuntimeError, match="sgd: weight_decay is not compatible with row-sparse"):
+        sgd(weight_decay=0.1).update(grads, sgd().init(params), params)
+    with pytest.raises(RuntimeError, match="adagrad: weight_decay is not compatible with row-sparse"):
+        adagrad(weight_decay=0.1).update(grads, adagrad().init(params), params)
+    with pytest.raises(RuntimeError, match="sparse_adam: does not support dense"):
+        sparse_adam().update(params, sparse_adam().init(params), params)
+
+
+BAD = [
+    ("SGD", dict(lr=-1.0)),
+    ("SGD", dict(momentum=-0.1)),
+    ("SGD", dict(weight_decay=-0.1)),
+    ("SGD", dict(nesterov=True)),
+    ("SGD", dict(nesterov=True, momentum=0.9, dampening=0.1)),
+    *[
+        (name, options)
+        for name in ("Adam", "AdamW", "Adamax", "NAdam", "RAdam")
+        for options in (dict(lr=-1.0), dict(eps=-1.0), dict(betas=(1.0, 0.9)), dict(betas=(0.9, -0.1)), dict(weight_decay=-1.0))
+    ],
+    ("NAdam", dict(momentum_decay=-1.0)),
+    ("SparseAdam", dict(lr=0.0)),
+    ("SparseAdam", dict(eps=0.0)),
+    ("SparseAdam", dict(betas=(0.9, 1.5))),
+    ("Adagrad", dict(lr=-1.0)),
+    ("Adagrad", dict(lr_decay=-1.0)),
+    ("Adagrad", dict(initial_accumulator_value=-1.0)),
+    ("Adagrad", dict(eps=-1.0)),
+    ("Adadelta", dict(rho=1.1)),
+    ("Adadelta", dict(eps=-1.0)),
+    ("Adafactor", dict(beta2_decay=0.1)),
+    ("Adafactor", dict(eps=(-1.0, 1e-3))),
+    ("Adafactor", dict(eps=(None, -1e-3))),
+    ("Adafactor", dict(d=0.5)),
+    ("RMSprop", dict(alpha=-0.1)),
+    ("RMSprop", dict(momentum=-0.1)),
+    ("Rprop", dict(etas=(1.1, 1.2))),
+    ("Rprop", dict(etas=(0.5, 0.9))),
+    ("ASGD", dict(weight_decay=-1.0)),
+    ("Muon", dict(momentum=-1.0)),
+    ("Muon", dict(adjust_lr_fn="best")),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), BAD)
+def test_bad_hyperparameters(name, options):
+    rule = RULES[name]
+    argument = "nesterov" if "nesterov" in options else next(iter(options))
+    with pytest.raises(ValueError, match=f"{rule.__name__}: {argument}"):
+        rule(**options)
+
+
+@needs_torch
+@pytest.mark.parametrize(("name", "options"), BAD)
+def test_torch_refuses_the_same(name, options):
+    import torch
+
+    with pytest.raises(ValueError):
+        getattr(torch.optim, name)([torch.zeros(2, 2, requires_grad=True)], **options)
+
+
+def test_odd_hyperparameters():
+    with pytest.raises(ValueError, match="lr must be a number"):
+        adam(lr=jnp.ones(2))
+    with pytest.raises(ValueError, match="betas must be 2 numbers"):
+        adam(betas=0.9)
+    with pytest.raises(TypeError, match="lr must be a number"):
+        sgd(lr="fast")
+    with pytest.raises(ValueError, match="ns_steps"):
+        muon(ns_steps=100)
+    with pytest.raises(ValueError, match="muon: params must be 2-D"):
+        muon().init(jnp.ones(3))
+    for rule in (adamw(), sgd(weight_decay=0.1), asgd(), adafactor(), muon()):
+        with pytest.raises(ValueError, match="params must be given"):
+            rule.update(jnp.ones((2, 2)), rule.init(jnp.ones((2, 2))))
+
+
+def test_schedule_as_learning_rate():
+    rule = sgd(lr=lambda count: 1.0 / (count + 1))
+    state = rule.init(jnp.zeros(()))
+    steps = []
+    for _ in range(3):
+        update, state = rule.update(jnp.ones(()), state)
+        steps.append(float(update))
+    np.testing.assert_allclose(steps, [-1, -1 / 2, -1 / 3], rtol=1e-12)
+
+
+@needs_torch
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_signatures_are_torch_s(name):
+    import torch
+
+    theirs = list(inspect.signature(getattr(torch.optim, name)).parameters.values())[1:]
+    ours = list(inspect.signature(RULES[name]).parameters.values())
+    assert [(p.name, p.kind, p.default) for p in ours] == [(p.name, p.kind, p.default) for p in theirs]
