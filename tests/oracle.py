@@ -48,7 +48,7 @@ def from_torch(value: Any) -> np.ndarray:
     import torch
 
     value = value.detach()
-    return (value.float() if value.dtype == torch.bfloat16 else value).cpu().numpy()
+    return (value.float() if value.dtype == torch.bfloat16 else value).numpy(force=True)
 
 
 def leaves(value: Any) -> list[Any]:

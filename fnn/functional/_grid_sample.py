@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from functools import partial
 
 import jax
@@ -71,8 +72,8 @@ def sample(x: jax.Array, grid: jax.Array, mode: str, padding_mode: str, align_co
         x, grid = x.astype(jnp.float32), grid.astype(jnp.float32)
     n, channels, *spatial = x.shape
     sizes = tuple(spatial)
-    flat = x.reshape(n, channels, -1)
-    points = grid.reshape(n, -1, len(sizes))
+    flat = x.reshape(n, channels, math.prod(sizes))
+    points = grid.reshape(n, math.prod(grid.shape[1:-1]), len(sizes))
     # The last coordinate of a grid point belongs to the first spatial axis.
     pixels = [_to_pixels(points[..., len(sizes) - 1 - k], size, align_corners) for k, size in enumerate(sizes)]
     place = partial(_place, padding_mode=padding_mode, align_corners=align_corners)

@@ -139,7 +139,8 @@ def resample(
     nearest = mode in ("nearest", "nearest-exact")
     if not nearest and dtype not in (jnp.float32, jnp.float64):
         x = x.astype(jnp.float32)
-    for axis, (out, scale) in enumerate(zip(sizes, scales, strict=True), first):
+    # The last axis first: torch rounds bytes to bytes between the axes, so that their order shows.
+    for axis, out, scale in reversed(list(zip(range(first, x.ndim), sizes, scales, strict=True))):
         size = x.shape[axis]
         if nearest:
             index = _nearest_index(size, out, scale, mode == "nearest-exact", dtype == jnp.float64)
@@ -150,8 +151,8 @@ def resample(
             x = _weighted(x, axis, *_cubic_taps(size, out, scale, align_corners))
         else:
             x = _weighted(x, axis, *_linear_taps(size, out, scale, align_corners))
-    if dtype == jnp.uint8 and not nearest:
-        x = jnp.clip(jnp.round(x), 0, 255)
+        if dtype == jnp.uint8 and not nearest:
+            x = jnp.clip(jnp.round(x), 0, 255)
     return x.astype(dtype)
 
 

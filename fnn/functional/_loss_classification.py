@@ -22,6 +22,7 @@ from fnn.functional._utils import (
     check_same_dtype,
     check_shape,
     fail,
+    index_dtype,
     is_concrete,
     legacy_reduction,
 )
@@ -37,7 +38,7 @@ def class_axis(ndim: int) -> int:
 def safe_targets(target: jax.Array, classes: int, ignore_index: int | None) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Class targets split into an index that is always legal, a mask of the kept ones and a mask of the legal ones."""
     if jnp.issubdtype(target.dtype, jnp.unsignedinteger) or target.dtype in (jnp.int8, jnp.int16):
-        target = target.astype(jnp.int64 if target.dtype == jnp.uint32 and jax.config.jax_enable_x64 else jnp.int32)
+        target = target.astype(index_dtype())
     limits = np.iinfo(target.dtype)
     if ignore_index is not None and limits.min <= ignore_index <= limits.max:
         kept = target != ignore_index

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from fnn.functional._utils import as_array, check_same_dtype, describe, fail, is_weak, reduce_loss
@@ -38,7 +39,7 @@ def check_broadcast(function: str, **arrays: Any) -> tuple[int, ...]:
     """The common shape of the arrays (``None`` passes); raises ValueError if there is none."""
     given = {name: a for name, a in arrays.items() if a is not None}
     try:
-        return jnp.broadcast_shapes(*(a.shape for a in given.values()))
+        return np.broadcast_shapes(*(a.shape for a in given.values()))
     except ValueError:
         shapes = ", ".join(f"{name} {describe(a)}" for name, a in given.items())
         raise ValueError(f"{function}: the shapes must broadcast together, got {shapes}") from None

@@ -52,7 +52,7 @@ def _difference_loss(
         loss = absolute(difference)
     else:
         size = absolute(difference)
-        near = size < knee
+        near = (size < knee) | (jnp.isnan(size) & (knee > 0))
         small = jnp.where(near, difference, 0)
         if kind == "smooth":
             loss = jnp.where(near, 0.5 * small * small / jnp.where(knee == 0, 1, knee), size - 0.5 * knee)

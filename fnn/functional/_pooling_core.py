@@ -124,10 +124,10 @@ def _separable_argmax(x: jax.Array, positions: Any, masks: Any) -> jax.Array:
         axis = len(lead) + i
         at, mask = jnp.asarray(positions[i]), masks[i]
         windows, taps = at.shape[-2:]
-        at = jnp.broadcast_to(at, lead + (windows, taps)).reshape(lead + (1,) * (n - 1) + (windows * taps,))
+        at = jnp.broadcast_to(at, (*lead, windows, taps)).reshape(lead + (1,) * (n - 1) + (windows * taps,))
         v = jnp.moveaxis(values, axis, -1)
         f = jnp.moveaxis(flat, axis, -1)
-        at = jnp.broadcast_to(at, v.shape[:-1] + (windows * taps,))
+        at = jnp.broadcast_to(at, (*v.shape[:-1], windows * taps))
         v = jnp.take_along_axis(v, at, -1).reshape((*v.shape[:-1], windows, taps))
         f = jnp.take_along_axis(f, at, -1).reshape(v.shape)
         low = _lowest(x.dtype)
@@ -212,7 +212,7 @@ def adaptive_mean(x: jax.Array, *, out: Ints) -> jax.Array:
         start, stop = _adaptive_bounds(size, o)
         counts.append(stop - start)
         if o and size % o == 0:
-            wide = wide.reshape(wide.shape[:axis] + (o, size // o) + wide.shape[axis + 1 :]).sum(axis + 1)
+            wide = wide.reshape((*wide.shape[:axis], o, size // o, *wide.shape[axis + 1 :])).sum(axis + 1)
             continue
         at, mask = _adaptive_positions(size, o)
         v = jnp.take(jnp.moveaxis(wide, axis, -1), at, axis=-1)

@@ -24,12 +24,17 @@ def norm_order(function: str, argument: str, p: Any) -> float:
     return order
 
 
+def magnitude(x: jax.Array) -> jax.Array:
+    """``|x|`` with torch's derivative at 0, which is 0 (that of ``jnp.abs`` is 1)."""
+    return x * jnp.sign(x)
+
+
 def vector_norm(x: jax.Array, p: float, axis: int | tuple[int, ...], keepdims: bool = False) -> jax.Array:
     """``(sum |x|**p) ** (1 / p)``; the count of non-zeros for p = 0, the largest or smallest |x| for infinite p.
 
     The derivative is 0 where the norm is 0 and, for the infinite orders, shared by the elements that attain it.
     """
-    size = jnp.abs(x)
+    size = magnitude(x)
     if p == 0:
         return jnp.sum((x != 0).astype(x.dtype), axis, keepdims=keepdims)
     if p == 1:

@@ -12,7 +12,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from fnn.functional._utils import as_array, check_floating, check_rank, check_same_dtype, fail, normalize_axis
-from fnn.functional._vector_norm import norm_order, vector_norm
+from fnn.functional._vector_norm import magnitude, norm_order, vector_norm
 
 __all__ = ["cosine_similarity", "normalize", "pairwise_distance", "pdist"]
 
@@ -51,8 +51,9 @@ def _cosine_similarity(x1: jax.Array, x2: jax.Array, eps: Any, axis: int) -> jax
         x = jnp.broadcast_to(_wide(x), shape)
         norm = vector_norm(x, 2, axis, keepdims=True)
         # As in torch, the clamp changes the value of the norm but not its derivative.
-        clamped = jnp.maximum(norm, jnp.asarray(eps).astype(norm.dtype))
-        return x / (lax.stop_gradient(clamped) + (norm - lax.stop_gradient(norm)))
+        least = jnp.asarray(eps).astype(norm.dtype)
+        short = norm < least
+        return x / jnp.where(short, least + (norm - lax.stop_gradient(jnp.where(short, norm, 0))), norm)
 
     return jnp.sum(unit(x1) * unit(x2), axis).astype(dtype)
 
@@ -144,7 +145,7 @@ def _check_not_empty(function: str, order: float, length: int) -> None:
 def _gap(difference: jax.Array, p: float) -> jax.Array:
     """The p-norm along the last axis; for infinite p each element that attains it has the full derivative."""
     if p == float("inf") and difference.shape[-1]:
-        size = jnp.abs(difference)
+        size = magnitude(difference)
         top = lax.stop_gradient(jnp.max(size, -1, keepdims=True))
         attained = jnp.where(size == top, size - lax.stop_gradient(size), 0)
         return top[..., 0] + jnp.sum(jnp.where(jnp.isfinite(top), attained, 0), -1)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.typing import ArrayLike
 
-from fnn.functional._utils import as_array, as_int, check_choice, fail
+from fnn.functional._utils import as_array, as_int, check_choice, fail, is_concrete
 
 __all__ = ["pad"]
 
@@ -150,7 +150,7 @@ def pad(
                 expected = f"no more negative than axis {axis} of length {x.shape[axis]} allows"
                 fail(ValueError, "pad", "pad", expected, (low, high))
         return _constant(x, 0 if value is None else value, pairs)
-    if value is not None and (isinstance(value, jax.core.Tracer) or value != 0):
+    if value is not None and (not is_concrete(value) or value != 0):
         fail(ValueError, "pad", "value", f"None in mode {mode!r}", value)
     _check_extension(x, numbers, pairs, mode)
     return _extend(x, pairs, mode)

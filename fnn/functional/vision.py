@@ -22,6 +22,7 @@ from fnn.functional._utils import (
     check_same_dtype,
     check_shape,
     fail,
+    is_concrete,
 )
 from fnn.functional.padding import pad
 
@@ -226,7 +227,7 @@ def _per_axis(function: str, argument: str, value: Any, axes: int) -> list[Any]:
 
 
 def _check_factor(function: str, value: Any) -> float:
-    if isinstance(value, bool | str | jax.core.Tracer):
+    if isinstance(value, bool | str) or not is_concrete(value):
         fail(TypeError, function, "scale_factor", "a number known when the call is traced", value)
     try:
         return float(value)

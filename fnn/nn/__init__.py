@@ -1,3 +1,28 @@
+"""Modules: ``Module``, ``Parameter``, containers and layers, with torch's names."""
+
+from fnn import functional
+from fnn.nn import init, parameter
+from fnn.nn.activation import *
 from fnn.nn.containers import *
+from fnn.nn.conv import *
+from fnn.nn.distance import *
+from fnn.nn.dropout import *
+from fnn.nn.fold import *
+from fnn.nn.hooks import (
+    register_module_buffer_registration_hook,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+    register_module_full_backward_pre_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
+from fnn.nn.linear import *
+from fnn.nn.loss import *
 from fnn.nn.module import Module
+from fnn.nn.normalization import *
+from fnn.nn.padding import *
 from fnn.nn.parameter import Buffer, Parameter
+from fnn.nn.pooling import *
+from fnn.nn.sparse import *
+from fnn.nn.vision import *

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from fnn.functional import activation as F
+from fnn import functional as F
 from fnn.nn.init import constant_
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter

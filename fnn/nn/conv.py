@@ -9,9 +9,8 @@ from typing import Any
 import jax
 from jax.typing import ArrayLike
 
-from fnn.functional import conv as F
+from fnn import functional as F
 from fnn.functional._utils import check_choice, fail, ntuple
-from fnn.functional.padding import pad
 from fnn.nn import init
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter
@@ -115,7 +114,7 @@ class _ConvNd(Module):
             sides = [(0, 0)] * self._dims
         else:
             sides = [(p, p) for p in self.padding]
-        return pad(input, [n for side in reversed(sides) for n in side], mode=self.padding_mode), 0
+        return F.pad(input, [n for side in reversed(sides) for n in side], mode=self.padding_mode), 0
 
 
 class Conv1d(_ConvNd):

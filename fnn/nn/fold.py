@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import jax
 from jax.typing import ArrayLike
 
-from fnn.functional import fold as F
+from fnn import functional as F
 from fnn.nn.module import Module
 
 __all__ = ["Fold", "Unfold"]

@@ -52,7 +52,16 @@ __all__ = [
 
 Shape = Sequence[int]
 
-_UNIT_GAIN = "linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d sigmoid".split()
+_UNIT_GAIN = [
+    "linear",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+    "sigmoid",
+]
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 from jax.typing import ArrayLike
 
-from fnn.functional import linear as F
+from fnn import functional as F
 from fnn.nn import init
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter

@@ -8,8 +8,7 @@ from typing import Any
 import jax
 from jax.typing import ArrayLike
 
-from fnn.functional import distance
-from fnn.functional import loss as F
+from fnn import functional as F
 from fnn.functional._utils import legacy_reduction
 from fnn.nn.module import Module
 
@@ -610,7 +609,7 @@ class TripletMarginWithDistanceLoss(_Loss):
         super().__init__(reduction=reduction)
         if margin <= 0:
             raise ValueError(f"TripletMarginWithDistanceLoss: margin must be greater than 0, got {margin}")
-        self.distance_function = distance.pairwise_distance if distance_function is None else distance_function
+        self.distance_function = F.pairwise_distance if distance_function is None else distance_function
         self.margin = margin
         self.swap = swap
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from fnn.functional import normalization as F
+from fnn import functional as F
 from fnn.nn.init import ones_, zeros_
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import jax
 from jax.typing import ArrayLike
 
+from fnn import functional as F
 from fnn.functional._utils import ntuple
-from fnn.functional.padding import pad
 from fnn.nn.module import Module
 
 __all__ = [
@@ -42,7 +42,7 @@ class _PadNd(Module):
 
     def forward(self, input: ArrayLike) -> jax.Array:
         """The padded input."""
-        return pad(input, self.padding, self._mode)
+        return F.pad(input, self.padding, self._mode)
 
     def extra_repr(self) -> str:
         return f"{self.padding}"
@@ -57,7 +57,7 @@ class _ConstantPadNd(_PadNd):
 
     def forward(self, input: ArrayLike) -> jax.Array:
         """The padded input."""
-        return pad(input, self.padding, "constant", self.value)
+        return F.pad(input, self.padding, "constant", self.value)
 
     def extra_repr(self) -> str:
         return f"padding={self.padding}, value={self.value}"

@@ -152,10 +152,10 @@ class ArrayBox(Box):
         return bool(self.data)
 
     def __int__(self) -> int:
-        return int(self.data)
+        return int(self.data.item())
 
     def __float__(self) -> float:
-        return float(self.data)
+        return float(self.data.item())
 
     def __index__(self) -> int:
         return operator.index(self.data)
@@ -204,7 +204,7 @@ def _rebuild(cls: Any, state: tuple[Any, ...], attributes: dict[str, Any]) -> An
 
 
 def _install_operators() -> None:
-    names = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split()
+    names = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift", "rshift"]
 
     def forward(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         return lambda self, other: function(self.data, _value(other))

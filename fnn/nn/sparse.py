@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from fnn.functional import sparse as F
+from fnn import functional as F
 from fnn.nn.init import normal_
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter, to_array

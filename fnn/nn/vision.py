@@ -8,7 +8,7 @@ from typing import Any
 import jax
 from jax.typing import ArrayLike
 
-from fnn.functional import vision as F
+from fnn import functional as F
 from fnn.nn.module import Module
 
 __all__ = [

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.functional._utils import fail
+from fnn.functional._utils import fail, is_concrete
 from fnn.kernels.row_sparse import RowSparse
 
 _INF = math.inf
@@ -30,7 +30,7 @@ def check_number(
 
     ``minimum`` and ``maximum`` belong to the range, ``below`` and ``above`` do not.
     """
-    if isinstance(value, jax.core.Tracer) or callable(value):
+    if not is_concrete(value) or callable(value):
         return
     bounds = [f"at least {minimum}"] if minimum > -_INF else []
     bounds += [f"at most {maximum}"] if maximum < _INF else []

@@ -133,9 +133,7 @@ def adafactor(
                 change = change - cast(gamma * wide(weight_decay)) * p
             return change, row, col, variance
 
-        updates, *fields = by_leaf(
-            rule, grads, params, state.row_var, state.col_var, state.variance, name="adafactor"
-        )
+        updates, *fields = by_leaf(rule, grads, params, state.row_var, state.col_var, state.variance, name="adafactor")
         return updates, AdafactorState(step, *fields)
 
     return Transform(init, update)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from fnn.functional._utils import as_int, check_choice, fail
+from fnn.functional._utils import as_int, fail
 from fnn.optim._common import check_lr, need_params, rate, start, wide
 from fnn.optim.transform import Transform
 
@@ -168,7 +168,9 @@ def lbfgs(
                 evals = c.evals + spent
                 done = (iterations == max_iter) | (evals >= limit) | (jnp.max(jnp.abs(grad)) <= tol_grad)
                 done |= (jnp.max(jnp.abs(s.d * t)) <= tol_change) | (jnp.abs(value - c.loss) < tol_change)
-                return _Iterate(x, value, grad, iterations, evals, done, s._replace(t=t, func_evals=s.func_evals + spent))
+                return _Iterate(
+                    x, value, grad, iterations, evals, done, s._replace(t=t, func_evals=s.func_evals + spent)
+                )
 
             def stop(_: None) -> _Iterate:
                 return c._replace(iterations=iterations, done=jnp.ones((), bool), state=s)
@@ -248,7 +250,10 @@ class _Point(NamedTuple):
 
 
 class _Search(NamedTuple):
-    """What both phases of the search carry; ``a`` and ``b`` end as the bracket."""
+    """What both phases of the search carry; ``a`` and ``b`` end as the bracket, the lower end first.
+
+    ``kept`` says whether the lower end is the older of the two places, which wins a tie.
+    """
 
     a: _Point
     b: _Point
@@ -257,6 +262,7 @@ class _Search(NamedTuple):
     stop: jax.Array
     found: jax.Array
     stalled: jax.Array
+    kept: jax.Array
 
 
 def _select(condition: jax.Array, a: _Point, b: _Point) -> _Point:
@@ -312,12 +318,12 @@ def _strong_wolfe(
         return jax.lax.cond(stop, lambda _: c._replace(stop=stop, found=found), extend, None)
 
     zero, one = jnp.zeros((), jnp.int32), jnp.ones((), jnp.int32)
-    c = _Search(origin, trial(t), zero, one, no, no, no)
+    c = _Search(origin, trial(t), zero, one, no, no, no, no)
     c = jax.lax.while_loop(lambda c: ~c.stop & (c.iterations < max_ls), bracketing, c)
     c = c._replace(a=_select(c.iterations >= max_ls, origin, c.a))
     # From here on `a` is the lower end; where the search has ended it is the result.
     lower = (c.a.f <= c.b.f) & ~c.found
-    c = c._replace(a=_select(lower, c.a, c.b), b=_select(lower, c.b, c.a), stop=c.found)
+    c = c._replace(a=_select(lower, c.a, c.b), b=_select(lower, c.b, c.a), stop=c.found, kept=lower)
     width = jnp.max(jnp.abs(d))
 
     def wide_enough(c: _Search) -> jax.Array:
@@ -337,8 +343,10 @@ def _strong_wolfe(
         turned = ~worse & ~found & (point.slope * (c.b.t - c.a.t) >= 0)
         a = _select(worse, c.a, point)
         b = _select(worse, point, _select(turned, c.a, c.b))
-        # The new end may be the lower one only if the old was no lower: equal values keep their order.
-        return _Search(a, b, c.iterations + 1, c.evals + 1, found, found, near & ~pushed)
+        # A trial that fails the first condition may still be lower than the lower end.
+        swap = worse & jnp.where(c.kept, b.f < a.f, b.f <= a.f)
+        a, b = _select(swap, b, a), _select(swap, a, b)
+        return _Search(a, b, c.iterations + 1, c.evals + 1, found, found, near & ~pushed, c.kept ^ swap)
 
     c = jax.lax.while_loop(lambda c: ~c.stop & (c.iterations < max_ls) & wide_enough(c), zoom, c)
     return c.a.f, c.a.g, c.a.t, c.evals

@@ -228,7 +228,7 @@ class CosineAnnealingLR(LRScheduler):
             ratio = (1 + _cos(math.pi * epoch / period)) / (1 + _cos(math.pi * (epoch - 1) / period))
             return ratio * (rate - low) + low
 
-        if not isinstance(epoch, jax.Array) and (epoch == 0 or "_initial" in self.__dict__ and epoch > 0):
+        if not isinstance(epoch, jax.Array) and (epoch == 0 or ("_initial" in self.__dict__ and epoch > 0)):
             return self._rates() if epoch == 0 else self._resumed()
         at_start, at_turn = epoch == 0, (epoch - 1 - period) % (2 * period) == 0
         return [

@@ -490,11 +490,14 @@ def multiplicative_lr(lr: Any, lr_lambda: Callable[[Any], Any]) -> Schedule:
         if _on_host(count):
             return lr * math.prod(lr_lambda(i) for i in range(1, int(count) + 1))
         one = jnp.ones(count.shape, wide_dtype())
-        return lr * jax.lax.while_loop(
-            lambda c: jnp.any(c[0] <= count),
-            lambda c: (c[0] + 1, c[1] * jnp.where(c[0] <= count, lr_lambda(c[0]), 1)),
-            (jnp.ones((), index_dtype()), one),
-        )[1]
+        return (
+            lr
+            * jax.lax.while_loop(
+                lambda c: jnp.any(c[0] <= count),
+                lambda c: (c[0] + 1, c[1] * jnp.where(c[0] <= count, lr_lambda(c[0]), 1)),
+                (jnp.ones((), index_dtype()), one),
+            )[1]
+        )
 
     return value
 

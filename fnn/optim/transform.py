@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from fnn.functional._utils import as_int, fail
+from fnn.functional._utils import as_int
 from fnn.kernels.row_sparse import RowSparse
-from fnn.optim._common import check_number, flatten, need_params
+from fnn.optim._common import bias_correction, by_leaf, check_number, flatten, need_params
 
 __all__ = [
     "AccumulateState",
@@ -102,8 +103,6 @@ def chain(*transforms: Any) -> Transform:
 def _accepted(function: Callable[..., Any], extra: dict[str, Any]) -> dict[str, Any]:
     if not extra:
         return extra
-    import inspect
-
     parameters = inspect.signature(function).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return extra
@@ -224,7 +223,9 @@ def partition(transforms: Mapping[Any, Any], labels: Any) -> Transform:
         if callable(labels):
             marks = [labels(_dotted(path), leaf) for path, leaf in leaves]
         else:
-            marks = jax.tree.leaves(jax.tree.map(lambda m, sub: jax.tree.map(lambda _: m, sub, is_leaf=_is_leaf), labels, tree))
+            marks = jax.tree.leaves(
+                jax.tree.map(lambda m, sub: jax.tree.map(lambda _: m, sub, is_leaf=_is_leaf), labels, tree)
+            )
         members: dict[Any, list[int]] = {label: [] for label in pairs}
         for i, mark in enumerate(marks):
             if mark not in members:
@@ -348,8 +349,6 @@ def ema(decay: Any, debias: bool = False) -> Transform:
         >>> float(average.update(jnp.array(3.0), average.init(jnp.array(1.0)))[0])
         2.0
     """
-    from fnn.optim._common import bias_correction, by_leaf
-
     check_number("ema", "decay", decay, minimum=0, maximum=1)
 
     def init(params: Any) -> EmaState:

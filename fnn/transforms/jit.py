@@ -26,7 +26,6 @@ from fnn.stateful import (
     is_eager,
     static_key,
     structure,
-    structure_changed,
     walk,
 )
 

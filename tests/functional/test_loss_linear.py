@@ -18,7 +18,9 @@ def ours(x, matrix, bias, target, **options):
 
 
 @needs_torch
-@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+@pytest.mark.parametrize(
+    "reduction", [pytest.param("none", marks=pytest.mark.slow), "mean", pytest.param("sum", marks=pytest.mark.slow)]
+)
 def test_against_torch(reduction):
     import torch
     import torch.nn.functional as TF

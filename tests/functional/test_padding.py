@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from fnn.functional.padding import pad
 
+from fnn.functional.padding import pad
 from tests.oracle import assert_close, check_against_torch, check_transforms, needs_torch, rand
 
 CONSTANT = [
@@ -50,10 +50,16 @@ OWN = [
     ("circular", (2, 0, 4), (1, 1)),
 ]
 
+EXTENSIONS = [
+    pytest.param(mode, shape, widths, marks=[pytest.mark.slow] if i % 2 else [])
+    for mode in ("reflect", "replicate", "circular")
+    for i, (shape, widths) in enumerate(SHARED)
+] + OWN
+
 
 @needs_torch
 @pytest.mark.parametrize(("shape", "widths"), CONSTANT)
-@pytest.mark.parametrize("value", [None, 2.5, float("-inf")])
+@pytest.mark.parametrize("value", [None, 2.5, pytest.param(float("-inf"), marks=pytest.mark.slow)])
 def test_constant_equals_torch(shape, widths, value):
     import torch.nn.functional as F
 
@@ -64,9 +70,7 @@ def test_constant_equals_torch(shape, widths, value):
 
 
 @needs_torch
-@pytest.mark.parametrize(
-    ("mode", "shape", "widths"), [(m, s, p) for m in ("reflect", "replicate", "circular") for s, p in SHARED] + OWN
-)
+@pytest.mark.parametrize(("mode", "shape", "widths"), EXTENSIONS)
 def test_extension_equals_torch(mode, shape, widths):
     import torch.nn.functional as F
 

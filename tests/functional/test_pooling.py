@@ -11,18 +11,22 @@ from fnn.functional import pooling as P
 from tests.oracle import assert_close, check_against_torch, check_transforms, needs_torch, rand
 
 MAX = [
-    (1, (2, 3, 9), dict(kernel_size=3, stride=2, padding=1)),
-    (1, (3, 9), dict(kernel_size=2, dilation=3, ceil_mode=True)),
-    (2, (2, 2, 7, 8), dict(kernel_size=3, stride=2, padding=1)),
-    (2, (2, 2, 7, 8), dict(kernel_size=(2, 3), stride=(2, 1), padding=(1, 0), dilation=(2, 1), ceil_mode=True)),
-    (2, (2, 9, 9), dict(kernel_size=6, stride=2, padding=3)),
-    (3, (1, 2, 4, 5, 4), dict(kernel_size=2, ceil_mode=True)),
+    (1, (2, 3, 9), {"kernel_size": 3, "stride": 2, "padding": 1}),
+    (1, (3, 9), {"kernel_size": 2, "dilation": 3, "ceil_mode": True}),
+    (2, (2, 2, 7, 8), {"kernel_size": 3, "stride": 2, "padding": 1}),
+    (
+        2,
+        (2, 2, 7, 8),
+        {"kernel_size": (2, 3), "stride": (2, 1), "padding": (1, 0), "dilation": (2, 1), "ceil_mode": True},
+    ),
+    (2, (2, 9, 9), {"kernel_size": 6, "stride": 2, "padding": 3}),
+    (3, (1, 2, 4, 5, 4), {"kernel_size": 2, "ceil_mode": True}),
 ]
 AVG = [
-    (1, (2, 3, 9), dict(kernel_size=3, stride=2, padding=1)),
-    (2, (2, 2, 7, 8), dict(kernel_size=(3, 2), stride=2, padding=1, ceil_mode=True)),
-    (2, (2, 7, 8), dict(kernel_size=3, stride=2, padding=1, ceil_mode=True, count_include_pad=False)),
-    (3, (1, 2, 4, 5, 4), dict(kernel_size=2, divisor_override=3)),
+    (1, (2, 3, 9), {"kernel_size": 3, "stride": 2, "padding": 1}),
+    (2, (2, 2, 7, 8), {"kernel_size": (3, 2), "stride": 2, "padding": 1, "ceil_mode": True}),
+    (2, (2, 7, 8), {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True, "count_include_pad": False}),
+    (3, (1, 2, 4, 5, 4), {"kernel_size": 2, "divisor_override": 3}),
 ]
 
 
@@ -56,7 +60,7 @@ def test_avg_pool(n, shape, options):
 @pytest.mark.parametrize("values", [[0.0, 1.0], [0.0, np.nan, 1.0], [-np.inf], [np.inf, -np.inf, np.nan]])
 def test_ties_nan_and_infinities(kernel, values):
     x = np.random.default_rng(0).choice(values, (1, 2, 9, 9))
-    options = dict(kernel_size=kernel, stride=2, padding=1, return_indices=True)
+    options = {"kernel_size": kernel, "stride": 2, "padding": 1, "return_indices": True}
     check_against_torch(P.max_pool2d, theirs("max_pool2d"), x, **options)
     check_against_torch(P.adaptive_max_pool2d, theirs("adaptive_max_pool2d"), x, (4, 2), return_indices=True)
 

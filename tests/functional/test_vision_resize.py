@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 from fnn.functional import vision
 from fnn.functional.vision import interpolate, upsample, upsample_bilinear, upsample_nearest
-
 from tests.oracle import assert_close, check_against_torch, check_transforms, from_torch, needs_torch, rand, to_torch
 
 CASES = [
@@ -64,6 +64,7 @@ def test_equals_torch(mode, shape, options):
 def test_nearest_picks_torchs_element_at_every_size(mode):
     import torch
     import torch.nn.functional as F
+
     from fnn.functional._interpolate import _nearest_index
 
     for dtype in (torch.float64, torch.float32):
@@ -138,8 +139,8 @@ def test_bytes(mode):
     out = interpolate(x, size=(4, 9), mode=mode)
     assert out.dtype == jnp.uint8
     expected = from_torch(F.interpolate(to_torch(x), size=(4, 9), mode=mode))
-    # torch weighs bytes in fixed point, so that a tie may round the other way.
-    assert np.abs(np.asarray(out).astype(int) - expected.astype(int)).max() <= (mode != "nearest")
+    # torch weighs bytes in fixed point, so that a number near a half may round the other way, once an axis.
+    assert np.abs(np.asarray(out).astype(int) - expected.astype(int)).max() <= (0 if mode == "nearest" else 2)
 
 
 @needs_torch
@@ -199,7 +200,7 @@ def test_bad_arguments(shape, options, message):
 
 
 def test_bad_types():
-    with pytest.raises(TypeError, match="size must be an int, got 2.5"):
+    with pytest.raises(TypeError, match="size must be an int"):
         interpolate(jnp.zeros((1, 1, 4)), size=2.5)
     with pytest.raises(TypeError, match="scale_factor must be a number"):
         interpolate(jnp.zeros((1, 1, 4)), scale_factor="2")

@@ -52,47 +52,51 @@ def product(**options):
 OPTIONS = {
     "SGD": [
         *product(lr=[0.1], momentum=[0, 0.9], weight_decay=[0, 0.05], maximize=[False, True]),
-        dict(lr=0.1, momentum=0.9, dampening=0.3),
-        dict(lr=0.1, dampening=0.3),
-        dict(lr=0.1, momentum=0.8, nesterov=True),
-        dict(lr=0.1, momentum=0.8, nesterov=True, weight_decay=0.1, maximize=True),
-        dict(),
+        {"lr": 0.1, "momentum": 0.9, "dampening": 0.3},
+        {"lr": 0.1, "dampening": 0.3},
+        {"lr": 0.1, "momentum": 0.8, "nesterov": True},
+        {"lr": 0.1, "momentum": 0.8, "nesterov": True, "weight_decay": 0.1, "maximize": True},
+        {},
     ],
     "Adam": [
         *product(lr=[0.1], weight_decay=[0, 0.1], amsgrad=[False, True], maximize=[False, True]),
-        dict(lr=0.01, betas=(0.5, 0.9), eps=1e-3),
-        dict(lr=0.01, betas=(0.0, 0.0)),
-        dict(lr=0.01, weight_decay=0.1, decoupled_weight_decay=True),
+        {"lr": 0.01, "betas": (0.5, 0.9), "eps": 1e-3},
+        {"lr": 0.01, "betas": (0.0, 0.0)},
+        {"lr": 0.01, "weight_decay": 0.1, "decoupled_weight_decay": True},
     ],
-    "AdamW": [*product(lr=[0.1], weight_decay=[0, 0.2], amsgrad=[False, True], maximize=[False, True]), dict()],
-    "Adamax": [*product(lr=[0.1], weight_decay=[0, 0.1], maximize=[False, True]), dict(betas=(0.5, 0.6), eps=0.1), dict()],
+    "AdamW": [*product(lr=[0.1], weight_decay=[0, 0.2], amsgrad=[False, True], maximize=[False, True]), {}],
+    "Adamax": [
+        *product(lr=[0.1], weight_decay=[0, 0.1], maximize=[False, True]),
+        {"betas": (0.5, 0.6), "eps": 0.1},
+        {},
+    ],
     "NAdam": [
         *product(lr=[0.1], weight_decay=[0, 0.1], decoupled_weight_decay=[False, True], maximize=[False, True]),
-        dict(momentum_decay=0.1, betas=(0.7, 0.8), eps=0.01),
+        {"momentum_decay": 0.1, "betas": (0.7, 0.8), "eps": 0.01},
     ],
     "RAdam": [
         *product(lr=[0.1], weight_decay=[0, 0.1], decoupled_weight_decay=[False, True], maximize=[False, True]),
-        dict(betas=(0.7, 0.8), eps=0.01),
-        dict(betas=(0.7, 0.2)),
+        {"betas": (0.7, 0.8), "eps": 0.01},
+        {"betas": (0.7, 0.2)},
     ],
     "Adagrad": [
         *product(lr=[0.1], lr_decay=[0, 0.1], weight_decay=[0, 0.1], maximize=[False, True]),
-        dict(initial_accumulator_value=0.5, eps=0.1),
+        {"initial_accumulator_value": 0.5, "eps": 0.1},
     ],
-    "Adadelta": [*product(lr=[0.7], weight_decay=[0, 0.1], maximize=[False, True]), dict(rho=0.5, eps=1e-2), dict()],
+    "Adadelta": [*product(lr=[0.7], weight_decay=[0, 0.1], maximize=[False, True]), {"rho": 0.5, "eps": 1e-2}, {}],
     "Adafactor": [
         *product(lr=[0.3], weight_decay=[0, 0.1], maximize=[False, True]),
-        dict(beta2_decay=-0.3, eps=(1e-3, 1e-2), d=2.0),
-        dict(),
+        {"beta2_decay": -0.3, "eps": (1e-3, 1e-2), "d": 2.0},
+        {},
     ],
     "RMSprop": [
         *product(lr=[0.02], weight_decay=[0, 0.1], momentum=[0, 0.9], centered=[False, True]),
-        dict(alpha=0.5, eps=0.1, maximize=True),
+        {"alpha": 0.5, "eps": 0.1, "maximize": True},
     ],
-    "Rprop": [dict(), dict(lr=0.2, maximize=True), dict(etas=(0.3, 1.5), step_sizes=(0.005, 0.02))],
+    "Rprop": [{}, {"lr": 0.2, "maximize": True}, {"etas": (0.3, 1.5), "step_sizes": (0.005, 0.02)}],
     "ASGD": [
         *product(lr=[0.1], weight_decay=[0, 0.1], maximize=[False, True]),
-        dict(lambd=0.1, alpha=0.5, t0=5),
+        {"lambd": 0.1, "alpha": 0.5, "t0": 5},
     ],
 }
 
@@ -184,18 +188,18 @@ def test_eager_steps_follow_torch(name):
 
 
 TRACED = {
-    "SGD": dict(lr=0.1, momentum=0.9, dampening=0.2, weight_decay=0.1),
-    "Adam": dict(lr=0.1, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1),
-    "AdamW": dict(lr=0.1, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1),
-    "Adamax": dict(lr=0.1, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1),
-    "NAdam": dict(lr=0.1, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1, momentum_decay=0.01),
-    "RAdam": dict(lr=0.1, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1),
-    "Adagrad": dict(lr=0.1, lr_decay=0.1, weight_decay=0.1, initial_accumulator_value=0.2, eps=1e-6),
-    "Adadelta": dict(lr=0.5, rho=0.8, eps=1e-5, weight_decay=0.1),
-    "Adafactor": dict(lr=0.1, beta2_decay=-0.5, eps=(1e-4, 1e-2), d=1.5, weight_decay=0.1),
-    "RMSprop": dict(lr=0.02, alpha=0.8, eps=1e-6, weight_decay=0.1, momentum=0.5),
-    "Rprop": dict(lr=0.1, etas=(0.4, 1.3), step_sizes=(1e-4, 1.0)),
-    "ASGD": dict(lr=0.1, lambd=0.01, alpha=0.6, t0=3.0, weight_decay=0.1),
+    "SGD": {"lr": 0.1, "momentum": 0.9, "dampening": 0.2, "weight_decay": 0.1},
+    "Adam": {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1},
+    "AdamW": {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1},
+    "Adamax": {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1},
+    "NAdam": {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1, "momentum_decay": 0.01},
+    "RAdam": {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1},
+    "Adagrad": {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.2, "eps": 1e-6},
+    "Adadelta": {"lr": 0.5, "rho": 0.8, "eps": 1e-5, "weight_decay": 0.1},
+    "Adafactor": {"lr": 0.1, "beta2_decay": -0.5, "eps": (1e-4, 1e-2), "d": 1.5, "weight_decay": 0.1},
+    "RMSprop": {"lr": 0.02, "alpha": 0.8, "eps": 1e-6, "weight_decay": 0.1, "momentum": 0.5},
+    "Rprop": {"lr": 0.1, "etas": (0.4, 1.3), "step_sizes": (1e-4, 1.0)},
+    "ASGD": {"lr": 0.1, "lambd": 0.01, "alpha": 0.6, "t0": 3.0, "weight_decay": 0.1},
 }
 
 
@@ -223,7 +227,7 @@ def test_every_number_may_be_traced(name):
 @pytest.mark.parametrize("name", [n for n in RULES if n != "SparseAdam"])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
 def test_leaves_keep_their_dtype(name, dtype):
-    options = TRACED.get(name, dict(lr=0.1, momentum=0.9))
+    options = TRACED.get(name, {"lr": 0.1, "momentum": 0.9})
     wide = jax.tree.map(lambda v: jnp.asarray(v, jnp.float64), options)
     rule = RULES[name](**wide)
     params = [jnp.ones((2, 3), dtype)]
@@ -276,7 +280,7 @@ def test_complex_parameters(name):
 
 
 @needs_torch
-@pytest.mark.parametrize("options", [dict(), dict(nesterov=False), dict(adjust_lr_fn="match_rms_adamw", momentum=0.5)])
+@pytest.mark.parametrize("options", [{}, {"nesterov": False}, {"adjust_lr_fn": "match_rms_adamw", "momentum": 0.5}])
 def test_muon_follows_torch(options, monkeypatch):
     """In float64: the iteration of both is run in float64, for bfloat16 products differ by their order of summation."""
     import torch
@@ -287,9 +291,7 @@ def test_muon_follows_torch(options, monkeypatch):
         return torch.tensor(np.asarray(out))
 
     monkeypatch.setattr(_muon, "_zeropower_via_newtonschulz", exact)
-    monkeypatch.setattr(
-        muon_module, "newton_schulz", lambda m, c, s, e: newton_schulz(m, c, s, e, jnp.float64)
-    )
+    monkeypatch.setattr(muon_module, "newton_schulz", lambda m, c, s, e: newton_schulz(m, c, s, e, jnp.float64))
     begin = [rand(0, 3, 5), rand(1, 5, 2), rand(2, 2, 2)]
     theirs = [torch.tensor(p, requires_grad=True) for p in begin]
     optimizer = torch.optim.Muon(theirs, lr=0.1, **options)
@@ -308,9 +310,8 @@ def test_muon_follows_torch(options, monkeypatch):
 @needs_torch
 @pytest.mark.parametrize("shape", [(4, 6), (6, 4), (3, 3)])
 def test_newton_schulz(shape):
-    from torch.optim import _muon
-
     import torch
+    from torch.optim import _muon
 
     matrix, coefficients = rand(5, *shape), (3.4445, -4.775, 2.0315)
     ours = np.asarray(newton_schulz(jnp.asarray(matrix), coefficients, 5, 1e-7), np.float64)
@@ -335,13 +336,13 @@ def sparse_grads(step, rows=7, width=2):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("SGD", dict(lr=0.1)),
-        ("SGD", dict(lr=0.1, maximize=True)),
-        ("SGD", dict(lr=0.1, momentum=0.9)),
-        ("Adagrad", dict(lr=0.1, lr_decay=0.1)),
-        ("Adagrad", dict(lr=0.1, maximize=True, initial_accumulator_value=0.1)),
-        ("SparseAdam", dict(lr=0.1)),
-        ("SparseAdam", dict(lr=0.1, betas=(0.5, 0.6), eps=0.1, maximize=True)),
+        ("SGD", {"lr": 0.1}),
+        ("SGD", {"lr": 0.1, "maximize": True}),
+        ("SGD", {"lr": 0.1, "momentum": 0.9}),
+        ("Adagrad", {"lr": 0.1, "lr_decay": 0.1}),
+        ("Adagrad", {"lr": 0.1, "maximize": True, "initial_accumulator_value": 0.1}),
+        ("SparseAdam", {"lr": 0.1}),
+        ("SparseAdam", {"lr": 0.1, "betas": (0.5, 0.6), "eps": 0.1, "maximize": True}),
     ],
 )
 def test_row_sparse_gradients_follow_torch(name, options):
@@ -391,37 +392,43 @@ def test_row_sparse_errors():
 
 
 BAD = [
-    ("SGD", dict(lr=-1.0)),
-    ("SGD", dict(momentum=-0.1)),
-    ("SGD", dict(weight_decay=-0.1)),
-    ("SGD", dict(nesterov=True)),
-    ("SGD", dict(nesterov=True, momentum=0.9, dampening=0.1)),
+    ("SGD", {"lr": -1.0}),
+    ("SGD", {"momentum": -0.1}),
+    ("SGD", {"weight_decay": -0.1}),
+    ("SGD", {"nesterov": True}),
+    ("SGD", {"nesterov": True, "momentum": 0.9, "dampening": 0.1}),
     *[
         (name, options)
         for name in ("Adam", "AdamW", "Adamax", "NAdam", "RAdam")
-        for options in (dict(lr=-1.0), dict(eps=-1.0), dict(betas=(1.0, 0.9)), dict(betas=(0.9, -0.1)), dict(weight_decay=-1.0))
+        for options in (
+            {"lr": -1.0},
+            {"eps": -1.0},
+            {"betas": (1.0, 0.9)},
+            {"betas": (0.9, -0.1)},
+            {"weight_decay": -1.0},
+        )
     ],
-    ("NAdam", dict(momentum_decay=-1.0)),
-    ("SparseAdam", dict(lr=0.0)),
-    ("SparseAdam", dict(eps=0.0)),
-    ("SparseAdam", dict(betas=(0.9, 1.5))),
-    ("Adagrad", dict(lr=-1.0)),
-    ("Adagrad", dict(lr_decay=-1.0)),
-    ("Adagrad", dict(initial_accumulator_value=-1.0)),
-    ("Adagrad", dict(eps=-1.0)),
-    ("Adadelta", dict(rho=1.1)),
-    ("Adadelta", dict(eps=-1.0)),
-    ("Adafactor", dict(beta2_decay=0.1)),
-    ("Adafactor", dict(eps=(-1.0, 1e-3))),
-    ("Adafactor", dict(eps=(None, -1e-3))),
-    ("Adafactor", dict(d=0.5)),
-    ("RMSprop", dict(alpha=-0.1)),
-    ("RMSprop", dict(momentum=-0.1)),
-    ("Rprop", dict(etas=(1.1, 1.2))),
-    ("Rprop", dict(etas=(0.5, 0.9))),
-    ("ASGD", dict(weight_decay=-1.0)),
-    ("Muon", dict(momentum=-1.0)),
-    ("Muon", dict(adjust_lr_fn="best")),
+    ("NAdam", {"momentum_decay": -1.0}),
+    ("SparseAdam", {"lr": 0.0}),
+    ("SparseAdam", {"eps": 0.0}),
+    ("SparseAdam", {"betas": (0.9, 1.5)}),
+    ("Adagrad", {"lr": -1.0}),
+    ("Adagrad", {"lr_decay": -1.0}),
+    ("Adagrad", {"initial_accumulator_value": -1.0}),
+    ("Adagrad", {"eps": -1.0}),
+    ("Adadelta", {"rho": 1.1}),
+    ("Adadelta", {"eps": -1.0}),
+    ("Adafactor", {"beta2_decay": 0.1}),
+    ("Adafactor", {"eps": (-1.0, 1e-3)}),
+    ("Adafactor", {"eps": (None, -1e-3)}),
+    ("Adafactor", {"d": 0.5}),
+    ("RMSprop", {"alpha": -0.1}),
+    ("RMSprop", {"momentum": -0.1}),
+    ("Rprop", {"etas": (1.1, 1.2)}),
+    ("Rprop", {"etas": (0.5, 0.9)}),
+    ("ASGD", {"weight_decay": -1.0}),
+    ("Muon", {"momentum": -1.0}),
+    ("Muon", {"adjust_lr_fn": "best"}),
 ]
 
 

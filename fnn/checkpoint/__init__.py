@@ -1,0 +1,5 @@
+"""Saving and loading a ``state_dict``."""
+
+from fnn.checkpoint.safetensors import load, save
+
+__all__ = ["load", "save"]
