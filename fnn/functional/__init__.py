@@ -1,16 +1,19 @@
 """Pure functions of arrays under the names of ``torch.nn.functional``; ``fnn.nn.functional`` is this package."""
 
 from fnn.functional.activation import *
-#TMP from fnn.functional.attention import *
-#TMP from fnn.functional.conv import *
+
+from fnn.functional.attention import *
+from fnn.functional.conv import *
 from fnn.functional.distance import *
 from fnn.functional.dropout import *
-#TMP from fnn.functional.fold import *
+
+# TMP from fnn.functional.fold import *
 from fnn.functional.linear import *
 from fnn.functional.loss import *
 from fnn.functional.normalization import *
 from fnn.functional.padding import *
 from fnn.functional.pooling import *
-#TMP from fnn.functional.recurrent import *
+
+# TMP from fnn.functional.recurrent import *
 from fnn.functional.sparse import *
 from fnn.functional.vision import *

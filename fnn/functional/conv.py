@@ -1,0 +1,505 @@
+"""Convolutions and transposed convolutions in one, two and three dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.typing import ArrayLike
+
+from fnn.functional._utils import (
+    as_array,
+    as_int,
+    as_optional_array,
+    check_choice,
+    check_floating,
+    check_rank,
+    check_same_dtype,
+    check_shape,
+    fail,
+    ntuple,
+)
+
+__all__ = [
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_tbc",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+]
+
+Sizes = int | Sequence[int]
+Pads = tuple[tuple[int, int], ...]
+
+
+def _numbers(n: int) -> lax.ConvDimensionNumbers:
+    layout = "NC" + "DHW"[3 - n :]
+    kernel = "OI" + "DHW"[3 - n :]
+    return lax.conv_dimension_numbers((1,) * (n + 2), (1,) * (n + 2), (layout, kernel, layout))
+
+
+def _convolve(
+    x: jax.Array, weight: jax.Array, stride: tuple[int, ...], pads: Pads, dilation: tuple[int, ...], groups: int
+) -> jax.Array:
+    """The convolution of a batch; weight (O, I / groups, *k)."""
+    return lax.conv_general_dilated(
+        x,
+        weight,
+        window_strides=stride,
+        padding=pads,
+        rhs_dilation=dilation,
+        dimension_numbers=_numbers(x.ndim - 2),
+        feature_group_count=groups,
+    )
+
+
+def _convolve_transpose(
+    x: jax.Array,
+    weight: jax.Array,
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    output_padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    groups: int,
+) -> jax.Array:
+    """The transposed convolution of a batch; weight (I, O / groups, *k).
+
+    It is the convolution of the input, spread out by the stride, with the kernel flipped and its channels exchanged.
+    """
+    n = x.ndim - 2
+    inputs, outputs = weight.shape[0] // groups, weight.shape[1]
+    parted = weight.reshape((groups, inputs, outputs, *weight.shape[2:])).swapaxes(1, 2)
+    kernel = lax.rev(parted.reshape((groups * outputs, inputs, *weight.shape[2:])), tuple(range(2, n + 2)))
+    reach = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
+    pads = [(r - p, r - p + e) for r, p, e in zip(reach, padding, output_padding, strict=True)]
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        window_strides=(1,) * n,
+        padding=pads,
+        lhs_dilation=stride,
+        rhs_dilation=dilation,
+        dimension_numbers=_numbers(n),
+        feature_group_count=groups,
+    )
+
+
+def _add_bias(out: jax.Array, bias: jax.Array | None) -> jax.Array:
+    return out if bias is None else out + bias.reshape((-1,) + (1,) * (out.ndim - 2))
+
+
+@partial(jax.jit, static_argnames=("stride", "pads", "dilation", "groups"))
+def _conv_call(x: Any, weight: Any, bias: Any, stride: Any, pads: Any, dilation: Any, groups: int) -> jax.Array:
+    return _add_bias(_convolve(x, weight, stride, pads, dilation, groups), bias)
+
+
+@partial(jax.jit, static_argnames=("stride", "padding", "output_padding", "dilation", "groups"))
+def _transpose_call(
+    x: Any, weight: Any, bias: Any, stride: Any, padding: Any, output_padding: Any, dilation: Any, groups: int
+) -> jax.Array:
+    return _add_bias(_convolve_transpose(x, weight, stride, padding, output_padding, dilation, groups), bias)
+
+
+def _check_arrays(
+    function: str, n: int, input: Any, weight: Any, bias: Any, groups: Any, transposed: bool
+) -> tuple[jax.Array, jax.Array, jax.Array | None, int]:
+    """The arrays and the number of groups, after the checks that both kinds of convolution share."""
+    x = as_array(function, "input", input)
+    w = as_array(function, "weight", weight)
+    b = as_optional_array(function, "bias", bias)
+    groups = as_int(function, "groups", groups, 1)
+    check_rank(function, "input", x, n + 1, n + 2)
+    check_rank(function, "weight", w, n + 2)
+    check_floating(function, input=x, weight=w, bias=b)
+    check_same_dtype(function, input=x, weight=w, bias=b)
+    channels = x.shape[-n - 1]
+    needed = w.shape[0] if transposed else w.shape[1] * groups
+    outputs = w.shape[1] * groups if transposed else w.shape[0]
+    if channels != needed:
+        why = f"with {needed} channels, to suit weight {list(w.shape)} and groups={groups}"
+        fail(ValueError, function, "input", why, x)
+    if (channels if transposed else outputs) % groups != 0:
+        what = "input" if transposed else "output"
+        fail(
+            ValueError,
+            function,
+            "groups",
+            f"a divisor of the {channels if transposed else outputs} {what} channels",
+            groups,
+        )
+    if any(k == 0 for k in w.shape[2:]):
+        fail(ValueError, function, "weight", "a kernel of positive lengths", w)
+    if b is not None:
+        check_shape(function, "bias", b, (outputs,), f"to suit weight {list(w.shape)}")
+    dtype = jnp.result_type(*(a for a in (x, w) if a is not None))
+    return x.astype(dtype), w.astype(dtype), b, groups
+
+
+def _pads(function: str, padding: Any, stride: Any, dilation: Any, kernel: Any) -> Pads:
+    n = len(kernel)
+    if isinstance(padding, str):
+        check_choice(function, "padding", padding, ("same", "valid"))
+        if padding == "valid":
+            return ((0, 0),) * n
+        if any(s != 1 for s in stride):
+            fail(ValueError, function, "padding", "a number where the stride is not 1", padding)
+        total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+        return tuple((t // 2, t - t // 2) for t in total)
+    return tuple((p, p) for p in ntuple(function, "padding", padding, n, 0))
+
+
+def _conv(
+    function: str, n: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: Any
+) -> jax.Array:
+    x, w, b, groups = _check_arrays(function, n, input, weight, bias, groups, transposed=False)
+    stride = ntuple(function, "stride", stride, n, 1)
+    dilation = ntuple(function, "dilation", dilation, n, 1)
+    pads = _pads(function, padding, stride, dilation, w.shape[2:])
+    for size, pad, d, k in zip(x.shape[-n:], pads, dilation, w.shape[2:], strict=True):
+        if size + sum(pad) < d * (k - 1) + 1:
+            fail(ValueError, function, "input", f"at least {d * (k - 1) + 1} long on each axis after padding", x)
+    batched = x.ndim == n + 2
+    out = _conv_call(x if batched else x[None], w, b, stride, pads, dilation, groups)
+    return out if batched else out[0]
+
+
+def _conv_transpose(
+    function: str,
+    n: int,
+    input: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: Any,
+    dilation: Any,
+) -> jax.Array:
+    x, w, b, groups = _check_arrays(function, n, input, weight, bias, groups, transposed=True)
+    stride = ntuple(function, "stride", stride, n, 1)
+    padding = ntuple(function, "padding", padding, n, 0)
+    extra = ntuple(function, "output_padding", output_padding, n, 0)
+    dilation = ntuple(function, "dilation", dilation, n, 1)
+    for e, s, d in zip(extra, stride, dilation, strict=True):
+        if e >= max(s, d):
+            fail(ValueError, function, "output_padding", "smaller than the stride or the dilation", output_padding)
+    for size, s, p, e, d, k in zip(x.shape[-n:], stride, padding, extra, dilation, w.shape[2:], strict=True):
+        if (size - 1) * s - 2 * p + d * (k - 1) + e + 1 <= 0:
+            fail(ValueError, function, "padding", "small enough for an output of positive lengths", padding)
+    batched = x.ndim == n + 2
+    out = _transpose_call(x if batched else x[None], w, b, stride, padding, extra, dilation, groups)
+    return out if batched else out[0]
+
+
+def conv1d(
+    input: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: Sizes = 1,
+    padding: str | Sizes = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> jax.Array:
+    """1-D convolution (cross-correlation), ``out[o] = bias[o] + sum_i weight[o, i] * input[i]``.
+
+    Args:
+        input: one sample or a batch.
+        weight: the kernels.
+        bias: one number for each output channel.
+        stride: steps of the kernel.
+        padding: zeros added on both sides, or "valid" (none) or "same" (as many as keep the lengths; stride 1).
+        dilation: distance between the kernel's elements.
+        groups: number of groups of channels convolved apart.
+
+    Shape:
+        - input: (N, C_in, L) or (C_in, L).
+        - weight: (C_out, C_in / groups, *kernel).
+        - bias: (C_out).
+        - output: (N, C_out, L_out) or (C_out, L_out).
+
+    Returns:
+        the convolved array.
+
+    Raises:
+        TypeError: if the dtypes differ or are not floating, or an option is no int.
+        ValueError: if ranks, channels or lengths do not fit, or an option is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.conv1d.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> conv1d(jnp.ones((1, 2, 4)), jnp.ones((3, 2, 2))).shape
+        (1, 3, 3)
+    """
+    return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d(
+    input: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: Sizes = 1,
+    padding: str | Sizes = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> jax.Array:
+    """2-D convolution (cross-correlation), ``out[o] = bias[o] + sum_i weight[o, i] * input[i]``.
+
+    Args:
+        input: one sample or a batch.
+        weight: the kernels.
+        bias: one number for each output channel.
+        stride: steps of the kernel.
+        padding: zeros added on both sides, or "valid" (none) or "same" (as many as keep the lengths; stride 1).
+        dilation: distance between the kernel's elements.
+        groups: number of groups of channels convolved apart.
+
+    Shape:
+        - input: (N, C_in, H, W) or (C_in, H, W).
+        - weight: (C_out, C_in / groups, *kernel).
+        - bias: (C_out).
+        - output: (N, C_out, H_out, W_out) or (C_out, H_out, W_out).
+
+    Returns:
+        the convolved array.
+
+    Raises:
+        TypeError: if the dtypes differ or are not floating, or an option is no int.
+        ValueError: if ranks, channels or lengths do not fit, or an option is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.conv2d.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> conv2d(jnp.ones((1, 2, 4, 4)), jnp.ones((3, 2, 2, 2))).shape
+        (1, 3, 3, 3)
+    """
+    return _conv("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(
+    input: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: Sizes = 1,
+    padding: str | Sizes = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> jax.Array:
+    """3-D convolution (cross-correlation), ``out[o] = bias[o] + sum_i weight[o, i] * input[i]``.
+
+    Args:
+        input: one sample or a batch.
+        weight: the kernels.
+        bias: one number for each output channel.
+        stride: steps of the kernel.
+        padding: zeros added on both sides, or "valid" (none) or "same" (as many as keep the lengths; stride 1).
+        dilation: distance between the kernel's elements.
+        groups: number of groups of channels convolved apart.
+
+    Shape:
+        - input: (N, C_in, D, H, W) or (C_in, D, H, W).
+        - weight: (C_out, C_in / groups, *kernel).
+        - bias: (C_out).
+        - output: (N, C_out, D_out, H_out, W_out) or (C_out, D_out, H_out, W_out).
+
+    Returns:
+        the convolved array.
+
+    Raises:
+        TypeError: if the dtypes differ or are not floating, or an option is no int.
+        ValueError: if ranks, channels or lengths do not fit, or an option is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.conv3d.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> conv3d(jnp.ones((1, 2, 4, 4, 4)), jnp.ones((3, 2, 2, 2, 2))).shape
+        (1, 3, 3, 3, 3)
+    """
+    return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv_transpose1d(
+    input: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
+    groups: int = 1,
+    dilation: Sizes = 1,
+) -> jax.Array:
+    """1-D transposed convolution, the gradient of ``conv1d`` with respect to its input.
+
+    Args:
+        input: one sample or a batch.
+        weight: the kernels.
+        bias: one number for each output channel.
+        stride: steps of the convolution it is the gradient of.
+        padding: its padding.
+        output_padding: elements added at the end of each axis of the output; smaller than stride or dilation.
+        groups: number of groups of channels.
+        dilation: distance between the kernel's elements.
+
+    Shape:
+        - input: (N, C_in, L) or (C_in, L).
+        - weight: (C_in, C_out / groups, *kernel).
+        - bias: (C_out).
+        - output: (N, C_out, L_out) or (C_out, L_out).
+
+    Returns:
+        the convolved array.
+
+    Raises:
+        TypeError: if the dtypes differ or are not floating, or an option is no int.
+        ValueError: if ranks, channels or lengths do not fit, or an option is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.conv_transpose1d.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> conv_transpose1d(jnp.ones((1, 3, 4)), jnp.ones((3, 2, 2)), stride=2).shape
+        (1, 2, 8)
+    """
+    return _conv_transpose(
+        "conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
+
+
+def conv_transpose2d(
+    input: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
+    groups: int = 1,
+    dilation: Sizes = 1,
+) -> jax.Array:
+    """2-D transposed convolution, the gradient of ``conv2d`` with respect to its input.
+
+    Args:
+        input: one sample or a batch.
+        weight: the kernels.
+        bias: one number for each output channel.
+        stride: steps of the convolution it is the gradient of.
+        padding: its padding.
+        output_padding: elements added at the end of each axis of the output; smaller than stride or dilation.
+        groups: number of groups of channels.
+        dilation: distance between the kernel's elements.
+
+    Shape:
+        - input: (N, C_in, H, W) or (C_in, H, W).
+        - weight: (C_in, C_out / groups, *kernel).
+        - bias: (C_out).
+        - output: (N, C_out, H_out, W_out) or (C_out, H_out, W_out).
+
+    Returns:
+        the convolved array.
+
+    Raises:
+        TypeError: if the dtypes differ or are not floating, or an option is no int.
+        ValueError: if ranks, channels or lengths do not fit, or an option is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.conv_transpose2d.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> conv_transpose2d(jnp.ones((1, 3, 4, 4)), jnp.ones((3, 2, 2, 2)), stride=2).shape
+        (1, 2, 8, 8)
+    """
+    return _conv_transpose(
+        "conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
+
+
+def conv_transpose3d(
+    input: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
+    groups: int = 1,
+    dilation: Sizes = 1,
+) -> jax.Array:
+    """3-D transposed convolution, the gradient of ``conv3d`` with respect to its input.
+
+    Args:
+        input: one sample or a batch.
+        weight: the kernels.
+        bias: one number for each output channel.
+        stride: steps of the convolution it is the gradient of.
+        padding: its padding.
+        output_padding: elements added at the end of each axis of the output; smaller than stride or dilation.
+        groups: number of groups of channels.
+        dilation: distance between the kernel's elements.
+
+    Shape:
+        - input: (N, C_in, D, H, W) or (C_in, D, H, W).
+        - weight: (C_in, C_out / groups, *kernel).
+        - bias: (C_out).
+        - output: (N, C_out, D_out, H_out, W_out) or (C_out, D_out, H_out, W_out).
+
+    Returns:
+        the convolved array.
+
+    Raises:
+        TypeError: if the dtypes differ or are not floating, or an option is no int.
+        ValueError: if ranks, channels or lengths do not fit, or an option is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.conv_transpose3d.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> conv_transpose3d(jnp.ones((1, 3, 4, 4, 4)), jnp.ones((3, 2, 2, 2, 2)), stride=2).shape
+        (1, 2, 8, 8, 8)
+    """
+    return _conv_transpose(
+        "conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation
+    )
+
+
+def conv_tbc(input: ArrayLike, weight: ArrayLike, bias: ArrayLike, pad: int = 0) -> jax.Array:
+    """1-D convolution of arrays laid out as (time, batch, channels).
+
+    Args:
+        input: the sequence.
+        weight: the kernel.
+        bias: one number for each output channel.
+        pad: zeros added at both ends.
+
+    Shape:
+        - input: (T, N, C_in).
+        - weight: (K, C_in, C_out).
+        - bias: (C_out).
+        - output: (T + 2 pad - K + 1, N, C_out).
+
+    Returns:
+        the convolved array.
+
+    Raises:
+        TypeError: if the dtypes differ or are not floating.
+        ValueError: if ranks, channels or lengths do not fit, or ``pad`` is negative.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.conv_tbc.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> conv_tbc(jnp.ones((5, 1, 2)), jnp.ones((3, 2, 4)), jnp.zeros(4)).shape
+        (3, 1, 4)
+    """
+    x = as_array("conv_tbc", "input", input)
+    w = as_array("conv_tbc", "weight", weight)
+    check_rank("conv_tbc", "input", x, 3)
+    check_rank("conv_tbc", "weight", w, 3)
+    pad = as_int("conv_tbc", "pad", pad, 0)
+    out = _conv("conv_tbc", 1, x.transpose(1, 2, 0), w.transpose(2, 1, 0), bias, 1, pad, 1, 1)
+    return out.transpose(2, 0, 1)
