@@ -86,7 +86,7 @@ def value_and_grad(
 def _check_loss(function: str, loss: Any) -> jax.Array:
     try:
         loss = jnp.asarray(loss)
-    except TypeError:
+    except (TypeError, ValueError):
         raise TypeError(f"{function}: the closure must return the loss, a scalar array, got {loss!r}") from None
     if loss.shape != () and loss.size == 1:
         loss = loss.reshape(())

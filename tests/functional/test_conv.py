@@ -12,7 +12,7 @@ CONVOLUTIONS = [
     ("conv1d", (4, 9), (6, 2, 3), {"groups": 2, "padding": 2, "dilation": 2}),
     ("conv2d", (2, 4, 7, 6), (6, 4, 3, 2), {"stride": (2, 1), "padding": (1, 0)}),
     ("conv2d", (2, 4, 7, 6), (4, 1, 3, 3), {"groups": 4, "padding": 1}),
-    ("conv2d", (2, 3, 7, 6), (6, 3, 4, 3), {"padding": "same", "dilation": (1, 2)}),
+    ("conv2d", (2, 3, 7, 6), (6, 3, 3, 3), {"padding": "same", "dilation": (1, 2)}),
     ("conv2d", (2, 3, 7, 6), (6, 3, 3, 3), {"padding": "valid"}),
     ("conv2d", (3, 7, 6), (6, 3, 1, 1), {"stride": 2}),
     ("conv2d", (0, 3, 7, 6), (6, 3, 1, 1), {}),
@@ -35,6 +35,17 @@ def test_against_torch(name, shape, kernel, options):
     arrays = rand(0, *shape), rand(1, *kernel), rand(2, outputs)
     ours, theirs = getattr(F, name), getattr(torch.nn.functional, name)
     check_against_torch(ours, theirs, *arrays, second=shape[0] != 0, rtol=1e-9, atol=1e-12, **options)
+
+
+@needs_torch
+@pytest.mark.filterwarnings(
+    "ignore:Using padding='same' with even kernel:UserWarning"
+)  # torch's remark on its own speed
+def test_same_padding_of_an_even_kernel():
+    import torch
+
+    arrays = rand(0, 1, 2, 6, 5), rand(1, 3, 2, 4, 2), rand(2, 3)
+    check_against_torch(F.conv2d, torch.nn.functional.conv2d, *arrays, padding="same", rtol=1e-9, atol=1e-12)
 
 
 @needs_torch

@@ -9,7 +9,7 @@ import pytest
 
 import fnn
 from fnn import nn, optim
-from tests.oracle import assert_close
+from tests.oracle import assert_close, rand
 
 X = jnp.ones((4, 3), jnp.float32)
 Y = jnp.zeros((4, 2), jnp.float32)
@@ -487,7 +487,7 @@ def test_gan_step():
         return loss_d, loss_g, images
 
     before = [np.array(p.data) for p in (*g.parameters(), *d.parameters())]
-    loss_d, loss_g, images = step(jnp.ones((4, 2), jnp.float32), jnp.ones((4, 2), jnp.float32) * 0.3)
+    loss_d, loss_g, images = step(*(jnp.asarray(rand(i, 4, 2), jnp.float32) for i in (0, 1)))
     assert np.isfinite([float(loss_d), float(loss_g)]).all()
     assert images.shape == (4, 2)
     after = [np.array(p.data) for p in (*g.parameters(), *d.parameters())]
