@@ -1,9 +1,20 @@
-"""PyTorch's ``nn``, ``nn.functional`` and ``optim``, rebuilt on JAX."""
+"""PyTorch's ``nn``, ``nn.functional`` and ``optim``, rebuilt on JAX.
 
-from fnn import kernels, nn, optim, random
-from fnn.checkpoint import load, save
+What is named here is imported when it is first used, so that ``import fnn`` costs little more than ``import jax``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from fnn import random
 from fnn.random import Generator, get_rng_state, initial_seed, manual_seed, set_rng_state
-from fnn.transforms import backward, functional_call, jit, stack, state, update
+
+if TYPE_CHECKING:
+    from fnn import kernels, nn, optim
+    from fnn.checkpoint import load, save
+    from fnn.transforms import backward, functional_call, jit, stack, state, update
 
 __version__ = "0.1.0"
 
@@ -26,3 +37,29 @@ __all__ = [
     "state",
     "update",
 ]
+
+_PACKAGES = ("kernels", "nn", "optim")
+_HOMES = {
+    "backward": "transforms",
+    "functional_call": "transforms",
+    "jit": "transforms",
+    "load": "checkpoint",
+    "save": "checkpoint",
+    "stack": "transforms",
+    "state": "transforms",
+    "update": "transforms",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"fnn.{name}")
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"fnn.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'fnn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import os
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -59,10 +60,17 @@ def _threefry(key: np.ndarray, x0: np.ndarray, x1: np.ndarray) -> tuple[np.ndarr
 
 
 def _bits_at(key: np.ndarray, start: int, stop: int) -> np.ndarray:
-    position = np.arange(start, stop, dtype=np.uint64)
-    high, low = _threefry(key, (position >> np.uint64(32)).astype(np.uint32), position.astype(np.uint32))
+    """Words ``start`` to ``stop`` of ``jax.random.bits``: the 64-bit position is the counter, its halves are exclusive-ored."""
+    low = np.arange(start, stop, dtype=np.uint64)
+    high = (low >> np.uint64(32)).astype(np.uint32) if stop > 2**32 else np.zeros(stop - start, np.uint32)
+    high, low = _threefry(key, high, low.astype(np.uint32))
     high ^= low
     return high
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="fnn-draw")
 
 
 def _host_map(key: np.ndarray, size: int, function: Callable[[Any], Any], dtype: Any) -> np.ndarray:
@@ -78,8 +86,7 @@ def _host_map(key: np.ndarray, size: int, function: Callable[[Any], Any], dtype:
         for start in starts:
             fill(start)
     else:
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(fill, starts))
+        list(_pool().map(fill, starts))
     return out
 
 
@@ -389,6 +396,13 @@ def _is_double(dtype: Any) -> bool:
 
 def _signed_unit_of(words: Any) -> Any:
     """Uniform in [-1, 1) on a grid of 2**-23."""
+    if isinstance(words, np.ndarray):
+        words >>= np.uint32(8)
+        unit = words.view(np.int32)
+        unit -= np.int32(2**23)
+        unit = unit.astype(np.float32)
+        unit *= np.float32(2.0**-23)
+        return unit
     return ((words >> np.uint32(8)).astype(np.int32) - np.int32(2**23)).astype(np.float32) * np.float32(2.0**-23)
 
 
@@ -421,15 +435,21 @@ def uniform(key: Any, shape: Sequence[int], dtype: Any = jnp.float32, low: Any =
 
     def place(unit: Any) -> Any:
         if known and low == -high:
-            return (unit * wide(high)).astype(dtype)
+            unit = unit * wide(high)
+            return unit if unit.dtype == dtype else unit.astype(dtype)
         half = wide(0.5) * (wide(high) - wide(low)) if known else (high - low) / 2
         return ((unit + wide(1)) * half + (wide(low) if known else low)).astype(dtype)
 
     if _is_double(dtype):
         return jnp.asarray(place(_double_unit(bits(key, (2, *shape)))))
     if known:
-        return jnp.asarray(_map_bits(key, shape, lambda words: place(_signed_unit_of(words)), dtype))
+        return _on_device(_map_bits(key, shape, lambda words: place(_signed_unit_of(words)), dtype))
     return jnp.asarray(place(_map_bits(key, shape, _signed_unit_of, np.float32)))
+
+
+def _on_device(values: Any) -> jax.Array:
+    """A numpy array put on the device as it is, which compiles nothing; a JAX array unchanged."""
+    return jax.device_put(values) if isinstance(values, np.ndarray) else values
 
 
 def _are_numbers(*values: Any) -> bool:
@@ -470,7 +490,7 @@ def _normal_words(
         return values.astype(dtype)
 
     if _are_numbers(mean, std):
-        return jnp.asarray(_map_bits(key, shape, lambda words: place(_normal_of(choose(words))), dtype))
+        return _on_device(_map_bits(key, shape, lambda words: place(_normal_of(choose(words))), dtype))
     return jnp.asarray(place(_map_bits(key, shape, lambda words: _normal_of(choose(words)), np.float32)))
 
 

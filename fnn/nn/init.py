@@ -163,7 +163,7 @@ def constant(key: Any, shape: Shape, dtype: Any = jnp.float32, val: float = 0.0)
         >>> constant(None, (2,), val=3.0).tolist()
         [3.0, 3.0]
     """
-    return jnp.asarray(np.full(tuple(shape), val, dtype))
+    return jax.device_put(np.full(tuple(shape), val, dtype))
 
 
 def ones(key: Any, shape: Shape, dtype: Any = jnp.float32) -> jax.Array:

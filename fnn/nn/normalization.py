@@ -69,7 +69,7 @@ class _NormBase(Module):
         if self.track_running_stats:
             zeros_(self.running_mean)
             ones_(self.running_var)
-            self.num_batches_tracked.zero_()
+            zeros_(self.num_batches_tracked)
 
     def reset_parameters(self) -> None:
         """Sets the weight to 1, the bias to 0, and resets the running statistics."""
@@ -111,7 +111,7 @@ class _NormBase(Module):
 
 
 def _zero_count(device: Any) -> jax.Array:
-    return jnp.asarray(np.zeros((), jax.dtypes.canonicalize_dtype(np.int64)))
+    return jax.device_put(np.zeros((), jax.dtypes.canonicalize_dtype(np.int64)))
 
 
 class _BatchNorm(_NormBase):

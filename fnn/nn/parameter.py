@@ -25,6 +25,8 @@ def to_array(value: Any, name: str = "data") -> jax.Array:
         value = value.data
     if hasattr(value, "detach") and hasattr(value, "numpy"):
         value = _from_torch(value)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        return jax.device_put(np.array(value))  # compiles nothing; the copy keeps the caller's memory apart
     try:
         array = jnp.asarray(value)
     except (TypeError, ValueError) as error:
