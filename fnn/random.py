@@ -16,8 +16,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
-from fnn.stateful import Box, Stateful, is_eager, trace_state
+from fnn.stateful import Box, Stateful, is_eager, setting, trace_state
 
 __all__ = [
     "Generator",
@@ -92,13 +93,13 @@ def _host_map(key: np.ndarray, size: int, function: Callable[[Any], Any], dtype:
 
 def _host_key(key: Any) -> np.ndarray | None:
     """The two words of a concrete threefry key, or ``None`` where only JAX can draw from the key."""
-    if isinstance(key, jax.core.Tracer) or not is_eager() or not jax.config.jax_threefry_partitionable:
+    if isinstance(key, Tracer) or not is_eager() or not setting("jax_threefry_partitionable"):
         return None
     if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         if str(jax.random.key_impl(key)) != _THREEFRY or key.shape != ():
             return None
         key = jax.random.key_data(key)
-    elif key.shape != (2,) or str(jax.config.jax_default_prng_impl) != _THREEFRY:
+    elif key.shape != (2,) or str(setting("jax_default_prng_impl")) != _THREEFRY:
         return None
     return np.asarray(key, np.uint32)
 
@@ -166,9 +167,9 @@ class Generator(Stateful):
             self._impl = str(jax.random.key_impl(key))
             key = jax.random.key_data(key)
         else:
-            self._impl = str(jax.config.jax_default_prng_impl)
+            self._impl = str(setting("jax_default_prng_impl"))
         zero = np.zeros(1, np.uint32)
-        if isinstance(key, jax.core.Tracer):
+        if isinstance(key, Tracer):
             state = jnp.concatenate([key, zero])
         else:
             state = np.concatenate([np.asarray(key), zero])
@@ -224,7 +225,7 @@ class Generator(Stateful):
     def next_key(self) -> Any:
         """Draws one key (raw uint32 words for the default kind, else a typed key)."""
         state = self._box.data
-        if isinstance(state, jax.core.Tracer) or self._impl != _THREEFRY:
+        if isinstance(state, Tracer) or self._impl != _THREEFRY:
             key = jax.random.fold_in(jax.random.wrap_key_data(state[:-1], impl=self._impl), state[-1])
             one = np.zeros(state.shape, np.uint32)
             one[-1] = 1

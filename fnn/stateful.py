@@ -20,6 +20,11 @@ def trace_state() -> Any:
 _EAGER = trace_state()
 
 
+def setting(name: str) -> Any:
+    """A JAX setting by name, such as "jax_enable_x64", as it is in force in this thread."""
+    return getattr(jax.config, name)
+
+
 def is_eager() -> bool:
     """True outside every JAX transformation (jit, grad, vmap, scan, ...)."""
     return trace_state() == _EAGER

@@ -1,7 +1,6 @@
 """Pure functions of arrays under the names of ``torch.nn.functional``; ``fnn.nn.functional`` is this package."""
 
 from fnn.functional.activation import *
-
 from fnn.functional.attention import *
 from fnn.functional.conv import *
 from fnn.functional.distance import *

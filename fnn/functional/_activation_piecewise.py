@@ -6,11 +6,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 
 from fnn import random
 from fnn.functional._activation_common import elementwise, floating, floating_or_integer, number, widen
-from fnn.functional._utils import as_array, check_same_dtype, fail, is_concrete
+from fnn.functional._utils import ArrayLike, as_array, check_same_dtype, fail, is_concrete
 
 __all__ = [
     "hardshrink",

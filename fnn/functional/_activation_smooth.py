@@ -7,10 +7,9 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 
 from fnn.functional._activation_common import any_to_float, elementwise, floating, number, widen
-from fnn.functional._utils import check_choice, fail, is_concrete, normalize_axis
+from fnn.functional._utils import ArrayLike, check_choice, fail, is_concrete, normalize_axis
 
 __all__ = [
     "celu",

@@ -9,11 +9,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.typing import ArrayLike
 
 from fnn import random
 from fnn.functional._activation_common import floating, number, widen
-from fnn.functional._utils import as_array, fail, normalize_axis
+from fnn.functional._utils import ArrayLike, as_array, fail, normalize_axis
 
 __all__ = ["gumbel_softmax", "log_softmax", "softmax", "softmin"]
 

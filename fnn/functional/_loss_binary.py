@@ -9,10 +9,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
 from fnn.functional._loss_common import as_floats, check_broadcast, finish, widen
-from fnn.functional._utils import check_reduction, fail, is_concrete, legacy_reduction
+from fnn.functional._utils import ArrayLike, check_reduction, fail, is_concrete, legacy_reduction
 
 __all__ = [
     "binary_cross_entropy",

@@ -8,9 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
-from fnn.functional._utils import as_array, check_same_dtype, describe, fail, is_weak, reduce_loss
+from fnn.functional._utils import ArrayLike, as_array, check_same_dtype, describe, fail, is_weak, reduce_loss
 
 Weight = ArrayLike | None
 

@@ -8,10 +8,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
 from fnn.functional._loss_common import finish, widen
 from fnn.functional._utils import (
+    ArrayLike,
     as_array,
     as_int,
     check_floating,

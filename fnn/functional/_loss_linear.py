@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 
 from fnn.functional._loss_classification import (
     check_class_target,
@@ -20,6 +19,7 @@ from fnn.functional._loss_classification import (
 )
 from fnn.functional._loss_common import widen
 from fnn.functional._utils import (
+    ArrayLike,
     as_array,
     as_int,
     as_optional_array,

@@ -10,11 +10,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
 from fnn.functional._loss_classification import check_class_weight, pick, safe_targets
 from fnn.functional._loss_common import absolute, as_floats, check_broadcast, finish, positive_part, widen
 from fnn.functional._utils import (
+    ArrayLike,
     as_array,
     as_optional_array,
     check_floating,

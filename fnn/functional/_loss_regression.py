@@ -9,10 +9,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 
 from fnn.functional._loss_common import absolute, as_floats, check_broadcast, finish, warn_shapes, widen
 from fnn.functional._utils import (
+    ArrayLike,
     as_array,
     check_choice,
     check_reduction,

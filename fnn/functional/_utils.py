@@ -5,11 +5,28 @@ from __future__ import annotations
 import operator
 import warnings
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import jax
 import jax.numpy as jnp
+import jax.typing
 import numpy as np
+from jax.core import Tracer
+
+
+class SupportsJaxArray(Protocol):
+    """What can be used as an array without being one, such as a Parameter."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def ndim(self) -> int: ...
+
+    def __jax_array__(self) -> jax.Array: ...
+
+
+ArrayLike = jax.typing.ArrayLike | SupportsJaxArray
 
 _REDUCTIONS = ("none", "mean", "sum")
 
@@ -29,7 +46,7 @@ def fail(kind: type[Exception], function: str, argument: str, expected: str, got
 
 def is_concrete(*arrays: Any) -> bool:
     """True if the values of all the arrays can be read, that is, none of them is being traced."""
-    return not any(isinstance(a, jax.core.Tracer) for a in arrays)
+    return not any(isinstance(a, Tracer) for a in arrays)
 
 
 def as_array(function: str, argument: str, value: Any) -> jax.Array:

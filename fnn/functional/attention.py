@@ -8,9 +8,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 
 from fnn.functional._utils import (
+    ArrayLike,
     as_array,
     as_optional_array,
     check_floating,

@@ -9,9 +9,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.typing import ArrayLike
 
-from fnn.functional._utils import as_array, check_floating, check_rank, check_same_dtype, fail, normalize_axis
+from fnn.functional._utils import (
+    ArrayLike,
+    as_array,
+    check_floating,
+    check_rank,
+    check_same_dtype,
+    fail,
+    normalize_axis,
+)
 from fnn.functional._vector_norm import magnitude, norm_order, vector_norm
 
 __all__ = ["cosine_similarity", "normalize", "pairwise_distance", "pdist"]

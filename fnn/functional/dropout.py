@@ -8,10 +8,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 
 from fnn import random
-from fnn.functional._utils import as_array, check_probability, fail, is_concrete
+from fnn.functional._utils import ArrayLike, as_array, check_probability, fail, is_concrete
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
 

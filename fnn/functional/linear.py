@@ -9,9 +9,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.typing import ArrayLike
 
 from fnn.functional._utils import (
+    ArrayLike,
     as_array,
     as_int,
     as_optional_array,

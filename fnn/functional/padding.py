@@ -8,9 +8,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.typing import ArrayLike
 
-from fnn.functional._utils import as_array, as_int, check_choice, fail, is_concrete
+from fnn.functional._utils import ArrayLike, as_array, as_int, check_choice, fail, is_concrete
 
 __all__ = ["pad"]
 

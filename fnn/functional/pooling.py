@@ -8,11 +8,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 
 import fnn.random
 from fnn.functional import _pooling_core as core
 from fnn.functional._utils import (
+    ArrayLike,
     as_array,
     as_int,
     check_floating,

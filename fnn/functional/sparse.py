@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.typing import ArrayLike
 
 from fnn.functional._utils import (
+    ArrayLike,
     as_array,
     as_int,
     as_optional_array,

@@ -10,10 +10,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
 from fnn.functional import _grid_sample, _interpolate
 from fnn.functional._utils import (
+    ArrayLike,
     as_array,
     as_int,
     check_choice,

@@ -6,9 +6,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 
 from fnn import functional as F
+from fnn.functional._utils import ArrayLike
 from fnn.nn.init import constant_
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter

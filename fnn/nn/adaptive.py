@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 
 from fnn import functional as F
-from fnn.functional._utils import as_array, check_index_range, check_integer, check_rank, check_shape
+from fnn.functional._utils import ArrayLike, as_array, check_index_range, check_integer, check_rank, check_shape
 from fnn.nn.containers import ModuleList, Sequential
 from fnn.nn.linear import Linear
 from fnn.nn.module import Module

@@ -6,10 +6,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 
 from fnn.functional import attention as F
-from fnn.functional._utils import as_array
+from fnn.functional._utils import ArrayLike, as_array
 from fnn.nn import init
 from fnn.nn.linear import Linear
 from fnn.nn.module import Module

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-from jax.typing import ArrayLike
 
 from fnn import functional as F
-from fnn.functional._utils import check_choice, fail, ntuple
+from fnn.functional._utils import ArrayLike, check_choice, fail, ntuple
 from fnn.nn import init
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter

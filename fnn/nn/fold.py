@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import jax
-from jax.typing import ArrayLike
 
 from fnn import functional as F
+from fnn.functional._utils import ArrayLike
 from fnn.nn.module import Module
 
 __all__ = ["Fold", "Unfold"]

@@ -367,7 +367,8 @@ class _BackwardGate:
 
 def _dense(cotangent: Any) -> jax.Array:
     if isinstance(cotangent, jax.custom_derivatives.SymbolicZero):
-        return jnp.zeros(cotangent.shape, cotangent.dtype)
+        aval: Any = cotangent
+        return jnp.zeros(aval.shape, aval.dtype)
     return cotangent
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from fnn import random
 from fnn.nn.parameter import ArrayBox
@@ -197,7 +198,7 @@ def eye(key: Any, shape: Shape, dtype: Any = jnp.float32) -> jax.Array:
         [[1.0, 0.0], [0.0, 1.0]]
     """
     _check_rank("eye", shape, (2,))
-    return jnp.asarray(np.eye(*shape).astype(dtype))
+    return jnp.asarray(np.eye(shape[0], shape[1]).astype(dtype))
 
 
 def dirac(key: Any, shape: Shape, dtype: Any = jnp.float32, groups: int = 1) -> jax.Array:
@@ -323,7 +324,7 @@ def orthogonal(key: Any, shape: Shape, dtype: Any = jnp.float32, gain: float = 1
     rows, columns = shape[0], math.prod(shape[1:])
     wide = jnp.float64 if jnp.dtype(dtype) == np.float64 else jnp.float32
     flat = random.normal(key, (max(rows, columns), min(rows, columns)), wide)
-    concrete = not isinstance(flat, jax.core.Tracer)
+    concrete = not isinstance(flat, Tracer)
     xp: Any = np if concrete else jnp
     q, r = xp.linalg.qr(np.asarray(flat) if concrete else flat)
     q = q * xp.where(xp.diagonal(r) < 0, -1, 1).astype(wide)
@@ -369,7 +370,7 @@ def _fill(function: str, tensor: Any, generator: random.Generator | None, make: 
 
 def _beside(value: jax.Array, old: jax.Array) -> jax.Array:
     """The value on the devices of the array that it replaces."""
-    if isinstance(value, jax.core.Tracer) or isinstance(old, jax.core.Tracer) or value.sharding == old.sharding:
+    if isinstance(value, Tracer) or isinstance(old, Tracer) or value.sharding == old.sharding:
         return value
     return jax.device_put(value, old.sharding)
 

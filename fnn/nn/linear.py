@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-from jax.typing import ArrayLike
 
 from fnn import functional as F
+from fnn.functional._utils import ArrayLike
 from fnn.nn import init
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from jax.typing import ArrayLike
 
 from fnn import functional as F
-from fnn.functional._utils import legacy_reduction
+from fnn.functional._utils import ArrayLike, legacy_reduction
 from fnn.nn.module import Module
 
 __all__ = [

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from fnn.nn import hooks as _hooks
 from fnn.nn.parameter import ArrayBox, Buffer, Parameter, to_array
@@ -38,7 +39,7 @@ class IncompatibleKeys(NamedTuple):
 def _holds_tracer(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(_holds_tracer(v) for v in value)
-    return isinstance(value, jax.core.Tracer)
+    return isinstance(value, Tracer)
 
 
 # Attributes that are no part of what a trace depends on, or that enter the key by another way.
@@ -81,11 +82,11 @@ class Module(Stateful):
         for name in _hooks.REGISTRIES:
             put(name, OrderedDict())
 
-    forward: Callable[..., Any]
-
-    def forward(self, *input: Any) -> Any:
+    def _forward_missing(self, *input: Any) -> Any:
         """The computation; every subclass defines it."""
         raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+
+    forward: Callable[..., Any] = _forward_missing
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if _hooks.any_for_call(self):
@@ -540,10 +541,11 @@ class Module(Stateful):
             keep_vars = value if key == "keep_vars" else keep_vars
         out: Any = OrderedDict() if destination is None else destination
         if not hasattr(out, "_metadata") and isinstance(out, OrderedDict):
-            out._metadata = OrderedDict()  # pyright: ignore[reportAttributeAccessIssue]
+            setattr(out, "_metadata", OrderedDict())  # noqa: B010
         local = {"version": self._version}
-        if hasattr(out, "_metadata"):
-            out._metadata[prefix[:-1]] = local
+        metadata: Any = getattr(out, "_metadata", None)
+        if metadata is not None:
+            metadata[prefix[:-1]] = local
         for hook in self._state_dict_pre_hooks.values():
             hook(self, prefix, keep_vars)
         self._save_to_state_dict(out, prefix, keep_vars)

@@ -8,9 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
 from fnn import functional as F
+from fnn.functional._utils import ArrayLike
 from fnn.nn.init import ones_, zeros_
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import jax
-from jax.typing import ArrayLike
 
 from fnn import functional as F
-from fnn.functional._utils import ntuple
+from fnn.functional._utils import ArrayLike, ntuple
 from fnn.nn.module import Module
 
 __all__ = [

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from fnn.stateful import Box, OptionalBox, structure_changed
 
@@ -31,7 +32,7 @@ def to_array(value: Any, name: str = "data") -> jax.Array:
         array = jnp.asarray(value)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} must be an array, got {value!r}") from error
-    if isinstance(array, jax.core.Tracer) or array.weak_type:
+    if isinstance(array, Tracer) or array.weak_type:
         return jax.lax.convert_element_type(array, array.dtype) if array.weak_type else array
     return array
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-from jax.typing import ArrayLike
 
 from fnn import functional as F
-from fnn.functional._utils import ntuple
+from fnn.functional._utils import ArrayLike, ntuple
 from fnn.nn.module import Module
 
 __all__ = [

@@ -7,9 +7,9 @@ import warnings
 from typing import Any
 
 import jax
-from jax.typing import ArrayLike
 
 from fnn.functional import recurrent as F
+from fnn.functional._utils import ArrayLike
 from fnn.nn import init
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter
@@ -82,7 +82,8 @@ class RNNBase(Module):
             raise ValueError(f"{name}: proj_size is for LSTM only, got {proj_size}")
         if dropout > 0 and num_layers == 1:
             warnings.warn(
-                f"{name}: dropout acts between layers, so dropout={dropout} does nothing with num_layers=1", stacklevel=2
+                f"{name}: dropout acts between layers, so dropout={dropout} does nothing with num_layers=1",
+                stacklevel=2,
             )
         self.mode = mode
         self.input_size = input_size
@@ -503,9 +504,7 @@ class LSTMCell(RNNCellBase):
     ) -> None:
         super().__init__(input_size, hidden_size, bias, 4, device, dtype)
 
-    def forward(
-        self, input: ArrayLike, hx: tuple[ArrayLike, ArrayLike] | None = None
-    ) -> tuple[jax.Array, jax.Array]:
+    def forward(self, input: ArrayLike, hx: tuple[ArrayLike, ArrayLike] | None = None) -> tuple[jax.Array, jax.Array]:
         """The next pair (h, c); ``hx`` is zero if not given."""
         return F.lstm_cell(input, hx, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
 

@@ -9,10 +9,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
 from fnn import functional as F
-from fnn.functional._utils import is_concrete
+from fnn.functional._utils import ArrayLike, is_concrete
 from fnn.nn import init
 from fnn.nn.activation import GELU, ReLU
 from fnn.nn.attention import MultiheadAttention
@@ -288,9 +287,7 @@ class TransformerDecoderLayer(Module):
         )
         return self.dropout1(output)
 
-    def _mha_block(
-        self, x: Any, mem: Any, attn_mask: Any, key_padding_mask: Any, is_causal: bool = False
-    ) -> jax.Array:
+    def _mha_block(self, x: Any, mem: Any, attn_mask: Any, key_padding_mask: Any, is_causal: bool = False) -> jax.Array:
         output, _ = self.multihead_attn(
             x,
             mem,
@@ -366,9 +363,7 @@ class TransformerEncoder(Module):
         output: Any = src
         is_causal = _is_causal(mask, is_causal)
         for layer in self.layers:
-            output = layer(
-                output, src_mask=mask, is_causal=is_causal, src_key_padding_mask=src_key_padding_mask
-            )
+            output = layer(output, src_mask=mask, is_causal=is_causal, src_key_padding_mask=src_key_padding_mask)
         return output if self.norm is None else self.norm(output)
 
 
@@ -575,9 +570,7 @@ class Transformer(Module):
             raise RuntimeError(
                 f"Transformer: src and tgt must have d_model = {self.d_model} features, got shapes {source} and {target}"
             )
-        memory = self.encoder(
-            src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal
-        )
+        memory = self.encoder(src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal)
         return self.decoder(
             tgt,
             memory,

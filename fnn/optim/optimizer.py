@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from fnn.nn.hooks import RemovableHandle, add_hook
 from fnn.nn.parameter import Parameter, to_array
@@ -106,7 +107,7 @@ class _Cohort:
     def has_stepped(self) -> bool:
         """False while the state is only prepared: torch has none then."""
         step = self.shared["step"].data
-        return isinstance(step, jax.core.Tracer) or int(step) > 0
+        return isinstance(step, Tracer) or int(step) > 0
 
 
 class _Slot:
@@ -589,7 +590,7 @@ class Optimizer(Stateful):
 
 
 def _initial_state(transform: Transform, arrays: list[Any]) -> Any:
-    if any(isinstance(a, jax.core.Tracer) for a in arrays):
+    if any(isinstance(a, Tracer) for a in arrays):
         return transform.init(arrays)
     return jax.jit(transform.init)(arrays)
 

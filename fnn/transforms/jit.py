@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.core import Tracer
 from jax.extend.core import jaxpr_as_fun
 
 from fnn.random import current_generator
@@ -24,6 +25,7 @@ from fnn.stateful import (
     current_scopes,
     donatable,
     is_eager,
+    setting,
     static_key,
     structure,
     walk,
@@ -122,8 +124,7 @@ class _Found:
             self._note_constant(value)
 
     def _visit_function(self, function: FunctionType) -> None:
-        if hasattr(function, "__wrapped__"):
-            self._visit(function.__wrapped__)
+        self._visit(getattr(function, "__wrapped__", None))
         if self._watched and (function.__module__ or "").partition(".")[0] in _LIBRARIES:
             return
         self.constants.append(function.__code__)
@@ -155,7 +156,7 @@ class _Found:
     def _note_constant(self, value: Any) -> None:
         if value is None or type(value) in (bool, int, float, complex, str, bytes, tuple):
             self.constants.append(static_key(value))
-        elif isinstance(value, jax.Array | np.ndarray) and not isinstance(value, jax.core.Tracer):
+        elif isinstance(value, jax.Array | np.ndarray) and not isinstance(value, Tracer):
             self.constants.append(Identity(value))
 
     def still_right(self) -> bool:
@@ -365,7 +366,7 @@ class JitFunction:
             tuple(None if _is_stateful(leaf) else self._type_of(leaf) for leaf in leaves),
             static,
             kinds,
-            jax.config.jax_enable_x64,
+            setting("jax_enable_x64"),
         )
         program = self._programs.get(key)
         if program is None:
@@ -481,7 +482,7 @@ class JitFunction:
                         results += [] if value is None else [value]
                 for obj in gathered.objects:
                     for box in obj._stateful_boxes_():
-                        if id(box) not in place and isinstance(box._data, jax.core.Tracer):
+                        if id(box) not in place and isinstance(box._data, Tracer):
                             program.new_boxes.append(box)
                             results.append(box._data)
                 new_cells = []
@@ -523,9 +524,9 @@ class JitFunction:
             return jax.tree.unflatten(out_structure, call(*jax.tree.leaves(inputs)))
 
         run.__name__ = run.__qualname__ = getattr(self.__wrapped__, "__name__", type(self.__wrapped__).__name__)
-        options = {"compiler_options": self._compiler_options} if self._compiler_options else {}
-        program.run = jax.jit(run, donate_argnums=0, **options)
-        program.run_kept = jax.jit(run, **options)
+        options = self._compiler_options
+        program.run = jax.jit(run, donate_argnums=0, compiler_options=options)
+        program.run_kept = jax.jit(run, compiler_options=options)
         return program, gathered.static_keys() == gathered.statics and not program.new_boxes
 
     def _run_wrapped(self, owner: Any, leaves: list[Any], tree: Any, static: Any, arrays: list[Any]) -> Any:

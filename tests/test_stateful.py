@@ -1,0 +1,100 @@
+"""The ground of fnn.jit: the trace state, boxes, and the check before donation. These say when JAX changes beneath."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fnn.stateful import Box, Identity, OptionalBox, donatable, is_eager, static_key, structure, trace_state
+
+
+def test_trace_state_tells_every_transformation_apart():
+    assert is_eager()
+    outer = trace_state()
+    seen = []
+
+    def look(x):
+        seen.append((is_eager(), trace_state() == outer))
+        return x * 2.0
+
+    x = jnp.ones(3)
+    jax.jit(look)(x)
+    jax.grad(lambda x: look(x).sum())(x)
+    jax.vmap(look)(x)
+    jax.jvp(look, (x,), (x,))
+    jax.vjp(look, x)
+    jax.lax.map(look, x)
+    jax.checkpoint(look)(x)
+    jax.eval_shape(look, x)
+    jax.make_jaxpr(look)(x)
+    jax.lax.cond(True, look, look, x)
+    assert len(seen) >= 8
+    assert set(seen) == {(False, False)}
+    assert trace_state() == outer
+
+
+def test_trace_state_of_nested_traces():
+    states = []
+
+    def inner(x):
+        states.append(trace_state())
+        return x
+
+    def outer(x):
+        states.append(trace_state())
+        jax.vmap(inner)(x)
+        states.append(trace_state())
+        return x
+
+    jax.jit(outer)(jnp.ones(2))
+    assert states[0] == states[2]
+    assert states[0] != states[1]
+
+
+def test_a_box_made_inside_a_trace_may_be_written_there():
+    def run(x):
+        box = Box(x)
+        box.data = box.data + 1
+        return box.data
+
+    assert float(jax.jit(run)(jnp.zeros(()))) == 1.0
+
+
+def test_a_box_made_outside_may_not():
+    box = Box(jnp.zeros(2), "some box")
+    with pytest.raises(RuntimeError, match="Box 'some box' of shape"):
+        jax.jit(lambda x: setattr(box, "data", x))(jnp.ones(2))
+    assert box.data.tolist() == [0.0, 0.0]
+
+
+def test_structure_moves_with_shapes_and_dtypes_only():
+    box = Box(jnp.zeros(2))
+    version = structure.version
+    box.data = jnp.ones(2)
+    assert structure.version == version
+    box.data = jnp.ones(3)
+    assert structure.version == version + 1
+    grad = OptionalBox()
+    grad.write(jnp.ones(3))
+    grad.write(None)
+    assert structure.version == version + 1
+
+
+def test_donatable_copies_what_somebody_else_holds():
+    boxes = [Box(jnp.full(2, float(i))) for i in range(3)]
+    kept = boxes[1].data
+    arrays = donatable([box._data for box in boxes])
+    assert arrays[0] is boxes[0]._data
+    assert arrays[1] is not kept
+    assert arrays[1].tolist() == kept.tolist()
+    assert arrays[2] is boxes[2]._data
+
+
+def test_static_keys():
+    assert static_key(1) != static_key(True)
+    assert static_key(1) != static_key(1.0)
+    assert static_key([1, "a", (2.0, None)]) == static_key([1, "a", (2.0, None)])
+    assert static_key({"a": [1]}) == static_key({"a": [1]})
+    array = np.ones(2)
+    assert static_key(array) == Identity(array)
+    assert static_key(array) != static_key(np.ones(2))
