@@ -165,7 +165,7 @@ def test_state_dict_round_trip():
     assert str(b.load_state_dict(a.state_dict())) == "<All keys matched successfully>"
     for name, value in a.state_dict().items():
         assert_close(b.state_dict()[name], value)
-    assert list(a.state_dict(prefix="net."))[0] == "net.scale"
+    assert next(iter(a.state_dict(prefix="net."))) == "net.scale"
     assert a.state_dict(keep_vars=True)["scale"] is a.scale
     destination = OrderedDict()
     assert a.state_dict(destination=destination) is destination
