@@ -1,7 +1,7 @@
 """Modules: ``Module``, ``Parameter``, containers and layers, with torch's names."""
 
 from fnn import functional
-from fnn.nn import init, parameter
+from fnn.nn import init, parameter, utils
 from fnn.nn.activation import *
 from fnn.nn.containers import *
 from fnn.nn.conv import *

@@ -1,0 +1,182 @@
+"""Clipping of gradients, in place in each ``p.grad``; eagerly and under ``fnn.jit``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from fnn.functional._utils import is_concrete
+from fnn.nn.parameter import Parameter, to_array
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
+
+
+def _with_gradients(function: str, parameters: Any) -> list[Parameter]:
+    members = [parameters] if isinstance(parameters, Parameter) else list(parameters)
+    for member in members:
+        if not isinstance(member, Parameter):
+            raise TypeError(f"{function}: parameters must be Parameters, got {type(member).__name__}")
+    return [p for p in members if p.grad is not None]
+
+
+def _wide(array: jax.Array) -> jax.Array:
+    return array.astype(jnp.promote_types(array.dtype, jnp.float32))
+
+
+def _norm(array: jax.Array, order: float) -> jax.Array:
+    size = jnp.abs(_wide(array)).ravel()
+    if order == math.inf:
+        return jnp.max(size, initial=0.0)
+    if order == -math.inf:
+        return jnp.min(size, initial=jnp.inf)
+    if order == 0:
+        return jnp.sum(size != 0).astype(size.dtype)
+    if order == 2:
+        return jnp.sqrt(jnp.sum(jnp.square(size)))
+    return jnp.sum(size**order) ** (1 / order)
+
+
+def get_total_norm(
+    tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+) -> jax.Array:
+    """The norm of the norms of several arrays, as of one vector of all their elements.
+
+    Args:
+        tensors: an array or several.
+        norm_type: the order p; may be ``inf``.
+        error_if_nonfinite: whether to raise if the norm is not finite (concrete values only).
+        foreach: accepted; changes nothing.
+
+    Returns:
+        a scalar; 0 for no arrays.
+
+    Raises:
+        RuntimeError: if ``error_if_nonfinite`` and the norm is not finite.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.get_total_norm.html
+
+    Example:
+        >>> float(get_total_norm([jnp.array([3.0]), jnp.array([4.0])]))
+        5.0
+    """
+    arrays = [to_array(a) for a in ([tensors] if hasattr(tensors, "dtype") else tensors)]
+    order = float(norm_type)
+    if not arrays:
+        return jnp.zeros(())
+    norms = jnp.stack([_norm(a, order) for a in arrays])
+    total = _norm(norms, order)
+    if error_if_nonfinite and is_concrete(total) and not bool(jnp.isfinite(total)):
+        raise RuntimeError(
+            f"get_total_norm: the total norm of order {order} of the gradients must be finite with "
+            f"error_if_nonfinite=True, got {float(total)}"
+        )
+    return total
+
+
+def clip_grads_with_norm_(
+    parameters: Iterable[Parameter] | Parameter, max_norm: float, total_norm: Any, foreach: bool | None = None
+) -> None:
+    """Scales each gradient by ``max_norm / (total_norm + 1e-6)`` if that is below 1.
+
+    Args:
+        parameters: a Parameter or several; those without a gradient are passed over.
+        max_norm: the largest norm allowed.
+        total_norm: the norm of all gradients.
+        foreach: accepted; changes nothing.
+
+    Raises:
+        TypeError: if something else than a Parameter is given.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.clip_grads_with_norm_.html
+
+    Example:
+        >>> from fnn import nn
+        >>> p = nn.Parameter(jnp.zeros(1))
+        >>> p.grad = jnp.array([10.0])
+        >>> clip_grads_with_norm_(p, 1.0, 10.0)
+        >>> round(float(p.grad[0]), 4)
+        1.0
+    """
+    members = _with_gradients("clip_grads_with_norm_", parameters)
+    factor = jnp.minimum(float(max_norm) / (jnp.asarray(total_norm) + 1e-6), 1.0)
+    for parameter, grad in zip(members, _scaled([p.grad for p in members], factor), strict=True):
+        parameter.grad = grad
+
+
+@jax.jit
+def _scaled(grads: Sequence[Any], factor: jax.Array) -> list[Any]:
+    return [jax.tree.map(lambda g: _scale(g, factor), grad) for grad in grads]
+
+
+def _scale(grad: jax.Array, factor: jax.Array) -> jax.Array:
+    return grad * factor.astype(grad.dtype) if jnp.issubdtype(grad.dtype, jnp.inexact) else grad
+
+
+def clip_grad_norm_(
+    parameters: Iterable[Parameter] | Parameter,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> jax.Array:
+    """Scales all gradients together so that their total norm is at most ``max_norm``.
+
+    Args:
+        parameters: a Parameter or several; those without a gradient are passed over.
+        max_norm: the largest norm allowed.
+        norm_type: the order p; may be ``inf``.
+        error_if_nonfinite: whether to raise if the norm is not finite (concrete values only).
+        foreach: accepted; changes nothing.
+
+    Returns:
+        the total norm before clipping.
+
+    Raises:
+        TypeError: if something else than a Parameter is given.
+        RuntimeError: if ``error_if_nonfinite`` and the norm is not finite; no gradient is changed.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.clip_grad_norm_.html
+
+    Example:
+        >>> from fnn import nn
+        >>> p = nn.Parameter(jnp.zeros(2))
+        >>> p.grad = jnp.array([3.0, 4.0])
+        >>> float(clip_grad_norm_([p], 1.0))
+        5.0
+    """
+    members = _with_gradients("clip_grad_norm_", parameters)
+    total = get_total_norm([p.grad for p in members], norm_type, error_if_nonfinite, foreach)
+    clip_grads_with_norm_(members, max_norm, total, foreach)
+    return total
+
+
+def clip_grad_value_(
+    parameters: Iterable[Parameter] | Parameter, clip_value: float, foreach: bool | None = None
+) -> None:
+    """Clips every element of every gradient to [-clip_value, clip_value].
+
+    Args:
+        parameters: a Parameter or several; those without a gradient are passed over.
+        clip_value: the largest magnitude allowed.
+        foreach: accepted; changes nothing.
+
+    Raises:
+        TypeError: if something else than a Parameter is given.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.clip_grad_value_.html
+
+    Example:
+        >>> from fnn import nn
+        >>> p = nn.Parameter(jnp.zeros(2))
+        >>> p.grad = jnp.array([3.0, -0.5])
+        >>> clip_grad_value_([p], 1.0)
+        >>> p.grad.tolist()
+        [1.0, -0.5]
+    """
+    bound = float(clip_value)
+    for parameter in _with_gradients("clip_grad_value_", parameters):
+        parameter.grad = jnp.clip(parameter.grad, -bound, bound)
