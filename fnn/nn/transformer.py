@@ -45,15 +45,18 @@ def _clones(module: Module, count: int) -> ModuleList:
     return ModuleList([copy.deepcopy(module) for _ in range(count)])
 
 
-def _is_causal(mask: Any, hint: bool | None) -> bool:
+def _is_causal(mask: Any, hint: bool | None, sequence: Any, layers: ModuleList) -> bool:
     """The hint; without one, whether a concrete mask is the causal one, which attention need not read then.
 
     A traced mask is taken as it is: the result is the same.
     """
-    if hint is not None or mask is None or not is_concrete(mask):
+    if hint is not None or mask is None or not is_concrete(mask) or not len(layers):
         return hint is True
+    shape = jnp.shape(sequence)
+    batch_first = len(shape) > 2 and getattr(getattr(layers[0], "self_attn", None), "batch_first", False)
+    length = shape[1 if batch_first else 0] if shape else 0
     values = np.asarray(mask)
-    if values.ndim != 2 or values.shape[0] != values.shape[1]:
+    if values.shape != (length, length):
         return False
     later = np.triu(np.ones(values.shape, np.bool_), 1)
     if values.dtype == np.bool_:
@@ -361,7 +364,7 @@ class TransformerEncoder(Module):
             an array of the shape of ``src``.
         """
         output: Any = src
-        is_causal = _is_causal(mask, is_causal)
+        is_causal = _is_causal(mask, is_causal, src, self.layers)
         for layer in self.layers:
             output = layer(output, src_mask=mask, is_causal=is_causal, src_key_padding_mask=src_key_padding_mask)
         return output if self.norm is None else self.norm(output)
@@ -370,6 +373,7 @@ class TransformerEncoder(Module):
 class TransformerDecoder(Module):
     """A stack of decoder layers, each a deep copy of the one given, which it leaves alone.
 
+    The copies keep an activation that is a Module; in torch they fall back to relu.
     See https://docs.pytorch.org/docs/2.13/generated/torch.nn.TransformerDecoder.html.
 
     Args:
@@ -420,7 +424,7 @@ class TransformerDecoder(Module):
             an array of the shape of ``tgt``.
         """
         output: Any = tgt
-        tgt_is_causal = _is_causal(tgt_mask, tgt_is_causal)
+        tgt_is_causal = _is_causal(tgt_mask, tgt_is_causal, tgt, self.layers)
         for layer in self.layers:
             output = layer(
                 output,
@@ -558,9 +562,12 @@ class Transformer(Module):
             an array of the shape of ``tgt``.
 
         Raises:
+            ValueError: if ``src`` is neither 2-D nor 3-D.
             RuntimeError: if the batches of ``src`` and ``tgt`` differ, or their features are not ``d_model``.
         """
         source, target = jnp.shape(src), jnp.shape(tgt)
+        if len(source) not in (2, 3):
+            raise ValueError(f"Transformer: src must be 2-D or 3-D, got shape {source}")
         axis = 0 if self.batch_first else 1
         if len(source) != len(target) or (len(source) == 3 and source[axis] != target[axis]):
             raise RuntimeError(

@@ -62,7 +62,7 @@ def test_nothing_to_clip():
 def test_bad_arguments_change_nothing():
     p = parameters()[0]
     p.grad = jnp.full((3, 2), jnp.nan)
-    with pytest.raises(RuntimeError, match="total norm of order 2.0 of the gradients must be finite"):
+    with pytest.raises(RuntimeError, match=r"total norm of order 2\.0 of the gradients must be finite"):
         utils.clip_grad_norm_([p], 1.0, error_if_nonfinite=True)
     with pytest.raises(TypeError, match="parameters must be Parameters, got ndarray"):
         utils.clip_grad_value_([np.ones(2)], 1.0)

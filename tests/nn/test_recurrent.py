@@ -41,8 +41,8 @@ def pair(name, *args, **options):
     return ours, theirs
 
 
-def states(name, options, batch, projected=False):
-    """Initial states for 3 and 4 features: (directions * layers, *batch, 4)."""
+def states(name, options, batch):
+    """Initial states of a layer with ``hidden_size`` 4: (directions * layers, *batch, features)."""
     rows = options.get("num_layers", 1) * (2 if options.get("bidirectional") else 1)
     h = rand(7, rows, *batch, options.get("proj_size") or 4)
     return (h, rand(8, rows, *batch, 4)) if name == "LSTM" else h
@@ -75,7 +75,7 @@ def compare(ours, theirs, args, torch_args):
 
 @needs_torch
 @pytest.mark.parametrize(("name", "options"), LAYERS)
-@pytest.mark.parametrize("form", ["batch", "unbatched", "packed"])
+@pytest.mark.parametrize("form", ["batch", "packed", pytest.param("unbatched", marks=pytest.mark.slow)])
 def test_layer_against_torch(name, options, form):
     import torch.nn.utils.rnn as torch_utils
 

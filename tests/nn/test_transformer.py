@@ -20,7 +20,7 @@ FLOATING = np.triu(np.full((4, 4), -np.inf), 1)
 OPTIONS = [
     {},
     {"activation": "gelu", "batch_first": True, "norm_first": True},
-    {"bias": False, "layer_norm_eps": 1e-3, "norm_first": True},
+    pytest.param({"bias": False, "layer_norm_eps": 1e-3, "norm_first": True}, marks=pytest.mark.slow),
 ]
 
 
@@ -105,8 +105,8 @@ def test_decoder_layer(options):
 def test_stacks():
     import torch
 
-    layer = transformer.TransformerEncoderLayer(6, 2, 8, 0.0, dtype=jnp.float64)
-    torch_layer = torch.nn.TransformerEncoderLayer(6, 2, 8, 0.0, dtype=torch.float64)
+    layer = transformer.TransformerEncoderLayer(6, 2, 8, 0.0, nn.GELU(), dtype=jnp.float64)
+    torch_layer = torch.nn.TransformerEncoderLayer(6, 2, 8, 0.0, torch.nn.GELU(), dtype=torch.float64)
     ours, theirs = load(
         transformer.TransformerEncoder(layer, 2, nn.LayerNorm(6, dtype=jnp.float64)),
         torch.nn.TransformerEncoder(torch_layer, 2, torch.nn.LayerNorm(6, dtype=torch.float64)),
@@ -115,8 +115,8 @@ def test_stacks():
     compare(ours, theirs, [x], mask=FLOATING)
     assert_close(ours(x, CAUSAL), ours(x, FLOATING))
     assert_close(jax.jit(ours)(x, CAUSAL), ours(x, CAUSAL))
-    layer = transformer.TransformerDecoderLayer(6, 2, 8, 0.0, activation=nn.GELU(), dtype=jnp.float64)
-    torch_layer = torch.nn.TransformerDecoderLayer(6, 2, 8, 0.0, activation=torch.nn.GELU(), dtype=torch.float64)
+    layer = transformer.TransformerDecoderLayer(6, 2, 8, 0.0, activation=jnp.tanh, dtype=jnp.float64)
+    torch_layer = torch.nn.TransformerDecoderLayer(6, 2, 8, 0.0, activation=torch.tanh, dtype=torch.float64)
     ours, theirs = load(transformer.TransformerDecoder(layer, 2), torch.nn.TransformerDecoder(torch_layer, 2))
     compare(ours, theirs, [x, sequence(2, {}, 5)], tgt_mask=CAUSAL)
 
@@ -180,5 +180,10 @@ def test_errors():
         model(x, x[:, :2])
     with pytest.raises(RuntimeError, match="batch number"):
         model(x, x[0])
+    for length in (3, 5):
+        with pytest.raises((ValueError, RuntimeError), match="mask"):
+            model(x, x, transformer.Transformer.generate_square_subsequent_mask(length))
+    with pytest.raises(ValueError, match="2-D or 3-D"):
+        model(x[None], x)
     with pytest.raises(RuntimeError, match="d_model"):
         model(x[..., :4], x)

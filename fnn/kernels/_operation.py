@@ -1,0 +1,340 @@
+"""``Operation``: a fast lowering beside its plain form, with a derivative rule of its own, under every transformation.
+
+This is the one place of the library that defines JAX primitives (``jax.extend.core`` and ``jax.interpreters``).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, cached_property, lru_cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.experimental.xla_metadata import set_xla_metadata
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+
+__all__ = ["Operation", "plain", "plain_selected"]
+
+Arrays = tuple[Any, ...]
+
+
+class _Selection(threading.local):
+    plain = False
+
+
+_selection = _Selection()
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """Within it, functions use the plain ``lax`` forms; one that was compiled outside compiles once more.
+
+    Example:
+        >>> import jax.numpy as jnp, fnn
+        >>> with fnn.kernels.plain():
+        ...     fnn.nn.functional.max_pool1d(jnp.arange(4.0)[None], 2).tolist()
+        [[1.0, 3.0]]
+    """
+    before, _selection.plain = _selection.plain, True
+    try:
+        # The mark is part of the key by which JAX keeps traces and programs, so none of either kind is taken for the other.
+        with set_xla_metadata(fnn_kernels="plain"):
+            yield
+    finally:
+        _selection.plain = before
+
+
+def plain_selected() -> bool:
+    """Whether the caller is within ``plain()``."""
+    return _selection.plain
+
+
+class Operation:
+    """A function of arrays in two forms that agree: the plain one, and a fast one for the CPU.
+
+    Under ``grad`` the fast ``backward`` runs; forward mode and higher derivatives go through ``plain``. Other platforms
+    run ``plain`` throughout. Make one Operation for one configuration and keep it (``lru_cache``): its identity is
+    what compiled programs are cached by.
+
+    Args:
+        plain: ``plain(*args)`` returns an array or a tuple of arrays, by differentiable ``lax`` operations.
+        forward: ``forward(*args)`` returns ``(outputs, residuals)``, two tuples of arrays; ``outputs`` equal ``plain``'s.
+        backward: ``backward(wanted, args, outputs, residuals, cotangents)`` returns the gradients of the arguments at
+            the positions in the tuple ``wanted``. Without it gradients are those of ``plain``.
+    """
+
+    def __init__(
+        self,
+        plain: Callable[..., Any],
+        forward: Callable[..., tuple[Arrays, Arrays]],
+        backward: Callable[..., Sequence[Any]] | None = None,
+    ) -> None:
+        self.plain = plain
+        self.forward = forward
+        self.backward = backward
+
+    def __call__(self, *args: Any) -> Any:
+        """The value by the fast form on the CPU, by the plain one elsewhere, in ``shard_map`` and in ``plain()``."""
+        args = tuple(jnp.asarray(a) for a in args)
+        if _selection.plain or any(map(_varies, args)):
+            # Within shard_map, whose types say what varies over which mesh axis, the plain form is taken too.
+            return self.plain(*args)
+        structure = _shapes(self, *map(jax.typeof, args))[0]
+        outs = _call.bind(*args, op=self)
+        return outs[0] if structure is None else tuple(outs[:structure])
+
+    @cached_property
+    def fast_flat(self) -> Callable[..., Arrays]:
+        """Outputs and residuals as one tuple; compiled as one function however often a program calls it."""
+
+        def run(*args: Any) -> Arrays:
+            outs, residuals = self.forward(*args)
+            return (*outs, *residuals)
+
+        return jax.jit(run)
+
+    @cached_property
+    def plain_flat(self) -> Callable[..., Arrays]:
+        """``fast_flat`` by the plain form, with zeros for the residuals, which nobody reads then."""
+
+        def run(*args: Any) -> Arrays:
+            outs = _tuple(self.plain(*args))
+            rest = _shapes(self, *map(jax.typeof, args))[1][len(outs) :]
+            return (*outs, *(jnp.zeros(r.shape, r.dtype) for r in rest))
+
+        return jax.jit(run)
+
+    @cached_property
+    def gradients(self) -> Callable[[tuple[int, ...], int, int], Operation]:
+        """The Operation ``(*args, *outputs, *residuals, *cotangents) -> gradients`` for some positions, kept."""
+
+        @cache
+        def make(wanted: tuple[int, ...], n_args: int, n_outs: int) -> Operation:
+            def plain_gradients(*operands: Any) -> Arrays:
+                args, cotangents = operands[:n_args], operands[len(operands) - n_outs :]
+                outs, pull = jax.vjp(_of(self.plain, args, wanted), *(args[i] for i in wanted))
+                return pull(tuple(jnp.asarray(c, o.dtype) for c, o in zip(cotangents, outs, strict=True)))
+
+            def fast_gradients(*operands: Any) -> tuple[Arrays, Arrays]:
+                if self.backward is None:
+                    return plain_gradients(*operands), ()
+                end = len(operands) - n_outs
+                args, outs, residuals = (
+                    operands[:n_args],
+                    operands[n_args : n_args + n_outs],
+                    operands[n_args + n_outs : end],
+                )
+                grads = self.backward(wanted, args, outs, residuals, operands[end:])
+                return tuple(g.astype(args[i].dtype) for g, i in zip(grads, wanted, strict=True)), ()
+
+            return Operation(plain_gradients, fast_gradients)
+
+        return make
+
+    @cached_property
+    def batched(self) -> Callable[[tuple[int | None, ...]], Operation]:
+        """This Operation over a leading axis of the arguments whose entry is 0, kept."""
+
+        @cache
+        def make(axes: tuple[int | None, ...]) -> Operation:
+            of_one = self.backward
+            if of_one is None:
+                return Operation(jax.vmap(self.plain, axes), jax.vmap(self.forward, axes))
+
+            def backward(wanted: Any, args: Any, outs: Any, residuals: Any, cotangents: Any) -> Sequence[Any]:
+                over = jax.vmap(partial(of_one, wanted), in_axes=(axes, 0, 0, 0))
+                grads = over(args, outs, residuals, cotangents)
+                return [g if axes[i] == 0 else g.sum(0) for g, i in zip(grads, wanted, strict=True)]
+
+            return Operation(jax.vmap(self.plain, axes), jax.vmap(self.forward, axes), backward)
+
+        return make
+
+
+def _varies(array: Any) -> bool:
+    """Whether the array varies over an axis of a ``shard_map`` that it is in (JAX has renamed what tells it)."""
+    kind = getattr(jax.typeof(array), "manual_axis_type", None)
+    return bool(getattr(jax.typeof(array), "vma", ()) if kind is None else kind.varying)
+
+
+def _tuple(value: Any) -> Arrays:
+    return tuple(value) if isinstance(value, tuple | list) else (value,)
+
+
+def _of(function: Callable[..., Any], args: Arrays, wanted: tuple[int, ...]) -> Callable[..., Arrays]:
+    """``function`` of the arguments at ``wanted`` alone, the others fixed."""
+
+    def run(*some: Any) -> Arrays:
+        every = list(args)
+        for i, value in zip(wanted, some, strict=True):
+            every[i] = value
+        return _tuple(function(*every))
+
+    return run
+
+
+@lru_cache(maxsize=4096)
+def _shapes(op: Operation, *avals: Any) -> tuple[int | None, tuple[Any, ...]]:
+    """The number of outputs (``None`` for a bare one), and the shapes of outputs and residuals."""
+    bare = []
+
+    def run(*args: Any) -> Arrays:
+        outs, residuals = op.forward(*args)
+        bare.append(len(outs))
+        return (*outs, *residuals)
+
+    examples = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in avals]
+    shapes = jax.eval_shape(run, *examples)
+    single = not isinstance(jax.eval_shape(op.plain, *examples), tuple | list)
+    return (None if single else bare[0]), tuple(jax.typeof(s) for s in shapes)
+
+
+def _count(op: Operation, avals: Iterable[Any]) -> int:
+    return _shapes(op, *avals)[0] or 1
+
+
+# The call: operands are the arguments, results the outputs and the residuals.
+
+_call = Primitive("fnn_operation")
+_call.multiple_results = True
+
+
+@_call.def_abstract_eval
+def _call_abstract(*avals: Any, op: Operation) -> Arrays:
+    return _shapes(op, *avals)[1]
+
+
+@_call.def_impl
+@partial(jax.jit, static_argnames="op")
+def _call_impl(*args: Any, op: Operation) -> Any:
+    return _call.bind(*args, op=op)
+
+
+def _call_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, op: Operation) -> tuple[Any, Any]:
+    results = _call.bind(*primals, op=op)
+    wanted = tuple(i for i, t in enumerate(tangents) if type(t) is not ad.Zero)
+    n_outs = _count(op, map(jax.typeof, primals))
+    out_tangents = _tangent.bind(
+        *primals, *results, *(_dense(tangents[i]) for i in wanted), op=op, wanted=wanted, n_args=len(primals)
+    )
+    # What depends on the residuals is differentiated by the plain form, as a function of the arguments.
+    zeros = [ad.Zero(jax.typeof(r).to_tangent_aval()) for r in results[n_outs:]]
+    return results, [*out_tangents, *zeros]
+
+
+def _call_batch(args: Sequence[Any], dims: Sequence[Any], *, op: Operation) -> tuple[Any, Any]:
+    axes = tuple(0 if isinstance(d, int) else None for d in dims)
+    results = _call.bind(*map(_front, args, dims), op=op.batched(axes))
+    return results, [0] * len(results)
+
+
+ad.primitive_jvps[_call] = _call_jvp
+batching.primitive_batchers[_call] = _call_batch
+mlir.register_lowering(_call, mlir.lower_fun(lambda *args, op: op.plain_flat(*args), multiple_results=True))
+mlir.register_lowering(
+    _call, mlir.lower_fun(lambda *args, op: op.fast_flat(*args), multiple_results=True), platform="cpu"
+)
+
+
+# Its tangent: operands are the arguments, the results of the call, and the tangents of the arguments at ``wanted``, in
+# which it is linear. Its transpose is the Operation of the gradients.
+
+_tangent = Primitive("fnn_operation_tangent")
+_tangent.multiple_results = True
+
+
+def _split(operands: Sequence[Any], wanted: tuple[int, ...], n_args: int) -> tuple[Any, Any, Any]:
+    cut = len(operands) - len(wanted)
+    return tuple(operands[:n_args]), tuple(operands[n_args:cut]), tuple(operands[cut:])
+
+
+def _tangent_plain(args: Arrays, tangents: Arrays, op: Operation, wanted: tuple[int, ...]) -> Arrays:
+    return jax.jvp(_of(op.plain, args, wanted), tuple(args[i] for i in wanted), tangents)[1]
+
+
+def _tangent_run(*operands: Any, op: Operation, wanted: tuple[int, ...], n_args: int) -> Arrays:
+    args, _, tangents = _split(operands, wanted, n_args)
+    return _tangent_plain(args, tangents, op, wanted)
+
+
+@_tangent.def_abstract_eval
+def _tangent_abstract(*avals: Any, op: Operation, wanted: tuple[int, ...], n_args: int) -> Arrays:
+    return _shapes(op, *avals[:n_args])[1][: _count(op, avals[:n_args])]
+
+
+@_tangent.def_impl
+@partial(jax.jit, static_argnames=("op", "wanted", "n_args"))
+def _tangent_impl(*operands: Any, op: Operation, wanted: tuple[int, ...], n_args: int) -> Any:
+    return _tangent.bind(*operands, op=op, wanted=wanted, n_args=n_args)
+
+
+def _tangent_jvp(
+    primals: Sequence[Any], tangents: Sequence[Any], *, op: Operation, wanted: tuple[int, ...], n_args: int
+) -> tuple[Any, Any]:
+    results = _tangent.bind(*primals, op=op, wanted=wanted, n_args=n_args)
+    args, saved, linear = _split(primals, wanted, n_args)
+    of_args, _, of_linear = _split(tangents, wanted, n_args)
+    moved = [k for k, t in enumerate(of_linear) if type(t) is not ad.Zero]
+    parts = []
+    if moved:
+        some = tuple(wanted[k] for k in moved)
+        direct = (_dense(of_linear[k]) for k in moved)
+        parts.append(_tangent.bind(*args, *saved, *direct, op=op, wanted=some, n_args=n_args))
+    changed = tuple(i for i, t in enumerate(of_args) if type(t) is not ad.Zero)
+    if changed:
+        run = _of(lambda *a: _tangent_plain(a, linear, op, wanted), args, changed)
+        parts.append(jax.jvp(run, tuple(args[i] for i in changed), tuple(_dense(of_args[i]) for i in changed))[1])
+    if not parts:
+        return results, [ad.Zero(jax.typeof(r).to_tangent_aval()) for r in results]
+    return results, [sum(terms[1:], terms[0]) for terms in zip(*parts, strict=True)]
+
+
+def _tangent_transpose(
+    cotangents: Sequence[Any], *operands: Any, op: Operation, wanted: tuple[int, ...], n_args: int
+) -> list[Any]:
+    args, saved, _ = _split(operands, wanted, n_args)
+    if all(type(c) is ad.Zero for c in cotangents):
+        return [None] * len(operands)
+    gradients = op.gradients(wanted, n_args, len(cotangents))
+    grads = _call.bind(*args, *saved, *map(_dense, cotangents), op=gradients)
+    return [None] * (len(operands) - len(wanted)) + list(grads)
+
+
+def _tangent_batch(
+    operands: Sequence[Any], dims: Sequence[Any], *, op: Operation, wanted: tuple[int, ...], n_args: int
+) -> tuple[Any, Any]:
+    size = next(x.shape[d] for x, d in zip(operands, dims, strict=True) if isinstance(d, int))
+    args, saved, linear = _split(operands, wanted, n_args)
+    of_args, of_saved, of_linear = _split(dims, wanted, n_args)
+    mapped = [isinstance(d, int) for d in of_args]
+    for k, i in enumerate(wanted):
+        mapped[i] = mapped[i] or isinstance(of_linear[k], int)
+
+    def place(x: Any, d: Any, batch: bool) -> Any:
+        x = _front(x, d)
+        return jnp.broadcast_to(x, (size, *x.shape)) if batch and not isinstance(d, int) else x
+
+    new = [place(x, d, m) for x, d, m in zip(args, of_args, mapped, strict=True)]
+    new += [place(x, d, True) for x, d in zip(saved, of_saved, strict=True)]
+    new += [place(linear[k], of_linear[k], mapped[i]) for k, i in enumerate(wanted)]
+    axes = tuple(0 if m else None for m in mapped)
+    results = _tangent.bind(*new, op=op.batched(axes), wanted=wanted, n_args=n_args)
+    return results, [0] * len(results)
+
+
+ad.primitive_jvps[_tangent] = _tangent_jvp
+ad.primitive_transposes[_tangent] = _tangent_transpose
+batching.primitive_batchers[_tangent] = _tangent_batch
+mlir.register_lowering(_tangent, mlir.lower_fun(_tangent_run, multiple_results=True))
+
+
+def _dense(tangent: Any) -> Any:
+    return ad.instantiate_zeros(tangent)
+
+
+def _front(array: Any, dim: Any) -> Any:
+    return jnp.moveaxis(array, dim, 0) if isinstance(dim, int) and dim else array
