@@ -89,6 +89,12 @@ class Box:
     def data(self, value: Any) -> None:
         self.write(value)
 
+    def peek(self) -> Any:
+        """The array, checked like ``data``, for a use through which no gradient flows: it does not count as a read."""
+        if _context.scopes:
+            _note_read(self, counts=False)
+        return self._data
+
     def write(self, value: Any) -> None:
         """Puts an array in; raises RuntimeError where a JAX transformation that fnn does not run would leak it."""
         _note_write(self)
@@ -175,11 +181,12 @@ class Scope:
         self.writes.add(id(box))
 
 
-def _note_read(box: Box) -> None:
+def _note_read(box: Box, counts: bool = True) -> None:
     key = id(box)
     for scope in reversed(_context.scopes):
         if key in scope.owned:
-            scope.reads.add(key)
+            if counts:
+                scope.reads.add(key)
             return
         if scope.strict:
             if box._origin == _EAGER:

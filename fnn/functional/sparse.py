@@ -133,7 +133,7 @@ def embedding(
             the table does not change: ``embedding_renorm`` returns the changed table.
         norm_type: the order of the norm of ``max_norm``.
         scale_grad_by_freq: divide the gradient of a row by the number of times it occurs in ``input``.
-        sparse: accepted and ignored; gradients are dense.
+        sparse: accepted and ignored: `jax.grad` of a function gives dense arrays (a layer under `fnn.backward` gives rows).
 
     Shape:
         - input: (*), integers.
@@ -318,7 +318,7 @@ def embedding_bag(
         norm_type: the order of the norm of ``max_norm``.
         scale_grad_by_freq: divide the gradient of a row by the number of times it occurs in ``input``; not for 'max'.
         mode: 'sum', 'mean' or 'max'. An empty bag gives zeros.
-        sparse: accepted and ignored; gradients are dense.
+        sparse: accepted and ignored: `jax.grad` of a function gives dense arrays (a layer under `fnn.backward` gives rows).
         per_sample_weights: a factor for each index, for 'sum' only.
         include_last_offset: the last offset is the end of the last bag, not the start of another.
         padding_idx: a row that is left out of the bags and gets no gradient.

@@ -432,7 +432,7 @@ class Module(Stateful):
         """Clears the gradients of every parameter, or fills them with zeros."""
         for parameter in self.parameters():
             if parameter.grad is not None:
-                parameter.grad = None if set_to_none else jnp.zeros_like(parameter.grad)
+                parameter.grad = None if set_to_none else jax.tree.map(jnp.zeros_like, parameter.grad)
 
     # Casts and placement
 

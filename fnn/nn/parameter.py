@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from fnn.kernels.row_sparse import RowSparse
 from fnn.stateful import Box, OptionalBox, structure_changed
 
 __all__ = ["Buffer", "Parameter", "to_array"]
@@ -292,14 +293,15 @@ class Parameter(ArrayBox):
         return self
 
     @property
-    def grad(self) -> jax.Array | None:
-        """The gradient that ``fnn.backward`` added up, or ``None``."""
+    def grad(self) -> Any:
+        """The gradient that ``fnn.backward`` added up: an array, a ``RowSparse`` of a sparse embedding, or ``None``."""
         return self._grad.data
 
     @grad.setter
     def grad(self, value: Any) -> None:
-        if value is not None and not getattr(value, "is_row_sparse", False):
-            value = to_array(value, f"grad of {self.describe()}")
+        if value is not None:
+            if not isinstance(value, RowSparse):
+                value = to_array(value, f"grad of {self.describe()}")
             if value.shape != self.shape:
                 raise ValueError(f"grad of {self.describe()} must have its shape, got {value.shape}")
         if value is not None or self._grad._data is not None:

@@ -13,6 +13,7 @@ from fnn.nn.init import normal_
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter, to_array
 from fnn.nn.placement import empty
+from fnn.nn.row_taps import looked_up_rows, wants_row_gradients
 
 __all__ = ["Embedding", "EmbeddingBag"]
 
@@ -58,6 +59,18 @@ class _Table(Module):
                     f"{name}: _weight must have shape {(num_embeddings, embedding_dim)}, got {tuple(array.shape)}"
                 )
             self.weight = weight if isinstance(weight, Parameter) else Parameter(array, not freeze)
+        if sparse:
+            self.weight.row_gradients = True
+
+    def _sparse_rows(self, input: ArrayLike) -> jax.Array | None:
+        """The looked-up rows, one after another, where the running ``fnn.backward`` wants their gradients alone."""
+        if not (self.sparse and wants_row_gradients(self.weight)):
+            return None
+        if self.scale_grad_by_freq:
+            raise RuntimeError(
+                f"{type(self).__name__}: scale_grad_by_freq must be False with sparse gradients, got True"
+            )
+        return looked_up_rows(self.weight, input, self.padding_idx)
 
     def reset_parameters(self) -> None:
         """Draws the rows from the standard normal distribution; the padding row is zero."""
@@ -67,7 +80,7 @@ class _Table(Module):
 
     def _renormalize(self, indices: ArrayLike) -> None:
         if self.max_norm is not None:
-            weight = jax.lax.stop_gradient(self.weight.data)
+            weight = jax.lax.stop_gradient(self.weight.peek())
             self.weight.data = F.embedding_renorm(weight, indices, self.max_norm, self.norm_type)
 
 
@@ -132,6 +145,9 @@ class Embedding(_Table):
     def forward(self, input: ArrayLike) -> jax.Array:
         """The rows."""
         self._renormalize(input)
+        rows = self._sparse_rows(input)
+        if rows is not None:
+            return rows.reshape(*jnp.shape(input), self.embedding_dim)
         return F.embedding(
             input, self.weight, self.padding_idx, scale_grad_by_freq=self.scale_grad_by_freq, sparse=self.sparse
         )
@@ -250,16 +266,28 @@ class EmbeddingBag(_Table):
     ) -> jax.Array:
         """One vector a bag."""
         self._renormalize(input)
+        table: Any = self.weight
+        padding_idx = self.padding_idx
+        rows = self._sparse_rows(input)
+        if rows is not None:
+            # The bags of the table are those of its looked-up rows, by position; the padding row comes after them.
+            count = rows.shape[0]
+            where = jnp.arange(count).reshape(jnp.shape(input))
+            if padding_idx is not None:
+                where = jnp.where(jnp.asarray(input) == padding_idx, count, where)
+                rows = jnp.concatenate([rows, jnp.zeros_like(rows, shape=(1, self.embedding_dim))])
+                padding_idx = count
+            table, input = rows, where
         return F.embedding_bag(
             input,
-            self.weight,
+            table,
             offsets,
             scale_grad_by_freq=self.scale_grad_by_freq,
             mode=self.mode,
             sparse=self.sparse,
             per_sample_weights=per_sample_weights,
             include_last_offset=self.include_last_offset,
-            padding_idx=self.padding_idx,
+            padding_idx=padding_idx,
         )
 
     @classmethod

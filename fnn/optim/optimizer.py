@@ -224,7 +224,7 @@ class Optimizer(Stateful):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    parameter.grad = None if set_to_none else jnp.zeros_like(parameter.grad)
+                    parameter.grad = None if set_to_none else jax.tree.map(jnp.zeros_like, parameter.grad)
 
     def step(self, closure: Callable[[], Any] | None = None, has_aux: bool = False) -> Any:
         """Updates the parameters once.

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter
+from fnn.nn.row_taps import RowTaps, wants_row_gradients
 from fnn.stateful import Box, Scope
 
 __all__ = ["backward", "value_and_grad"]
@@ -54,7 +55,8 @@ def value_and_grad(
         has_aux: see ``closure``.
 
     Returns:
-        ``(loss, aux, grads)``; the gradient of a parameter that the closure never read is ``None``.
+        ``(loss, aux, grads)``; the gradient of a parameter that the closure never read is ``None``, that of a table read by
+        layers with ``sparse=True`` alone is a ``RowSparse``.
 
     Raises:
         RuntimeError: if the loss is no floating scalar. Every object is then as before.
@@ -62,10 +64,12 @@ def value_and_grad(
     written: list[Box] = []
     read: set[int] = set()
 
-    def run(values: list[jax.Array]) -> tuple[jax.Array, Any]:
-        with Scope(function) as scope:
-            for parameter, value in zip(parameters, values, strict=True):
+    def run(dense: list[jax.Array], tapped: list[list[jax.Array]] | None) -> tuple[jax.Array, Any]:
+        with Scope(function) as scope, RowTaps(tables, tapped) as taps:
+            for parameter, value in zip(rest, dense, strict=True):
                 scope.own(parameter, value)
+            for table in tables:
+                scope.own(table, table._data)
             result = closure()
             if has_aux and not (isinstance(result, tuple) and len(result) == 2):
                 raise TypeError(f"{function}: with has_aux=True the closure must return (loss, aux), got {result!r}")
@@ -73,14 +77,49 @@ def value_and_grad(
             loss = _check_loss(function, loss)
             changes = scope.written()
             written[:] = [box for box, _ in changes]
+            read.clear()
             read.update(scope.reads)
-            return loss, (aux, [value for _, value in changes])
+            return loss, (aux, [value for _, value in changes], taps.indices)
 
-    values = [parameter.data for parameter in parameters]
-    (loss, (aux, contents)), grads = jax.value_and_grad(run, has_aux=True)(values)
+    tables, zeros = _sparse_tables(function, closure, parameters)
+    rest = [p for p in parameters if not any(p is table for table in tables)]
+    values = [parameter.data for parameter in rest]
+    differentiate = jax.value_and_grad(run, (0, 1), has_aux=True)
+    (loss, (aux, contents, indices)), (of_dense, of_taps) = differentiate(values, zeros)
     for box, content in zip(written, contents, strict=True):
         box.data = content
-    return loss, aux, [g if id(p) in read else None for p, g in zip(parameters, grads, strict=True)]
+    found: dict[int, Any] = {id(p): g for p, g in zip(rest, of_dense, strict=True) if id(p) in read}
+    found.update(zip(map(id, tables), RowTaps(tables).gradients(indices, of_taps), strict=True))
+    return loss, aux, [found.get(id(p)) for p in parameters]
+
+
+def _sparse_tables(
+    function: str, closure: Callable[[], Any], parameters: Sequence[Parameter]
+) -> tuple[list[Parameter], list[list[jax.Array]]]:
+    """The parameters that the closure reads by sparse lookups alone, and zeros in the shapes of the rows of each lookup.
+
+    Only where a layer with ``sparse=True`` holds one of them is the closure traced for this, once more than else.
+    """
+    candidates = [p for p in parameters if wants_row_gradients(p)]
+    if not candidates:
+        return [], []
+    shapes: list[list[tuple[int, ...]]] = []
+    read: set[int] = set()
+
+    def discover() -> None:
+        with Scope(function) as scope, RowTaps(candidates) as taps:
+            for parameter in parameters:
+                scope.own(parameter, parameter._data)
+            closure()
+            shapes[:] = [
+                [(i.shape[0], *p.shape[1:]) for i in indices]
+                for p, indices in zip(candidates, taps.indices, strict=True)
+            ]
+            read.update(scope.reads)
+
+    jax.eval_shape(discover)
+    chosen = [(p, s) for p, s in zip(candidates, shapes, strict=True) if s and id(p) not in read]
+    return [p for p, _ in chosen], [[jnp.zeros(shape, p.dtype) for shape in s] for p, s in chosen]
 
 
 def _check_loss(function: str, loss: Any) -> jax.Array:

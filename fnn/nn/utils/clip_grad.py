@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from fnn.functional._utils import is_concrete
+from fnn.kernels.row_sparse import RowSparse
 from fnn.nn.parameter import Parameter, to_array
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
@@ -25,6 +26,13 @@ def _with_gradients(function: str, parameters: Any) -> list[Parameter]:
 
 def _wide(array: jax.Array) -> jax.Array:
     return array.astype(jnp.promote_types(array.dtype, jnp.float32))
+
+
+def _elements(gradient: Any, order: float) -> jax.Array:
+    """An array with the norm of the gradient; of a ``RowSparse`` only the distinct rows, if zeros do not count."""
+    if isinstance(gradient, RowSparse):
+        return gradient.coalesce().values if order > 0 else gradient.to_dense()
+    return to_array(gradient)
 
 
 def _norm(array: jax.Array, order: float) -> jax.Array:
@@ -63,8 +71,8 @@ def get_total_norm(
         >>> float(get_total_norm([jnp.array([3.0]), jnp.array([4.0])]))
         5.0
     """
-    arrays = [to_array(a) for a in ([tensors] if hasattr(tensors, "dtype") else tensors)]
     order = float(norm_type)
+    arrays = [_elements(a, order) for a in ([tensors] if hasattr(tensors, "dtype") else tensors)]
     if not arrays:
         return jnp.zeros(())
     norms = jnp.stack([_norm(a, order) for a in arrays])
@@ -179,4 +187,8 @@ def clip_grad_value_(
     """
     bound = float(clip_value)
     for parameter in _with_gradients("clip_grad_value_", parameters):
-        parameter.grad = jnp.clip(parameter.grad, -bound, bound)
+        grad = parameter.grad
+        if isinstance(grad, RowSparse):
+            parameter.grad = grad.coalesce().map(lambda rows: jnp.clip(rows, -bound, bound))
+        else:
+            parameter.grad = jnp.clip(grad, -bound, bound)
