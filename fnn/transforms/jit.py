@@ -14,6 +14,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.extend.core import jaxpr_as_fun
 
+from fnn.kernels import plain_selected
 from fnn.random import current_generator
 from fnn.stateful import (
     Box,
@@ -367,6 +368,7 @@ class JitFunction:
             static,
             kinds,
             setting("jax_enable_x64"),
+            plain_selected(),
         )
         program = self._programs.get(key)
         if program is None:

@@ -511,3 +511,18 @@ def test_key_scope_outside_a_jit_is_an_input():
     assert len(traces) == 1
     assert np.array_equal(outs[0], outs[2])
     assert not np.array_equal(outs[0], outs[1])
+
+
+def test_kernels_plain_is_part_of_what_a_program_is_kept_by():
+    traced = []
+
+    @fnn.jit
+    def run(x):
+        traced.append(fnn.kernels.plain_selected())
+        return x
+
+    run(jnp.ones(2))
+    with fnn.kernels.plain():
+        run(jnp.ones(2))
+    run(jnp.ones(2))
+    assert traced == [False, True]
