@@ -5,8 +5,7 @@ from fnn.functional.attention import *
 from fnn.functional.conv import *
 from fnn.functional.distance import *
 from fnn.functional.dropout import *
-
-# TMP from fnn.functional.fold import *
+from fnn.functional.fold import *
 from fnn.functional.linear import *
 from fnn.functional.loss import *
 from fnn.functional.normalization import *

@@ -1,4 +1,4 @@
-"""Scaled dot-product attention."""
+"""Scaled dot-product attention, and attention in several heads of projected inputs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from fnn.functional._attention_multi_head import multi_head_attention_forward
 from fnn.functional._utils import (
     ArrayLike,
     as_array,
@@ -20,44 +21,34 @@ from fnn.functional._utils import (
     is_concrete,
 )
 from fnn.functional.dropout import dropout
+from fnn.kernels.attention import attention, attention_weights
 from fnn.random import next_key
 
-__all__ = ["scaled_dot_product_attention"]
+__all__ = ["multi_head_attention_forward", "scaled_dot_product_attention"]
 
 
-def _causal(length: int, source: int) -> jax.Array:
-    """True where a query may look: at keys of its own number and below."""
-    return jnp.arange(source) <= jnp.arange(length)[:, None]
-
-
-def _safe_softmax(scores: jax.Array) -> jax.Array:
-    """Softmax over the last axis; a row of -inf alone, where nothing may be looked at, gives zeros."""
-    top = jnp.max(scores, -1, keepdims=True, initial=-jnp.inf)
-    top = jax.lax.stop_gradient(jnp.where(jnp.isneginf(top), 0, top))
-    weights = jnp.exp(scores - top)
-    total = jnp.sum(weights, -1, keepdims=True)
-    return weights / jnp.where(total == 0, 1, total)
-
-
-@partial(jax.jit, static_argnames=("is_causal", "repeat"))
+@partial(jax.jit, static_argnames=("is_causal", "repeat", "batch"))
 def _attention(
-    query: Any, key: Any, value: Any, mask: Any, p: Any, rng: Any, is_causal: bool, scale: Any, repeat: int
+    query: Any,
+    key: Any,
+    value: Any,
+    mask: Any,
+    p: Any,
+    rng: Any,
+    is_causal: bool,
+    scale: Any,
+    repeat: int,
+    batch: tuple[int, ...],
 ) -> jax.Array:
     dtype = query.dtype
     wide = jnp.promote_types(dtype, jnp.float32)
     if repeat > 1:
         key, value = jnp.repeat(key, repeat, -3), jnp.repeat(value, repeat, -3)
+    query, key, value = (jnp.broadcast_to(a, (*batch, *a.shape[-2:])) for a in (query, key, value))
     query = query.astype(wide) * jnp.asarray(scale).astype(wide)
-    scores = jnp.matmul(query, key.astype(wide).swapaxes(-1, -2))
-    if is_causal:
-        mask = _causal(*scores.shape[-2:])
-    if mask is not None and mask.dtype == jnp.bool_:
-        scores = jnp.where(mask, scores, -jnp.inf)
-    elif mask is not None:
-        scores = scores + mask.astype(wide)
-    weights = _safe_softmax(scores)
-    if rng is not None:
-        weights = dropout(weights, p, rng=rng)
+    if rng is None:
+        return attention(query, key, value, mask, is_causal)
+    weights = dropout(attention_weights(query, key, mask, is_causal), p, rng=rng)
     return jnp.matmul(weights, value.astype(wide)).astype(dtype)
 
 
@@ -141,7 +132,7 @@ def scaled_dot_product_attention(
     rng = next_key(name, rng) if drops else None
     if scale is None:
         scale = 1 / math.sqrt(q.shape[-1]) if q.shape[-1] else 1.0
-    return _attention(q, k, v, mask, dropout_p, rng, bool(is_causal), scale, repeat)
+    return _attention(q, k, v, mask, dropout_p, rng, bool(is_causal), scale, repeat, batch)
 
 
 def _group_size(name: str, q: Any, k: Any, v: Any) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import partial
 from typing import Any
 
@@ -39,10 +39,33 @@ def _wide(x: jax.Array) -> jax.Array:
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
-def _moments(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
-    """Mean and biased variance over the axes, which stay as axes of length 1; two passes, as the variance needs."""
-    mean = jnp.mean(x, axes, keepdims=True)
-    return mean, jnp.mean(jnp.square(x - mean), axes, keepdims=True)
+AxisName = Hashable | tuple[Hashable, ...]
+
+
+def _moments(x: jax.Array, axes: tuple[int, ...], axis_name: AxisName | None = None) -> tuple[jax.Array, jax.Array]:
+    """Mean and biased variance over the axes, which stay as axes of length 1; two passes, as the variance needs.
+
+    With ``axis_name`` also over that axis of the enclosing ``vmap`` or ``shard_map``, along which shapes are equal.
+    """
+
+    def mean_of(values: jax.Array) -> jax.Array:
+        mean = jnp.mean(values, axes, keepdims=True)
+        return mean if axis_name is None else lax.pmean(mean, axis_name)
+
+    mean = mean_of(x)
+    return mean, mean_of(jnp.square(x - mean))
+
+
+def _axis_size(function: str, axis_name: AxisName | None) -> int:
+    """The length of a named axis, or the product of those of a tuple of names."""
+    if axis_name is None:
+        return 1
+    try:
+        return lax.axis_size(axis_name)
+    except NameError:
+        raise ValueError(
+            f"{function}: axis_name must name an axis of an enclosing vmap, shard_map or pmap, got {axis_name!r}"
+        ) from None
 
 
 def _channelwise(value: jax.Array, ndim: int) -> jax.Array:
@@ -83,10 +106,12 @@ def _normalize_by_channel(x: Any, mean: Any, var: Any, weight: Any, bias: Any, e
     return _affine((wide - mean) * lax.rsqrt(var + eps), weight, bias, x.dtype)
 
 
-@partial(jax.jit, static_argnames="axes")
-def _normalize_by_moments(x: Any, weight: Any, bias: Any, eps: Any, axes: tuple[int, ...]) -> jax.Array:
+@partial(jax.jit, static_argnames=("axes", "axis_name"))
+def _normalize_by_moments(
+    x: Any, weight: Any, bias: Any, eps: Any, axes: tuple[int, ...], axis_name: AxisName | None = None
+) -> jax.Array:
     wide = _wide(x)
-    mean, var = _moments(wide, axes)
+    mean, var = _moments(wide, axes, axis_name)
     return _affine((wide - mean) * lax.rsqrt(var + eps), weight, bias, x.dtype)
 
 
@@ -94,9 +119,9 @@ def _batch_axes(x: jax.Array) -> tuple[int, ...]:
     return (0, *range(2, x.ndim))
 
 
-def _check_batch_size(function: str, x: jax.Array) -> None:
+def _check_batch_size(function: str, x: jax.Array, replicas: int) -> None:
     count = x.size // x.shape[1] if x.shape[1] else 0
-    if count == 1:
+    if count * replicas == 1:
         fail(ValueError, function, "input", "of more than 1 value per channel when training", x)
 
 
@@ -109,6 +134,8 @@ def batch_norm(
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    *,
+    axis_name: AxisName | None = None,
 ) -> jax.Array:
     """Normalizes each channel over the batch, ``(x - mean) / sqrt(var + eps) * weight + bias`` (Ioffe and Szegedy, 2015).
 
@@ -123,6 +150,8 @@ def batch_norm(
         training: whether to use the statistics of the batch.
         momentum: accepted for torch's signature; see ``batch_norm_update``.
         eps: added to the variance.
+        axis_name: axis (or axes) of an enclosing ``vmap``, ``shard_map`` or ``pmap`` over which the batch is spread; when
+            training the statistics are those of the whole.
 
     Shape:
         - input: (N, C, *).
@@ -134,7 +163,7 @@ def batch_norm(
 
     Raises:
         TypeError: if a dtype is not floating, or the dtypes differ.
-        ValueError: if a shape does not fit, or training sees one value a channel.
+        ValueError: if a shape does not fit, training sees one value a channel, or there is no axis ``axis_name``.
         RuntimeError: if running statistics are missing when not training.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.batch_norm.html
@@ -153,20 +182,22 @@ def batch_norm(
     _check_positive_eps("batch_norm", eps)
     w, b = arrays["weight"], arrays["bias"]
     if training:
-        _check_batch_size("batch_norm", x)
+        _check_batch_size("batch_norm", x, _axis_size("batch_norm", axis_name))
         shaped = [None if v is None else _channelwise(v, x.ndim) for v in (w, b)]
-        return _normalize_by_moments(x, *shaped, eps, _batch_axes(x))
+        return _normalize_by_moments(x, *shaped, eps, _batch_axes(x), axis_name)
     mean, var = arrays["running_mean"], arrays["running_var"]
     if mean is None or var is None:
         raise RuntimeError("batch_norm: running_mean and running_var must be given when training is False, got None")
     return _normalize_by_channel(x, mean, var, w, b, eps)
 
 
-@partial(jax.jit, static_argnames="axes")
-def _updated(x: Any, mean: Any, var: Any, momentum: Any, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
+@partial(jax.jit, static_argnames=("axes", "axis_name"))
+def _updated(
+    x: Any, mean: Any, var: Any, momentum: Any, axes: tuple[int, ...], axis_name: AxisName | None
+) -> tuple[jax.Array, jax.Array]:
     wide = lax.stop_gradient(_wide(x))
-    batch_mean, batch_var = _moments(wide, axes)
-    count = 1
+    batch_mean, batch_var = _moments(wide, axes, axis_name)
+    count = 1 if axis_name is None else lax.axis_size(axis_name)
     for axis in axes:
         count *= x.shape[axis]
     # With one value the unbiased variance is 0/0, NaN as in torch.
@@ -182,7 +213,13 @@ def _updated(x: Any, mean: Any, var: Any, momentum: Any, axes: tuple[int, ...]) 
 
 
 def _update(
-    function: str, input: ArrayLike, running_mean: ArrayLike, running_var: ArrayLike, momentum: Any, axes_from: int
+    function: str,
+    input: ArrayLike,
+    running_mean: ArrayLike,
+    running_var: ArrayLike,
+    momentum: Any,
+    axes_from: int,
+    axis_name: AxisName | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     x = as_array(function, "input", input)
     if x.ndim < 2 + (axes_from == 2):
@@ -194,12 +231,18 @@ def _update(
     _check_statistics(function, x, dict(arrays), x.shape[1])
     if momentum is None:
         fail(TypeError, function, "momentum", "a number", momentum)
+    _axis_size(function, axis_name)
     axes = _batch_axes(x) if axes_from == 0 else tuple(range(2, x.ndim))
-    return _updated(x, arrays["running_mean"], arrays["running_var"], momentum, axes)
+    return _updated(x, arrays["running_mean"], arrays["running_var"], momentum, axes, axis_name)
 
 
 def batch_norm_update(
-    input: ArrayLike, running_mean: ArrayLike, running_var: ArrayLike, momentum: Any = 0.1
+    input: ArrayLike,
+    running_mean: ArrayLike,
+    running_var: ArrayLike,
+    momentum: Any = 0.1,
+    *,
+    axis_name: AxisName | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """The running statistics after a batch: ``(1 - momentum) * old + momentum * batch``, with the unbiased variance.
 
@@ -208,6 +251,7 @@ def batch_norm_update(
         running_mean: old means.
         running_var: old variances.
         momentum: weight of the batch, a number or an array; ``1 / n`` at the n-th batch averages over all batches.
+        axis_name: axis (or axes) of an enclosing ``vmap``, ``shard_map`` or ``pmap`` over which the batch is spread.
 
     Shape:
         - input: (N, C, *).
@@ -218,7 +262,7 @@ def batch_norm_update(
 
     Raises:
         TypeError: if the dtypes differ or ``momentum`` is ``None``.
-        ValueError: if a shape does not fit.
+        ValueError: if a shape does not fit, or there is no axis ``axis_name``.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.BatchNorm1d.html
 
@@ -228,7 +272,7 @@ def batch_norm_update(
         >>> mean.tolist(), var.tolist()
         ([1.0], [1.5])
     """
-    return _update("batch_norm_update", input, running_mean, running_var, momentum, 0)
+    return _update("batch_norm_update", input, running_mean, running_var, momentum, 0, axis_name)
 
 
 def instance_norm(
@@ -547,3 +591,32 @@ def local_response_norm(
     check_floating("local_response_norm", input=x)
     size = as_int("local_response_norm", "size", size, 1)
     return _local_response_norm(x, size, alpha, beta, k)
+
+
+@partial(jax.jit, static_argnames="size")
+def _cross_map_lrn(x: Any, size: int, alpha: Any, beta: Any, k: Any) -> jax.Array:
+    reach = (size + 1) // 2
+    wide = _wide(x) ** 2
+    pads = ((0, 0), (reach - 1, reach - 1), (0, 0), (0, 0))
+    squares = lax.reduce_window(wide, 0.0, lax.add, (1, 2 * reach - 1, 1, 1), (1, 1, 1, 1), pads)
+    # torch's running sum never lets go of the first channel.
+    beyond = (jnp.arange(x.shape[1]) >= reach).astype(wide.dtype)
+    squares = squares + _channelwise(beyond, 4) * wide[:, :1]
+    return (x * (k + alpha / size * squares) ** -beta).astype(x.dtype)
+
+
+def cross_map_lrn(input: ArrayLike, size: int, alpha: float, beta: float, k: float) -> jax.Array:
+    """What ``torch.nn.CrossMapLRN2d`` computes; torch has no public function of it.
+
+    ``local_response_norm`` with the window of an odd ``size``, save that from channel ``(size + 1) // 2`` on the square of
+    the first channel stays in the sum; the gradient is the true one of this value.
+
+    Raises:
+        TypeError: if the dtype is not floating.
+        ValueError: if the input is not 4-D, or ``size`` is not positive.
+    """
+    x = as_array("CrossMapLRN2d", "input", input)
+    if x.ndim != 4:
+        fail(ValueError, "CrossMapLRN2d", "input", "4-D", x)
+    check_floating("CrossMapLRN2d", input=x)
+    return _cross_map_lrn(x, as_int("CrossMapLRN2d", "size", size, 1), alpha, beta, k)

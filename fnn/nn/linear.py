@@ -1,4 +1,4 @@
-"""Linear layers: ``Identity``, ``Linear``, ``Bilinear``, ``Flatten``, ``Unflatten``."""
+"""Linear layers: ``Identity``, ``Linear``, ``Bilinear``, ``LazyLinear``, ``Flatten``, ``Unflatten``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 import jax
 
 from fnn import functional as F
-from fnn.functional._utils import ArrayLike
+from fnn.functional._utils import ArrayLike, fail
 from fnn.nn import init
+from fnn.nn.lazy import LazyModuleMixin, UninitializedParameter, is_lazy
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter
 from fnn.nn.placement import empty
 
-__all__ = ["Bilinear", "Flatten", "Identity", "Linear", "Unflatten"]
+__all__ = ["Bilinear", "Flatten", "Identity", "LazyLinear", "Linear", "Unflatten"]
 
 
 class Identity(Module):
@@ -54,7 +55,7 @@ class Linear(Module):
 
     Example:
         >>> import jax.numpy as jnp
-        >>> Linear(20, 30)(jnp.ones((128, 20))).shape
+        >>> Linear(20, 30)(jnp.ones((128, 20), "float32")).shape
         (128, 30)
     """
 
@@ -107,7 +108,7 @@ class Bilinear(Module):
 
     Example:
         >>> import jax.numpy as jnp
-        >>> Bilinear(2, 3, 4)(jnp.ones((5, 2)), jnp.ones((5, 3))).shape
+        >>> Bilinear(2, 3, 4)(jnp.ones((5, 2), "float32"), jnp.ones((5, 3), "float32")).shape
         (5, 4)
     """
 
@@ -149,6 +150,55 @@ class Bilinear(Module):
             f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
             f"out_features={self.out_features}, bias={self.bias is not None}"
         )
+
+
+class LazyLinear(LazyModuleMixin, Linear):
+    """A ``Linear`` whose ``in_features`` is the length of the last axis of its first input.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.LazyLinear.html.
+
+    Args:
+        out_features: length of the last axis of the output.
+        bias: whether to add a bias.
+        device: where the parameters are put.
+        dtype: their dtype.
+
+    Raises:
+        ValueError: if the first input has no axes.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> layer = LazyLinear(30)
+        >>> layer(jnp.ones((128, 20), "float32")).shape, layer
+        ((128, 30), Linear(in_features=20, out_features=30, bias=True))
+    """
+
+    cls_to_become = Linear
+
+    def __init__(self, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+        super().__init__(0, 0, False)
+        self.weight = UninitializedParameter(device=device, dtype=dtype)
+        self.out_features = out_features
+        if bias:
+            self.bias = UninitializedParameter(device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """Draws weight and bias uniformly from +-1/sqrt(in_features), once that is known."""
+        if not self.has_uninitialized_params() and self.in_features != 0:
+            super().reset_parameters()
+
+    def initialize_parameters(self, input: Any) -> None:
+        """Takes ``in_features`` from the input, or from a weight that was loaded."""
+        if not is_lazy(self.weight):
+            self.in_features = self.weight.shape[1]
+        elif len(input.shape) == 0:
+            fail(ValueError, "LazyLinear", "input", "at least 1-D", input)
+        else:
+            self.in_features = input.shape[-1]
+            self.weight.materialize((self.out_features, self.in_features))
+            if is_lazy(self.bias):
+                self.bias.materialize((self.out_features,))
+            self.reset_parameters()
 
 
 class Flatten(Module):

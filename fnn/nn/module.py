@@ -13,6 +13,7 @@ import numpy as np
 from jax.core import Tracer
 
 from fnn.nn import hooks as _hooks
+from fnn.nn.lazy import is_lazy
 from fnn.nn.parameter import ArrayBox, Buffer, Parameter, to_array
 from fnn.nn.placement import parse_to
 from fnn.stateful import Box, Cell, Stateful, static_key, structure_changed, trace_state
@@ -445,8 +446,12 @@ class Module(Stateful):
                     boxes.append(box)
                     if isinstance(box, Parameter) and box._grad._data is not None:
                         boxes.append(box._grad)
-        boxes = list({id(box): box for box in boxes}.values())
-        for box, value in zip(boxes, [fn(box.data) for box in boxes], strict=True):
+        every: list[Any] = list({id(box): box for box in boxes}.values())
+        boxes = [box for box in every if not is_lazy(box)]
+        values = [fn(box.data) for box in boxes]
+        for commit in [box.moved(fn) for box in every if is_lazy(box)]:
+            commit()
+        for box, value in zip(boxes, values, strict=True):
             box.data = value
         return self
 
@@ -597,6 +602,10 @@ class Module(Stateful):
                         unexpected_keys.append(key)
 
     def _load_box(self, name: str, box: ArrayBox, key: str, value: Any, assign: bool, error_msgs: list[str]) -> None:
+        if is_lazy(value):
+            if not is_lazy(box):
+                error_msgs.append(f'"{key}" is uninitialized in the state_dict and initialized in the current model.')
+            return
         try:
             array = to_array(value, key)
         except TypeError:

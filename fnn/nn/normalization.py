@@ -11,15 +11,17 @@ import numpy as np
 
 from fnn import functional as F
 from fnn.functional._utils import ArrayLike
+from fnn.functional.normalization import cross_map_lrn
 from fnn.nn.init import ones_, zeros_
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter
-from fnn.nn.placement import empty
+from fnn.nn.placement import empty, parse_device
 
 __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "CrossMapLRN2d",
     "GroupNorm",
     "InstanceNorm1d",
     "InstanceNorm2d",
@@ -58,7 +60,7 @@ class _NormBase(Module):
         if track_running_stats:
             self.register_buffer("running_mean", empty((num_features,), device, dtype))
             self.register_buffer("running_var", empty((num_features,), device, dtype))
-            self.register_buffer("num_batches_tracked", _zero_count(device))
+            self.register_buffer("num_batches_tracked", zero_count(device))
         else:
             for name in ("running_mean", "running_var", "num_batches_tracked"):
                 self.register_buffer(name, None)
@@ -80,11 +82,10 @@ class _NormBase(Module):
             zeros_(self.bias)
 
     def extra_repr(self) -> str:
-        text = (
+        return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
-        return text if self.bias is not None or not self.affine else f"{text}, bias=False"
 
     def _check_input(self, input: Any) -> None:
         if len(input.shape) not in self._ranks:
@@ -110,11 +111,13 @@ class _NormBase(Module):
         )
 
 
-def _zero_count(device: Any) -> jax.Array:
-    return jax.device_put(np.zeros((), jax.dtypes.canonicalize_dtype(np.int64)))
+def zero_count(device: Any) -> jax.Array:
+    return jax.device_put(np.zeros((), jax.dtypes.canonicalize_dtype(np.int64)), parse_device(device))
 
 
 class _BatchNorm(_NormBase):
+    _axis_name: Any = None
+
     def __init__(
         self,
         num_features: int,
@@ -134,16 +137,18 @@ class _BatchNorm(_NormBase):
         self._check_input(input)
         use_batch = self.training or self.running_mean is None
         if self.training and self.track_running_stats and self.running_mean is not None:
-            output = F.batch_norm(input, None, None, self.weight, self.bias, True, 0.0, self.eps)
+            axis = self._axis_name
+            output = F.batch_norm(input, None, None, self.weight, self.bias, True, 0.0, self.eps, axis_name=axis)
             count = self.num_batches_tracked.data + 1
             momentum = 1.0 / count if self.momentum is None else self.momentum
-            mean, var = F.batch_norm_update(input, self.running_mean, self.running_var, momentum)
+            mean, var = F.batch_norm_update(input, self.running_mean, self.running_var, momentum, axis_name=axis)
             self.running_mean = mean
             self.running_var = var
             self.num_batches_tracked = count
             return output
+        axis = self._axis_name if self.training else None
         return F.batch_norm(
-            input, self.running_mean, self.running_var, self.weight, self.bias, use_batch, 0.0, self.eps
+            input, self.running_mean, self.running_var, self.weight, self.bias, use_batch, 0.0, self.eps, axis_name=axis
         )
 
 
@@ -214,8 +219,10 @@ class _InstanceNorm(_NormBase):
         track_running_stats: bool = False,
         device: Any = None,
         dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
 
     def forward(self, input: ArrayLike) -> jax.Array:
         """Normalizes each channel of each sample; in training mode updates the running statistics, if kept."""
@@ -254,6 +261,7 @@ class InstanceNorm1d(_InstanceNorm):
         track_running_stats: whether there are running statistics, used in evaluation mode.
         device: where the arrays are put.
         dtype: their dtype.
+        bias: whether there is a bias.
 
     Raises:
         ValueError: if the input has another rank.
@@ -344,8 +352,10 @@ class LayerNorm(Module):
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        text = f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
-        return text if self.bias is not None or not self.elementwise_affine else f"{text}, bias=False"
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
+            f"bias={self.bias is not None}"
+        )
 
 
 def _as_shape(value: int | Sequence[int]) -> tuple[int, ...]:
@@ -458,8 +468,10 @@ class GroupNorm(Module):
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        text = f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}"
-        return text if self.bias is not None or not self.affine else f"{text}, bias=False"
+        return (
+            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, "
+            f"bias={self.bias is not None}"
+        )
 
 
 class LocalResponseNorm(Module):
@@ -483,6 +495,36 @@ class LocalResponseNorm(Module):
     def forward(self, input: ArrayLike) -> jax.Array:
         """Normalizes across channels."""
         return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class CrossMapLRN2d(Module):
+    """``LocalResponseNorm`` of (N, C, H, W) as Lua Torch named it; arguments as there.
+
+    It gives the values of ``torch.nn.CrossMapLRN2d``, which past the first channels differ from ``LocalResponseNorm``: the
+    square of channel 0 stays in every later window. New networks want ``LocalResponseNorm``.
+
+    Raises:
+        ValueError: if the input is not 4-D.
+
+    Example:
+        >>> import numpy as np
+        >>> CrossMapLRN2d(3)(np.ones((1, 4, 2, 2), np.float32)).shape
+        (1, 4, 2, 2)
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
+        super().__init__()
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, input: ArrayLike) -> jax.Array:
+        """Normalizes across channels."""
+        return cross_map_lrn(input, self.size, self.alpha, self.beta, self.k)
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import operator
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -399,3 +400,10 @@ def _unflatten_buffer(persistent: bool, children: Any) -> Buffer:
 
 jax.tree_util.register_pytree_node(Parameter, lambda p: ((p.data,), p._requires_grad), _unflatten_parameter)
 jax.tree_util.register_pytree_node(Buffer, lambda b: ((b.data,), b.persistent), _unflatten_buffer)
+
+
+def __getattr__(name: str) -> Any:
+    # torch's path of what ``fnn.nn.lazy`` defines, which needs this file first.
+    if name in ("UninitializedBuffer", "UninitializedParameter", "is_lazy"):
+        return getattr(importlib.import_module("fnn.nn.lazy"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

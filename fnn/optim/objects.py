@@ -5,12 +5,153 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fnn.optim.adam import adam
+from fnn.optim._objects_adam import Adam, Adamax, AdamW, NAdam, RAdam, SparseAdam
+from fnn.optim._objects_adaptive import Adadelta, Adafactor, Adagrad, RMSprop, Rprop
+from fnn.optim._objects_lbfgs import LBFGS
+from fnn.optim.asgd import asgd
+from fnn.optim.muon import muon
 from fnn.optim.optimizer import Optimizer
 from fnn.optim.sgd import sgd
-from fnn.optim.transform import Transform
 
-__all__ = ["SGD", "Adam", "AdamW"]
+__all__ = [
+    "ASGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "LBFGS",
+    "Muon",
+    "NAdam",
+    "RAdam",
+    "RMSprop",
+    "Rprop",
+    "SGD",
+    "SparseAdam",
+]
+
+
+class ASGD(Optimizer):
+    """Averaged stochastic gradient descent (Polyak and Juditsky, 1992); ``state[p]["ax"]`` is the average.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.ASGD.html.
+
+    Args:
+        params: Parameters or groups of them.
+        lr: learning rate.
+        lambd: decay of the parameters.
+        alpha: the power by which the step falls.
+        t0: when averaging starts.
+        weight_decay: factor of the parameters added to the gradients.
+        maximize: whether to go up instead of down.
+        foreach, differentiable, capturable: accepted for torch's sake; they change nothing.
+
+    Raises:
+        ValueError: if an option is out of range.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> p = fnn.nn.Parameter(np.ones(1))
+        >>> _ = ASGD([p], lr=0.25).step(lambda: (p * p).sum())
+        >>> round(float(p.data[0]), 4)
+        0.5
+    """
+
+    _rule = staticmethod(asgd)
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1e-2,
+        lambd: float = 1e-4,
+        alpha: float = 0.75,
+        t0: float = 1e6,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "lambd": lambd,
+            "alpha": alpha,
+            "t0": t0,
+            "weight_decay": weight_decay,
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+            "capturable": capturable,
+        }
+        super().__init__(params, defaults)
+
+
+class Muon(Optimizer):
+    """Muon, for the weight matrices of hidden layers (Jordan et al., 2024).
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.Muon.html.
+
+    Args:
+        params: Parameters or groups of them.
+        lr: learning rate.
+        weight_decay: decay of the parameters themselves.
+        momentum: decay of the average of the gradients.
+        nesterov: whether to look ahead along the momentum.
+        ns_coefficients: the polynomial of the iteration.
+        eps: least norm that a matrix is divided by.
+        ns_steps: number of iterations, below 100.
+        adjust_lr_fn: 'original' (as ``None``) or 'match_rms_adamw': how the step depends on the shape.
+
+    Raises:
+        ValueError: if an option is out of range, or a parameter is no matrix.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> p = fnn.nn.Parameter(np.ones((2, 2)))
+        >>> _ = Muon([p], lr=0.1, weight_decay=0.0).step(lambda: (p * p).sum())
+        >>> bool((p.data < 1).all())
+        True
+    """
+
+    _rule = staticmethod(muon)
+    _static_options = frozenset({"ns_steps"})
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1e-3,
+        weight_decay: float = 0.1,
+        momentum: float = 0.95,
+        nesterov: bool = True,
+        ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315),
+        eps: float = 1e-7,
+        ns_steps: int = 5,
+        adjust_lr_fn: str | None = None,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "weight_decay": weight_decay,
+            "momentum": momentum,
+            "nesterov": nesterov,
+            "ns_coefficients": tuple(ns_coefficients),
+            "eps": eps,
+            "ns_steps": ns_steps,
+            "adjust_lr_fn": adjust_lr_fn,
+        }
+        super().__init__(params, defaults)
+
+    def _check_group(self, group: Mapping[str, Any]) -> None:
+        super()._check_group(group)
+        for i, parameter in enumerate(group["params"]):
+            if parameter.ndim != 2:
+                raise ValueError(f"Muon: parameters must be matrices, got shape {parameter.shape} at index {i}")
+
+    def _export_state(self, named: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in named.items() if name != "step"}
+
+    def _import_state(self, named: dict[str, Any], group: Mapping[str, Any]) -> dict[str, Any]:
+        return {"step": 1, **named}
 
 
 class SGD(Optimizer):
@@ -26,9 +167,7 @@ class SGD(Optimizer):
         weight_decay: factor of the parameters added to the gradients.
         nesterov: whether to look ahead along the momentum.
         maximize: whether to go up instead of down.
-        foreach: accepted; changes nothing.
-        differentiable: accepted; changes nothing.
-        fused: accepted; changes nothing.
+        foreach, differentiable, fused: accepted for torch's sake; they change nothing.
 
     Raises:
         ValueError: if an option is out of range, or ``nesterov`` lacks a momentum.
@@ -40,6 +179,8 @@ class SGD(Optimizer):
         >>> p.numpy().tolist()
         [0.0]
     """
+
+    _rule = staticmethod(sgd)
 
     def __init__(
         self,
@@ -68,125 +209,8 @@ class SGD(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def _transform(self, group: Mapping[str, Any]) -> Transform:
-        names = ("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
-        return sgd(**{name: group[name] for name in names})
-
     def _export_state(self, named: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in named.items() if name != "step"}
 
-    def _import_state(self, named: dict[str, Any]) -> dict[str, Any]:
+    def _import_state(self, named: dict[str, Any], group: Mapping[str, Any]) -> dict[str, Any]:
         return {"step": 1, **named}
-
-
-class Adam(Optimizer):
-    """Adam (Kingma and Ba, 2014), with AMSGrad (Reddi et al., 2018).
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.Adam.html.
-
-    Args:
-        params: Parameters or groups of them.
-        lr: learning rate.
-        betas: decay of the averages of the gradient and of its square.
-        eps: added to the denominator.
-        weight_decay: factor of the parameters added to the gradients.
-        amsgrad: whether to divide by the largest average of the square so far.
-        foreach: accepted; changes nothing.
-        maximize: whether to go up instead of down.
-        capturable: accepted; changes nothing.
-        differentiable: accepted; changes nothing.
-        fused: accepted; changes nothing.
-        decoupled_weight_decay: whether the weight decay acts on the parameters directly, as in AdamW.
-
-    Raises:
-        ValueError: if an option is out of range.
-
-    Example:
-        >>> import fnn, numpy as np
-        >>> p = fnn.nn.Parameter(np.ones(1))
-        >>> _ = Adam([p], lr=0.5).step(lambda: (p * p).sum())
-        >>> round(float(p.data[0]), 4)
-        0.5
-    """
-
-    def __init__(
-        self,
-        params: Any,
-        lr: Any = 1e-3,
-        betas: tuple[Any, Any] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0,
-        amsgrad: bool = False,
-        *,
-        foreach: bool | None = None,
-        maximize: bool = False,
-        capturable: bool = False,
-        differentiable: bool = False,
-        fused: bool | None = None,
-        decoupled_weight_decay: bool = False,
-    ) -> None:
-        defaults = {
-            "lr": lr,
-            "betas": tuple(betas),
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "amsgrad": amsgrad,
-            "maximize": maximize,
-            "foreach": foreach,
-            "capturable": capturable,
-            "differentiable": differentiable,
-            "fused": fused,
-            "decoupled_weight_decay": decoupled_weight_decay,
-        }
-        super().__init__(params, defaults)
-
-    def _transform(self, group: Mapping[str, Any]) -> Transform:
-        names = ("lr", "betas", "eps", "weight_decay", "amsgrad", "maximize", "decoupled_weight_decay")
-        return adam(**{name: group[name] for name in names})
-
-
-class AdamW(Adam):
-    """Adam whose weight decay acts on the parameters directly (Loshchilov and Hutter, 2019).
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.AdamW.html; arguments as ``Adam``.
-
-    Raises:
-        ValueError: if an option is out of range.
-
-    Example:
-        >>> import fnn, numpy as np
-        >>> p = fnn.nn.Parameter(np.ones(1))
-        >>> _ = AdamW([p], lr=0.5, weight_decay=0.0).step(lambda: (p * p).sum())
-        >>> round(float(p.data[0]), 4)
-        0.5
-    """
-
-    def __init__(
-        self,
-        params: Any,
-        lr: Any = 1e-3,
-        betas: tuple[Any, Any] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 1e-2,
-        amsgrad: bool = False,
-        *,
-        maximize: bool = False,
-        foreach: bool | None = None,
-        capturable: bool = False,
-        differentiable: bool = False,
-        fused: bool | None = None,
-    ) -> None:
-        super().__init__(
-            params,
-            lr,
-            betas,
-            eps,
-            weight_decay,
-            amsgrad,
-            foreach=foreach,
-            maximize=maximize,
-            capturable=capturable,
-            differentiable=differentiable,
-            fused=fused,
-            decoupled_weight_decay=True,
-        )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -15,109 +14,22 @@ from jax.core import Tracer
 
 from fnn.nn.hooks import RemovableHandle, add_hook
 from fnn.nn.parameter import Parameter, to_array
+from fnn.optim._objects_state import (
+    Cohort,
+    ElementCell,
+    ParamGroup,
+    Slot,
+    is_dynamic,
+    is_number,
+    plain_option,
+    required,
+)
 from fnn.optim.transform import Transform, apply_updates
 from fnn.stateful import Box, Cell, Stateful, require_known, static_key, structure_changed, trace_state
 from fnn.transforms.backward import value_and_grad
 from fnn.transforms.jit import jit
 
 __all__ = ["Optimizer", "ParamGroup", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook"]
-
-
-class _Required:
-    def __repr__(self) -> str:
-        return "<required parameter>"
-
-
-required = _Required()
-
-
-class ParamGroup(dict[str, Any]):
-    """The options of one group of parameters, under torch's names; its numbers can change without recompiling."""
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        old = self.get(key, required)
-        super().__setitem__(key, value)
-        if old is value or (_is_number(old) and _is_number(value) and (key == "lr" or (old == 0) == (value == 0))):
-            return
-        structure_changed()
-
-    def __delitem__(self, key: str) -> None:
-        super().__delitem__(key)
-        structure_changed()
-
-    def setdefault(self, key: str, default: Any = None) -> Any:
-        if key not in self:
-            self[key] = default
-        return self[key]
-
-    def update(self, *args: Any, **kwargs: Any) -> None:
-        for key, value in dict(*args, **kwargs).items():
-            self[key] = value
-
-    def pop(self, *args: Any) -> Any:
-        structure_changed()
-        return super().pop(*args)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> ParamGroup:
-        new = ParamGroup()
-        memo[id(self)] = new
-        for key, value in self.items():
-            dict.__setitem__(new, key, copy.deepcopy(value, memo))
-        return new
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) or isinstance(value, np.floating)
-
-
-def _is_dynamic(value: Any) -> bool:
-    """A number or a scalar array: what a compiled step takes as an input instead of baking it in."""
-    return _is_number(value) or isinstance(value, jax.Array)
-
-
-class _ElementCell(Cell):
-    """One element of a tuple of numbers in a group, such as ``betas[0]``."""
-
-    __slots__ = ("index",)
-
-    def __init__(self, container: dict[Any, Any], key: Any, index: int) -> None:
-        super().__init__(container, key)
-        self.index = index
-
-    def get(self) -> Any:
-        return super().get()[self.index]
-
-    def set(self, value: Any) -> None:
-        items = list(super().get())
-        items[self.index] = value
-        super().set(tuple(items))
-
-
-class _Cohort:
-    """Parameters of one group that have taken the same steps: they share the scalar parts of the state, as the count."""
-
-    __slots__ = ("shared",)
-
-    def __init__(self, shared: dict[str, Box]) -> None:
-        self.shared = shared
-
-    def split(self) -> _Cohort:
-        return _Cohort({name: Box(box.data, box._label) for name, box in self.shared.items()})
-
-    def has_stepped(self) -> bool:
-        """False while the state is only prepared: torch has none then."""
-        step = self.shared["step"].data
-        return isinstance(step, Tracer) or int(step) > 0
-
-
-class _Slot:
-    """The state of one parameter: its cohort and its own arrays by torch's names."""
-
-    __slots__ = ("arrays", "cohort")
-
-    def __init__(self, cohort: _Cohort, arrays: dict[str, Box]) -> None:
-        self.cohort = cohort
-        self.arrays = arrays
 
 
 _global_pre_hooks: OrderedDict[int, Any] = OrderedDict()
@@ -135,7 +47,7 @@ def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHand
 
 
 class Optimizer(Stateful):
-    """Base class of the optimizer objects; a subclass gives its pure transform in ``_transform``.
+    """Base class of the optimizer objects; a subclass gives its pure rule in ``_rule``, or overrides ``_transform``.
 
     See https://docs.pytorch.org/docs/2.13/generated/torch.optim.Optimizer.html.
 
@@ -148,8 +60,12 @@ class Optimizer(Stateful):
         ValueError: if there are no parameters, or one occurs twice.
     """
 
+    # The pure rule; it takes the options of a group by name.
+    _rule: ClassVar[Callable[..., Transform]]
     # Options that are numbers and yet decide what is compiled.
-    _static_options: frozenset[str] = frozenset()
+    _static_options: ClassVar[frozenset[str]] = frozenset()
+    # Whether the state is there, and saved, before the first step.
+    _state_from_start: ClassVar[bool] = False
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         name = type(self).__name__
@@ -157,13 +73,8 @@ class Optimizer(Stateful):
             raise TypeError(f"{name}: params must be an iterable of Parameters or dicts, got {type(params).__name__}")
         self.defaults = defaults
         self.param_groups: list[ParamGroup] = []
-        self._slots: dict[Parameter, _Slot] = {}
-        self._stateful_origin_ = trace_state()
-        self._pre_hooks: OrderedDict[int, Any] = OrderedDict()
-        self._post_hooks: OrderedDict[int, Any] = OrderedDict()
-        self._state_dict_hooks: dict[str, OrderedDict[int, Any]] = {
-            kind: OrderedDict() for kind in ("state_pre", "state_post", "load_pre", "load_post")
-        }
+        self._slots: dict[Parameter, Slot] = {}
+        self._start_hooks()
         groups = list(params)
         if not groups:
             raise ValueError(f"{name}: optimizer got an empty parameter list")
@@ -172,9 +83,20 @@ class Optimizer(Stateful):
         for group in groups:
             self.add_param_group(group)
 
+    def _start_hooks(self) -> None:
+        self._stateful_origin_ = trace_state()
+        self._pre_hooks: OrderedDict[int, Any] = OrderedDict()
+        self._post_hooks: OrderedDict[int, Any] = OrderedDict()
+        self._state_dict_hooks: dict[str, OrderedDict[int, Any]] = {
+            kind: OrderedDict() for kind in ("state_pre", "state_post", "load_pre", "load_post")
+        }
+
     def _transform(self, group: Mapping[str, Any]) -> Transform:
         """The pure transform for the options of a group."""
-        raise NotImplementedError
+        rule = getattr(type(self), "_rule", None)
+        if rule is None:
+            raise NotImplementedError(f"{type(self).__name__} must set _rule, the pure rule, or override _transform")
+        return rule(**{name: group[name] for name in self.defaults})
 
     def _check_group(self, group: Mapping[str, Any]) -> None:
         """Raises ValueError for options out of range: the transform's own checks, run once when a group is added."""
@@ -194,7 +116,7 @@ class Optimizer(Stateful):
         given = group["params"]
         if isinstance(given, set):
             raise TypeError(f"{name}: parameters must be in an ordered collection, a set's order changes between runs")
-        members = [given] if isinstance(given, Parameter) else list(given)
+        members: list[Any] = [given] if isinstance(given, Parameter) else list(given)
         if members and all(isinstance(m, tuple) and len(m) == 2 for m in members):
             dict.__setitem__(group, "param_names", [m[0] for m in members])
             members = [m[1] for m in members]
@@ -214,6 +136,8 @@ class Optimizer(Stateful):
             if key not in group:
                 dict.__setitem__(group, key, value)
         self._check_group(group)
+        if self._state_from_start:
+            self._create_slots(self._transform(group), members)
         self.param_groups.append(group)
         structure_changed()
 
@@ -282,9 +206,9 @@ class Optimizer(Stateful):
 
     _update_all = jit(_apply)
 
-    def _cohorts(self, group: ParamGroup, active: list[Parameter]) -> list[tuple[_Cohort, list[Parameter]]]:
+    def _cohorts(self, group: ParamGroup, active: list[Parameter]) -> list[tuple[Cohort, list[Parameter]]]:
         """The active parameters by cohort; a cohort that does not step as a whole is split."""
-        parts: dict[int, tuple[_Cohort, list[Parameter]]] = {}
+        parts: dict[int, tuple[Cohort, list[Parameter]]] = {}
         for parameter in active:
             cohort = self._slots[parameter].cohort
             parts.setdefault(id(cohort), (cohort, []))[1].append(parameter)
@@ -303,30 +227,56 @@ class Optimizer(Stateful):
             out.append((cohort, members))
         return out
 
-    def _update_cohort(self, transform: Transform, cohort: _Cohort, members: list[Parameter], grads: list[Any]) -> None:
+    def _update_cohort(self, transform: Transform, cohort: Cohort, members: list[Parameter], grads: list[Any]) -> None:
         slots = [self._slots[p] for p in members]
         arrays = [p.data for p in members]
-        fields: dict[str, Any] = {name: box.data for name, box in cohort.shared.items()}
-        for name in slots[0].arrays:
-            fields[name] = [slot.arrays[name].data for slot in slots]
-        state_type = self._state_type(transform)
-        state = state_type(**{name: fields.get(name) for name in state_type._fields})
-        updates, state = transform.update(grads, state, arrays)
+        fields = jax.eval_shape(transform.init, arrays)._asdict()
+        self._complete_slots(transform, fields, slots, arrays)
+        for name, value in fields.items():
+            if isinstance(value, list):
+                fields[name] = [None if v is None else s.arrays[name].data for s, v in zip(slots, value, strict=True)]
+            elif value is not None:
+                fields[name] = cohort.shared[name].data
+        updates, state = transform.update(grads, self._state_type(transform)(**fields), arrays)
         for parameter, value in zip(members, apply_updates(arrays, updates), strict=True):
             parameter.data = value
         for name, value in state._asdict().items():
-            if name in cohort.shared:
-                cohort.shared[name].data = value
-            elif value is not None:
+            if isinstance(value, list):
                 for slot, array in zip(slots, value, strict=True):
-                    slot.arrays[name].data = array
+                    if array is not None:
+                        slot.arrays[name].data = array
+            elif value is not None:
+                cohort.shared[name].data = value
+
+    def _complete_slots(
+        self, transform: Transform, fields: dict[str, Any], slots: list[Slot], arrays: list[Any]
+    ) -> None:
+        """Makes the arrays that the options have begun to need since the state was made, as a momentum switched on."""
+
+        def lacking(name: str, value: Any) -> list[Slot]:
+            if not isinstance(value, list):
+                return []
+            return [s for s, v in zip(slots, value, strict=True) if v is not None and name not in s.arrays]
+
+        missing = {name: found for name, value in fields.items() if (found := lacking(name, value))}
+        if not missing:
+            return
+        made = transform.init(arrays)
+        for name, found in missing.items():
+            of = dict(zip(map(id, slots), getattr(made, name), strict=True))
+            for slot in found:
+                slot.arrays[name] = self._state_box(name, of[id(slot)])
+        structure_changed()
 
     def _state_type(self, transform: Transform) -> Any:
-        kept = self.__dict__.get("_state_class")
-        if kept is None:
-            example = [jax.ShapeDtypeStruct((1, 1), jnp.float32)]
-            kept = self.__dict__["_state_class"] = type(jax.eval_shape(transform.init, example))
-        return kept
+        return type(jax.eval_shape(transform.init, [jax.ShapeDtypeStruct((1, 1), jnp.float32)]))
+
+    def _state_box(self, name: str, array: Any) -> Box:
+        return Box(array, f"{type(self).__name__} state {name}")
+
+    def _wanting(self, group: ParamGroup) -> list[Parameter]:
+        """The parameters of a group that may be updated and have no state yet."""
+        return [p for p in group["params"] if p not in self._slots and (p.requires_grad or p._grad._data is not None)]
 
     def _create_slots(self, transform: Transform, parameters: list[Parameter]) -> list[Parameter]:
         """Makes the state of those parameters that have none yet; returns them."""
@@ -334,16 +284,16 @@ class Optimizer(Stateful):
         if not new:
             return new
         state = _initial_state(transform, [p.data for p in new])
-        cohort = _Cohort({})
-        made = {p: _Slot(cohort, {}) for p in new}
+        cohort = Cohort({})
+        made = {p: Slot(cohort, {}) for p in new}
         for name, value in state._asdict().items():
             if isinstance(value, list):
                 for parameter, array in zip(new, value, strict=True):
-                    made[parameter].arrays[name] = Box(array, f"{type(self).__name__} state {name}")
+                    if array is not None:
+                        made[parameter].arrays[name] = self._state_box(name, array)
             elif value is not None:
-                cohort.shared[name] = Box(value, f"{type(self).__name__} state {name}")
+                cohort.shared[name] = self._state_box(name, value)
         self._slots.update(made)
-        self.__dict__["_state_class"] = type(state)
         structure_changed()
         return new
 
@@ -356,11 +306,11 @@ class Optimizer(Stateful):
             {
                 p: MappingProxyType(self._named_state(slot))
                 for p, slot in self._slots.items()
-                if slot.cohort.has_stepped()
+                if self._state_from_start or slot.cohort.has_stepped()
             }
         )
 
-    def _named_state(self, slot: _Slot) -> dict[str, Any]:
+    def _named_state(self, slot: Slot) -> dict[str, Any]:
         shared = {name: box.data for name, box in slot.cohort.shared.items()}
         return {**shared, **{name: box.data for name, box in slot.arrays.items()}}
 
@@ -368,9 +318,13 @@ class Optimizer(Stateful):
         """The state of one parameter as torch's ``state_dict`` has it; a subclass adapts what differs."""
         return {k: v.astype(jnp.float32) if k == "step" else v for k, v in named.items()}
 
-    def _import_state(self, named: dict[str, Any]) -> dict[str, Any]:
+    def _import_state(self, named: dict[str, Any], group: Mapping[str, Any]) -> dict[str, Any]:
         """The inverse of ``_export_state``."""
         return named
+
+    def _covered(self, parameter: Parameter, group: Mapping[str, Any]) -> list[Parameter]:
+        """The parameters whose state is kept with this one."""
+        return [parameter]
 
     def state_dict(self) -> dict[str, Any]:
         """State and groups in torch's layout: parameters by number, in the order of the groups."""
@@ -387,7 +341,7 @@ class Optimizer(Stateful):
         exported = {
             number[id(p)]: self._export_state(self._named_state(self._slots[p]))
             for p in order
-            if self._slots[p].cohort.has_stepped()
+            if self._state_from_start or self._slots[p].cohort.has_stepped()
         }
         state = {key: named for key, named in exported.items() if named}
         out: dict[str, Any] = {"state": state, "param_groups": groups}
@@ -421,13 +375,13 @@ class Optimizer(Stateful):
                     f"optimizer's group {i}, expected {len(group['params'])} parameters, got {len(old['params'])}"
                 )
             parameters.update(zip(old["params"], group["params"], strict=True))
-        slots = self._load_slots(state_dict["state"], parameters)
         groups = []
         for group, old in zip(self.param_groups, saved, strict=True):
-            options = {k: _plain_option(v) for k, v in old.items() if k != "params"}
+            options = {k: plain_option(v) for k, v in old.items() if k != "params"}
             merged = ParamGroup({**{k: v for k, v in group.items() if k not in options}, **options})
             dict.__setitem__(merged, "params", group["params"])
             groups.append(merged)
+        slots = self._load_slots(state_dict["state"], parameters, groups)
         self._slots = slots
         for group, merged in zip(self.param_groups, groups, strict=True):
             dict.clear(group)
@@ -436,44 +390,45 @@ class Optimizer(Stateful):
         for hook in list(self._state_dict_hooks["load_post"].values()):
             hook(self)
 
-    def _load_slots(self, saved: Mapping[Any, Any], parameters: dict[Any, Parameter]) -> dict[Parameter, _Slot]:
-        name = type(self).__name__
-        cohorts: dict[Hashable, _Cohort] = {}
-        slots: dict[Parameter, _Slot] = {}
-        group_of = {id(p): i for i, g in enumerate(self.param_groups) for p in g["params"]}
+    def _load_slots(
+        self, saved: Mapping[Any, Any], parameters: dict[Any, Parameter], groups: list[ParamGroup]
+    ) -> dict[Parameter, Slot]:
+        name = f"{type(self).__name__}.load_state_dict"
+        cohorts: dict[Hashable, Cohort] = {}
+        slots: dict[Parameter, Slot] = {}
+        group_of = {id(p): i for i, g in enumerate(groups) for p in g["params"]}
+        transforms = [self._transform(group) for group in groups]
         for key, values in saved.items():
             parameter = parameters.get(key)
             if parameter is None:
-                raise ValueError(f"{name}.load_state_dict: state of parameter {key!r}, which is in no group")
+                raise ValueError(f"{name}: state of parameter {key!r}, which is in no group")
             named = {k: v for k, v in values.items() if v is not None}
             if not named:
                 continue
-            named = self._import_state(named)
-            group = self.param_groups[group_of[id(parameter)]]
-            want = jax.eval_shape(self._transform(group).init, [parameter.data])
-            self.__dict__["_state_class"] = type(want)
+            index = group_of[id(parameter)]
+            named = self._import_state(named, groups[index])
+            covered = [p.data for p in self._covered(parameter, groups[index])]
             arrays: dict[str, Box] = {}
             shared: dict[str, Any] = {}
-            for field, expected in want._asdict().items():
-                if expected is None:
-                    continue
+            for field, expected in jax.eval_shape(transforms[index].init, covered)._asdict().items():
                 example = expected[0] if isinstance(expected, list) else expected
+                if example is None:
+                    continue
                 if field not in named:
-                    raise ValueError(f"{name}.load_state_dict: state of parameter {key!r} lacks {field!r}")
-                array = to_array(named[field], f"{name}.load_state_dict: {field}").astype(example.dtype)
+                    raise ValueError(f"{name}: state of parameter {key!r} lacks {field!r}")
+                array = to_array(named[field], f"{name}: {field}").astype(example.dtype)
                 if array.shape != example.shape:
                     raise ValueError(
-                        f"{name}.load_state_dict: {field} of parameter {key!r} must have shape {example.shape}, got "
-                        f"{array.shape}"
+                        f"{name}: {field} of parameter {key!r} must have shape {example.shape}, got {array.shape}"
                     )
                 if isinstance(expected, list):
-                    arrays[field] = Box(array, f"{name} state {field}")
+                    arrays[field] = self._state_box(field, array)
                 else:
                     shared[field] = array
-            mark = (group_of[id(parameter)], tuple((k, np.asarray(v).tobytes()) for k, v in shared.items()))
+            mark = (index, tuple((k, np.asarray(v).tobytes()) for k, v in shared.items()))
             if mark not in cohorts:
-                cohorts[mark] = _Cohort({k: Box(v, f"{name} state {k}") for k, v in shared.items()})
-            slots[parameter] = _Slot(cohorts[mark], arrays)
+                cohorts[mark] = Cohort({k: self._state_box(k, v) for k, v in shared.items()})
+            slots[parameter] = Slot(cohorts[mark], arrays)
         return slots
 
     # Hooks
@@ -502,6 +457,34 @@ class Optimizer(Stateful):
         """Registers ``hook(optimizer)`` to run after ``load_state_dict``."""
         return add_hook(self._state_dict_hooks["load_post"], hook, prepend)
 
+    # Copies
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the hooks of the step, which belong to this object alone."""
+        left_out = ("_slots", "_pre_hooks", "_post_hooks", "_state_dict_hooks", "_stateful_origin_")
+        kept = {k: v for k, v in self.__dict__.items() if k not in left_out}
+        numbers: dict[int, int] = {}
+        cohorts: list[dict[str, Any]] = []
+        slots = []
+        for parameter, slot in self._slots.items():
+            number = numbers.setdefault(id(slot.cohort), len(numbers))
+            if number == len(cohorts):
+                cohorts.append({k: box.data for k, box in slot.cohort.shared.items()})
+            slots.append((parameter, number, {k: box.data for k, box in slot.arrays.items()}))
+        return {**kept, "_saved_cohorts": cohorts, "_saved_slots": slots}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        kept = dict(state)
+        saved_cohorts, saved_slots = kept.pop("_saved_cohorts"), kept.pop("_saved_slots")
+        self.__dict__.update(kept)
+        self._start_hooks()
+        cohorts = [Cohort({k: self._state_box(k, v) for k, v in shared.items()}) for shared in saved_cohorts]
+        self._slots = {
+            parameter: Slot(cohorts[number], {k: self._state_box(k, v) for k, v in arrays.items()})
+            for parameter, number, arrays in saved_slots
+        }
+        structure_changed()
+
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
         for i, group in enumerate(self.param_groups):
@@ -528,9 +511,9 @@ class Optimizer(Stateful):
             for key, value in group.items():
                 if key == "params" or key in self._static_options:
                     continue
-                if isinstance(value, tuple) and value and all(_is_dynamic(v) for v in value):
-                    yield from (_ElementCell(group, key, i) for i in range(len(value)))
-                elif _is_dynamic(value) and not (key != "lr" and _is_number(value) and value == 0):
+                if isinstance(value, tuple) and value and all(is_dynamic(v) for v in value):
+                    yield from (ElementCell(group, key, i) for i in range(len(value)))
+                elif is_dynamic(value) and not (key != "lr" and is_number(value) and value == 0):
                     yield Cell(group, key)
 
     def _stateful_key_(self) -> Hashable:
@@ -540,25 +523,26 @@ class Optimizer(Stateful):
             for key, value in group.items():
                 if key == "params":
                     continue
-                dynamic = _is_dynamic(value) or (isinstance(value, tuple) and value and all(map(_is_dynamic, value)))
+                dynamic = is_dynamic(value) or (isinstance(value, tuple) and value and all(map(is_dynamic, value)))
                 if key in self._static_options or not dynamic:
                     options.append((key, static_key(value)))
                 else:
-                    options.append((key, key != "lr" and _is_number(value) and value == 0))
+                    options.append((key, key != "lr" and is_number(value) and value == 0))
             flags = tuple(p.requires_grad for p in group["params"])
             groups.append((tuple(options), flags))
-        cohorts = {}
+        cohorts: dict[int, int] = {}
+        place = {id(p): i for i, p in enumerate(p for group in self.param_groups for p in group["params"])}
         slots = tuple(
-            (tuple(slot.arrays), cohorts.setdefault(id(slot.cohort), len(cohorts))) for slot in self._slots.values()
+            (place[id(parameter)], tuple(slot.arrays), cohorts.setdefault(id(slot.cohort), len(cohorts)))
+            for parameter, slot in self._slots.items()
         )
         return tuple(groups), slots, tuple(map(id, self._pre_hooks.values())), tuple(map(id, self._post_hooks.values()))
 
     def _stateful_prepare_(self) -> Callable[[], None] | None:
         made: list[Parameter] = []
-        kept = self.__dict__.get("_state_class")
         for group in self.param_groups:
-            wanting = [p for p in group["params"] if p.requires_grad or p._grad._data is not None]
-            if any(p not in self._slots for p in wanting):
+            wanting = self._wanting(group)
+            if wanting:
                 made += self._create_slots(self._transform(group), wanting)
         if not made:
             return None
@@ -566,7 +550,6 @@ class Optimizer(Stateful):
         def undo() -> None:
             for parameter in made:
                 self._slots.pop(parameter, None)
-            self.__dict__["_state_class"] = kept
             structure_changed()
 
         return undo
@@ -574,7 +557,7 @@ class Optimizer(Stateful):
     def _stateful_snapshot_(self) -> Callable[[], None]:
         groups = [(group, dict(group)) for group in self.param_groups]
         slots = dict(self._slots)
-        cohorts = [(slot, slot.cohort) for slot in slots.values()]
+        contents = [(slot, slot.cohort, dict(slot.arrays)) for slot in slots.values()]
 
         def restore() -> None:
             self.param_groups[:] = [group for group, _ in groups]
@@ -582,8 +565,8 @@ class Optimizer(Stateful):
                 dict.clear(group)
                 dict.update(group, options)
             self._slots = slots
-            for slot, cohort in cohorts:
-                slot.cohort = cohort
+            for slot, cohort, arrays in contents:
+                slot.cohort, slot.arrays = cohort, arrays
             structure_changed()
 
         return restore
@@ -593,12 +576,3 @@ def _initial_state(transform: Transform, arrays: list[Any]) -> Any:
     if any(isinstance(a, Tracer) for a in arrays):
         return transform.init(arrays)
     return jax.jit(transform.init)(arrays)
-
-
-def _plain_option(value: Any) -> Any:
-    """A group option as fnn keeps it: torch tensors as arrays, lists of numbers as tuples."""
-    if hasattr(value, "detach") and hasattr(value, "numpy"):
-        return to_array(value)
-    if isinstance(value, list) and value and all(_is_number(v) for v in value):
-        return tuple(value)
-    return copy.copy(value)

@@ -1,0 +1,287 @@
+"""Attention by blocks of queries, a few heads at a time: memory grows with the length and not with its square."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from fnn.kernels._operation import Operation
+
+__all__ = ["attention", "attention_reference"]
+
+_STEP = 1 << 19  # scores that one step may hold: what stays in the cache
+_ROWS = (512, 256)  # queries in a block; fewer if causal, where a block skips the keys after it
+_SMALL = 1 << 16  # scores of one head up to which all heads at once are as fast
+_CAUSAL_PARTS = 8  # numbers of keys that a causal program is compiled for: each skips what none of its queries sees
+
+
+def _wide(dtype: Any) -> Any:
+    return jnp.promote_types(dtype, jnp.float32)
+
+
+def causal_mask(length: int, source: int) -> jax.Array:
+    """True where a query may look: at keys of its own number and below."""
+    return jnp.arange(source) <= jnp.arange(length)[:, None]
+
+
+def _masked(scores: jax.Array, mask: jax.Array | None) -> jax.Array:
+    if mask is None:
+        return scores
+    if mask.dtype == jnp.bool_:
+        return jnp.where(mask, scores, -jnp.inf)
+    return scores + mask.astype(scores.dtype)
+
+
+def attention_reference(
+    query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array | None, causal: bool
+) -> jax.Array:
+    """``softmax(query @ key.T + mask) @ value``; a query that may look at nothing gives zeros."""
+    weights = attention_weights(query, key, mask, causal)
+    return jnp.matmul(weights, value.astype(weights.dtype)).astype(value.dtype)
+
+
+def attention_weights(query: jax.Array, key: jax.Array, mask: jax.Array | None, causal: bool) -> jax.Array:
+    """``softmax(query @ key.T + mask)``, in float32 for half types."""
+    wide = _wide(query.dtype)
+    scores = jnp.matmul(query.astype(wide), key.astype(wide).swapaxes(-1, -2))
+    if causal:
+        scores = _masked(scores, causal_mask(*scores.shape[-2:]))
+    scores = _masked(scores, mask)
+    top = jnp.max(scores, -1, keepdims=True, initial=-jnp.inf)
+    top = lax.stop_gradient(jnp.where(jnp.isneginf(top), 0, top))
+    weights = jnp.exp(scores - top)
+    total = jnp.sum(weights, -1, keepdims=True)
+    return weights / jnp.where(total == 0, 1, total)
+
+
+def attention(
+    query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array | None = None, causal: bool = False
+) -> jax.Array:
+    """Attention of a scaled query, chosen by shape.
+
+    Args:
+        query: what looks, times the scale.
+        key: what is looked at.
+        value: what is averaged.
+        mask: boolean (True may be looked at) or floating (added to the scores).
+        causal: whether query i looks at keys 0 to i only.
+
+    Shape:
+        - query: (*, L, E); key: (*, S, E); value: (*, S, Ev), of the same leading axes.
+        - mask: broadcasts to (*, L, S).
+        - output: (*, L, Ev).
+
+    Returns:
+        the averaged values.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.ones((2, 600, 4))
+        >>> attention(x, x, x, causal=True).shape
+        (2, 600, 4)
+    """
+    length, source = query.shape[-2], key.shape[-2]
+    if length < 32 or length * source < _SMALL or 0 in (*query.shape, *value.shape):
+        return attention_reference(query, key, value, mask, causal)
+    operation = _operation(causal, mask is not None)
+    return operation(query, key, value) if mask is None else operation(query, key, value, mask)
+
+
+@lru_cache(maxsize=8)
+def _operation(causal: bool, has_mask: bool) -> Operation:
+    def plain(q: jax.Array, k: jax.Array, v: jax.Array, *mask: jax.Array) -> jax.Array:
+        return attention_reference(q, k, v, mask[0] if has_mask else None, causal)
+
+    def forward(q: jax.Array, k: jax.Array, v: jax.Array, *mask: jax.Array) -> Any:
+        plan = _Plan.of(causal, q, k)
+        step = _heads(_forward_block(causal), plan, causal)
+        out, lse = plan.run(step, (q, k, v), mask)
+        return (out.reshape(*q.shape[:-1], v.shape[-1]).astype(v.dtype),), (lse.reshape(q.shape[:-1]),)
+
+    def backward(wanted: Any, args: Any, outs: Any, residuals: Any, cotangents: Any) -> Any:
+        if 3 in wanted:
+            return [jax.vjp(plain, *args)[1](cotangents[0])[i] for i in wanted]
+        q, k, v, *mask = args
+        wide = _wide(q.dtype)
+        g = cotangents[0].astype(wide)
+        delta = jnp.sum(outs[0].astype(wide) * g, -1)
+        plan = _Plan.of(causal, q, k)
+        dq, dk, dv = plan.run(_heads_backward(plan, causal), (q, k, v, residuals[0], g, delta), tuple(mask))
+        grads = (dq.reshape(q.shape), dk.reshape(k.shape), dv.reshape(v.shape))
+        return [grads[i] for i in wanted]
+
+    return Operation(plain, forward, backward)
+
+
+class _Plan(NamedTuple):
+    """How the scores are cut: heads that a step takes together, queries in a block."""
+
+    heads: int
+    together: int
+    rows: int
+    length: int
+    source: int
+
+    @staticmethod
+    def of(causal: bool, q: jax.Array, k: jax.Array) -> _Plan:
+        length, source = q.shape[-2], k.shape[-2]
+        heads = math.prod(q.shape[:-2])
+        rows = _ROWS[causal]
+        together = max(1, min(heads, _STEP // (min(length, rows) * source)))
+        while heads % together:
+            together -= 1
+        return _Plan(heads, together, rows, length, source)
+
+    def run(self, step: Callable[..., Any], arrays: tuple[Any, ...], mask: tuple[Any, ...]) -> Any:
+        """``step`` of the arrays and the mask over the heads, some at a time."""
+        leading = arrays[0].ndim - 2
+        shape = arrays[0].shape[:leading]
+        xs = [a.reshape(self.heads // self.together, self.together, *a.shape[leading:]) for a in arrays]
+        if not mask:
+            outs = lax.map(lambda parts: step(*parts, None), tuple(xs))
+        else:
+            full = jnp.atleast_2d(mask[0])
+            full = full.reshape((1,) * (leading + 2 - full.ndim) + full.shape)
+            rows = math.prod(full.shape[:-2])
+            # The number of the mask that each head has: numbers broadcast as the mask does.
+            numbers = jnp.broadcast_to(jnp.arange(rows).reshape(full.shape[:-2]), shape)
+            numbers = numbers.reshape(self.heads // self.together, self.together)
+            table = full.reshape(rows, *full.shape[-2:])
+
+            def masked(parts: Any) -> Any:
+                *some, number = parts
+                return step(*some, table if rows == 1 else table[number])
+
+            outs = lax.map(masked, (*xs, numbers))
+        return jax.tree.map(lambda o: o.reshape(self.heads, *o.shape[2:]), outs)
+
+
+class _Part(NamedTuple):
+    """Some blocks of queries in a row that look at the first ``extent`` keys."""
+
+    start: int
+    rows: int
+    number: int
+    extent: int
+
+    def blocks(self, array: jax.Array) -> jax.Array:
+        """(heads, length, ...) as (number, heads, rows, ...)."""
+        cut = array[:, self.start : self.start + self.rows * self.number]
+        return jnp.moveaxis(cut.reshape(cut.shape[0], self.number, self.rows, *cut.shape[2:]), 1, 0)
+
+    def mask_blocks(self, mask: jax.Array) -> jax.Array:
+        """The mask of each block, (number, heads or 1, rows or 1, extent or 1)."""
+        mask = mask[..., : self.extent]
+        if mask.shape[1] == 1:
+            return jnp.broadcast_to(mask[None], (self.number, *mask.shape))
+        return self.blocks(mask)
+
+    def first_rows(self) -> jax.Array:
+        """The number of the first query of each block."""
+        return self.start + self.rows * jnp.arange(self.number)
+
+
+def _parts(plan: _Plan, causal: bool) -> Iterator[_Part]:
+    length, source, rows = plan.length, plan.source, plan.rows
+    blocks = length // rows
+    groups = min(_CAUSAL_PARTS if causal else 1, blocks)
+    for i in range(groups):
+        first, last = blocks * i // groups, blocks * (i + 1) // groups
+        yield _Part(first * rows, rows, last - first, min(source, last * rows) if causal else source)
+    if length % rows:
+        yield _Part(blocks * rows, length % rows, 1, min(source, length) if causal else source)
+
+
+def _each(function: Callable[..., Any], xs: Any, count: int) -> Any:
+    if count == 1:
+        return jax.tree.map(lambda y: y[None], function(jax.tree.map(lambda x: x[0], xs)))
+    return lax.map(function, xs)
+
+
+def _together(blocks: list[jax.Array]) -> jax.Array:
+    """Results (number, heads, rows, ...) of the parts as (heads, length, ...)."""
+    flat = [jnp.moveaxis(b, 0, 1).reshape(b.shape[1], -1, *b.shape[3:]) for b in blocks]
+    return flat[0] if len(flat) == 1 else jnp.concatenate(flat, 1)
+
+
+def _forward_block(causal: bool) -> Callable[..., Any]:
+    def run(q: Any, k: Any, v: Any, mask: Any, first: Any) -> tuple[jax.Array, jax.Array]:
+        scores = jnp.einsum("hle,hse->hls", q, k)
+        if causal:
+            scores = _masked(scores, jnp.arange(k.shape[1]) <= first + jnp.arange(q.shape[1])[:, None])
+        scores = _masked(scores, mask)
+        top = jnp.max(scores, -1, keepdims=True)
+        top = jnp.where(jnp.isneginf(top), 0, top)
+        weights = jnp.exp(scores - top)
+        total = jnp.sum(weights, -1, keepdims=True)
+        total = jnp.where(total == 0, 1, total)
+        return jnp.einsum("hls,hse->hle", weights, v) / total, (top + jnp.log(total))[..., 0]
+
+    return run
+
+
+def _heads(block: Callable[..., Any], plan: _Plan, causal: bool) -> Callable[..., Any]:
+    def run(q: Any, k: Any, v: Any, mask: Any) -> tuple[jax.Array, jax.Array]:
+        wide = _wide(q.dtype)
+        q, k, v = q.astype(wide), k.astype(wide), v.astype(wide)
+        outs, lses = [], []
+        for part in _parts(plan, causal):
+            keys, values = k[:, : part.extent], v[:, : part.extent]
+            xs = (part.blocks(q), None if mask is None else part.mask_blocks(mask), part.first_rows())
+            out, lse = _each(lambda x, keys=keys, values=values: block(x[0], keys, values, x[1], x[2]), xs, part.number)
+            outs.append(out)
+            lses.append(lse)
+        return _together(outs), _together(lses)
+
+    return run
+
+
+def _heads_backward(plan: _Plan, causal: bool) -> Callable[..., Any]:
+    """Gradients, the weights made again from ``lse``; scores lie as (keys, queries), so that each product reads in order."""
+
+    def run(q: Any, k: Any, v: Any, lse: Any, g: Any, delta: Any, mask: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
+        wide = _wide(q.dtype)
+        q, k, v = q.astype(wide), k.astype(wide), v.astype(wide)
+        across = k.swapaxes(1, 2)
+        dqs = []
+        dk, dv = jnp.zeros_like(k), jnp.zeros_like(v)
+        for part in _parts(plan, causal):
+            keys, values, keys_across = k[:, : part.extent], v[:, : part.extent], across[:, :, : part.extent]
+
+            def block(
+                carry: Any, x: Any, keys: Any = keys, values: Any = values, keys_across: Any = keys_across
+            ) -> tuple[Any, Any]:
+                dk, dv = carry
+                q, lse, g, delta, mask, first = x
+                scores = jnp.einsum("hse,hle->hsl", keys, q)
+                if causal:
+                    seen = jnp.arange(keys.shape[1])[:, None] <= first + jnp.arange(q.shape[1])
+                    scores = _masked(scores, seen)
+                if mask is not None:
+                    scores = _masked(scores, mask.swapaxes(-1, -2))
+                weights = jnp.exp(scores - lse[:, None])
+                of_scores = weights * (jnp.einsum("hse,hle->hsl", values, g) - delta[:, None])
+                dq = jnp.einsum("hes,hsl->hel", keys_across, of_scores).swapaxes(1, 2)
+                dk = dk + jnp.einsum("hsl,hle->hse", of_scores, q)
+                dv = dv + jnp.einsum("hsl,hle->hse", weights, g)
+                return (dk, dv), dq
+
+            masks = None if mask is None else part.mask_blocks(mask)
+            xs = (*map(part.blocks, (q, lse, g, delta)), masks, part.first_rows())
+            start = (jnp.zeros_like(keys), jnp.zeros_like(values))
+            if part.number == 1:
+                (more_k, more_v), dq = block(start, jax.tree.map(lambda x: x[0], xs))
+                dq = dq[None]
+            else:
+                (more_k, more_v), dq = lax.scan(block, start, xs)
+            dk, dv = dk.at[:, : part.extent].add(more_k), dv.at[:, : part.extent].add(more_v)
+            dqs.append(dq)
+        return _together(dqs), dk, dv
+
+    return run

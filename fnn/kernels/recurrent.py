@@ -1,0 +1,286 @@
+"""Recurrence over time: the hidden half of RNN, LSTM and GRU, whose weight gradient is one product after the loop."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from fnn.kernels._operation import Operation
+
+__all__ = ["gru_step", "lstm_step", "recurrence", "rnn_step"]
+
+
+class _Kind(NamedTuple):
+    """What a recurrence is compiled for."""
+
+    mode: str  # "lstm", "gru", "tanh" or "relu"
+    hidden_bias: bool
+    projected: bool
+    masked: bool
+    reverse: bool
+
+
+def rnn_step(x: jax.Array, h: jax.Array, w: jax.Array, mode: str) -> jax.Array:
+    """``tanh(x + h @ w.T)``, or relu in place of tanh."""
+    pre = x + h @ w.T
+    return jnp.tanh(pre) if mode == "tanh" else jax.nn.relu(pre)
+
+
+def lstm_step(
+    x: jax.Array, h: jax.Array, c: jax.Array, w: jax.Array, projection: jax.Array | None
+) -> tuple[jax.Array, jax.Array, tuple[jax.Array, ...]]:
+    """The next ``h`` and ``c``, and the gates i, f, g, o; ``x`` is the input's part of their arguments."""
+    i, f, g, o = jnp.split(x + h @ w.T, 4, -1)
+    i, f, g, o = jax.nn.sigmoid(i), jax.nn.sigmoid(f), jnp.tanh(g), jax.nn.sigmoid(o)
+    c = f * c + i * g
+    h = o * jnp.tanh(c)
+    return (h if projection is None else h @ projection.T), c, (i, f, g, o)
+
+
+def gru_step(
+    x: jax.Array, h: jax.Array, w: jax.Array, bias: jax.Array | None
+) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    """The next ``h``; the gates r, z, n and the hidden part of n's argument, to which ``bias`` belongs."""
+    size = h.shape[-1]
+    hidden = h @ w.T
+    r = jax.nn.sigmoid(x[..., :size] + hidden[..., :size])
+    z = jax.nn.sigmoid(x[..., size : 2 * size] + hidden[..., size : 2 * size])
+    part = hidden[..., 2 * size :] if bias is None else hidden[..., 2 * size :] + bias
+    n = jnp.tanh(x[..., 2 * size :] + r * part)
+    return (1 - z) * n + z * h, (r, z, n, part)
+
+
+def recurrence(
+    mode: str,
+    x: jax.Array,
+    h: jax.Array,
+    c: jax.Array | None,
+    w: jax.Array,
+    bias: jax.Array | None = None,
+    projection: jax.Array | None = None,
+    mask: jax.Array | None = None,
+    reverse: bool = False,
+) -> tuple[jax.Array, jax.Array | None]:
+    """Runs a cell over time.
+
+    Args:
+        mode: "lstm", "gru", "tanh" or "relu".
+        x: the input's part of the gates' arguments, biases included.
+        h: the first hidden state.
+        c: the first cell state of an LSTM.
+        w: the hidden weights.
+        bias: of a GRU, what is added to the hidden part of n's argument.
+        projection: of an LSTM, the matrix that makes the hidden state.
+        mask: where false, the state stays as it is.
+        reverse: whether time runs backward.
+
+    Shape:
+        - x: (T, B, G * H), G the number of gates; h: (B, P), P the projected size or H; c: (B, H).
+        - w: (G * H, P); bias: (H); projection: (P, H); mask: (T, B).
+
+    Returns:
+        the hidden state after each step, (T, B, P), at the place of its input; and the last cell state of an LSTM.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> recurrence("tanh", jnp.zeros((3, 1, 2)), jnp.ones((1, 2)), None, jnp.zeros((2, 2)))[0].shape
+        (3, 1, 2)
+    """
+    kind = _Kind(mode, bias is not None, projection is not None, mask is not None, reverse)
+    state = (h,) if c is None else (h, c)
+    out = _operation(kind)(x, *state, w, *(a for a in (bias, projection, mask) if a is not None))
+    return out if mode == "lstm" else (out, None)
+
+
+class _Arguments(NamedTuple):
+    x: Any
+    h: Any
+    c: Any
+    w: Any
+    bias: Any
+    projection: Any
+    mask: Any
+
+    @staticmethod
+    def of(kind: _Kind, args: Any) -> _Arguments:
+        rest = iter(args)
+        present = (True, True, kind.mode == "lstm", True, kind.hidden_bias, kind.projected, kind.masked)
+        return _Arguments(*(next(rest) if there else None for there in present))
+
+
+def _keep(mask: Any, new: Any, old: Any) -> Any:
+    return new if mask is None else jnp.where(mask[:, None], new, old)
+
+
+@lru_cache(maxsize=64)
+def _operation(kind: _Kind) -> Operation:
+    if kind.mode == "lstm":
+        return Operation(_plain_lstm(kind), *_lstm(kind))
+    return Operation(_plain(kind), *(_gru(kind) if kind.mode == "gru" else _rnn(kind)))
+
+
+def _plain(kind: _Kind) -> Any:
+    def run(*args: Any) -> Any:
+        a = _Arguments.of(kind, args)
+
+        def step(h: Any, xs: Any) -> Any:
+            x, mask = xs
+            new = gru_step(x, h, a.w, a.bias)[0] if kind.mode == "gru" else rnn_step(x, h, a.w, kind.mode)
+            h = _keep(mask, new, h)
+            return h, h
+
+        return lax.scan(step, a.h, (a.x, a.mask), reverse=kind.reverse)[1]
+
+    return run
+
+
+def _plain_lstm(kind: _Kind) -> Any:
+    def run(*args: Any) -> Any:
+        a = _Arguments.of(kind, args)
+
+        def step(state: Any, xs: Any) -> Any:
+            (h, c), (x, mask) = state, xs
+            new_h, new_c, _ = lstm_step(x, h, c, a.w, a.projection)
+            state = _keep(mask, new_h, h), _keep(mask, new_c, c)
+            return state, state[0]
+
+        (_, c), hs = lax.scan(step, (a.h, a.c), (a.x, a.mask), reverse=kind.reverse)
+        return hs, c
+
+    return run
+
+
+def _before(states: Any, first: Any, reverse: bool) -> Any:
+    """The state before each step, from that after each."""
+    parts = [states[1:], first[None]] if reverse else [first[None], states[:-1]]
+    return jnp.concatenate(parts)
+
+
+def _product(left: Any, right: Any) -> Any:
+    """``sum over time and batch of left[:, :, None] * right[:, None]``, the gradient of a matrix."""
+    return left.reshape(-1, left.shape[-1]).T @ right.reshape(-1, right.shape[-1])
+
+
+def _chosen(wanted: Any, kind: _Kind, grads: dict[str, Any], args: Any) -> list[Any]:
+    names = [name for name, value in zip(_Arguments._fields, _Arguments.of(kind, args), strict=True) if value is not None]
+    return [grads[names[i]] for i in wanted]
+
+
+def _rnn(kind: _Kind) -> Any:
+    plain = _plain(kind)
+
+    def forward(*args: Any) -> Any:
+        return (plain(*args),), ()
+
+    def backward(wanted: Any, args: Any, outs: Any, residuals: Any, cotangents: Any) -> Any:
+        a = _Arguments.of(kind, args)
+        hs = outs[0]
+
+        def step(dh: Any, xs: Any) -> Any:
+            h, g, mask = xs
+            dh = dh + g
+            slope = 1 - h * h if kind.mode == "tanh" else (h > 0).astype(h.dtype)
+            pre = dh * slope if mask is None else jnp.where(mask[:, None], dh * slope, 0)
+            back = pre @ a.w
+            return (back if mask is None else back + jnp.where(mask[:, None], 0, dh)), pre
+
+        dh, pre = lax.scan(step, jnp.zeros_like(a.h), (hs, cotangents[0], a.mask), reverse=not kind.reverse)
+        before = _before(hs, a.h, kind.reverse)
+        return _chosen(wanted, kind, {"x": pre, "h": dh, "w": _product(pre, before)}, args)
+
+    return forward, backward
+
+
+def _gru(kind: _Kind) -> Any:
+    def forward(*args: Any) -> Any:
+        a = _Arguments.of(kind, args)
+
+        def step(h: Any, xs: Any) -> Any:
+            x, mask = xs
+            new, gates = gru_step(x, h, a.w, a.bias)
+            h = _keep(mask, new, h)
+            return h, (h, *gates)
+
+        hs, *saved = lax.scan(step, a.h, (a.x, a.mask), reverse=kind.reverse)[1]
+        return (hs,), tuple(saved)
+
+    def backward(wanted: Any, args: Any, outs: Any, residuals: Any, cotangents: Any) -> Any:
+        a = _Arguments.of(kind, args)
+        before = _before(outs[0], a.h, kind.reverse)
+
+        def step(dh: Any, xs: Any) -> Any:
+            h, r, z, n, part, g, mask = xs
+            dh = dh + g
+            live = dh if mask is None else jnp.where(mask[:, None], dh, 0)
+            dn = live * (1 - z) * (1 - n * n)
+            dr = dn * part * r * (1 - r)
+            dz = live * (h - n) * z * (1 - z)
+            hidden = jnp.concatenate([dr, dz, dn * r], -1)
+            back = hidden @ a.w + live * z
+            return (back if mask is None else back + (dh - live)), (hidden, dn)
+
+        xs = (before, *residuals, cotangents[0], a.mask)
+        dh, (hidden, dn) = lax.scan(step, jnp.zeros_like(a.h), xs, reverse=not kind.reverse)
+        size = a.h.shape[-1]
+        dx = jnp.concatenate([hidden[..., : 2 * size], dn], -1)
+        bias = hidden[..., 2 * size :].sum((0, 1))
+        return _chosen(wanted, kind, {"x": dx, "h": dh, "w": _product(hidden, before), "bias": bias}, args)
+
+    return forward, backward
+
+
+def _lstm(kind: _Kind) -> Any:
+    def forward(*args: Any) -> Any:
+        a = _Arguments.of(kind, args)
+
+        def step(state: Any, xs: Any) -> Any:
+            (h, c), (x, mask) = state, xs
+            new_h, new_c, gates = lstm_step(x, h, c, a.w, a.projection)
+            state = _keep(mask, new_h, h), _keep(mask, new_c, c)
+            return state, (state[0], new_c, state[1], *gates) if kind.masked else (state[0], new_c, *gates)
+
+        (_, c), (hs, *saved) = lax.scan(step, (a.h, a.c), (a.x, a.mask), reverse=kind.reverse)
+        return (hs, c), tuple(saved)
+
+    def backward(wanted: Any, args: Any, outs: Any, residuals: Any, cotangents: Any) -> Any:
+        a = _Arguments.of(kind, args)
+        made = residuals[0]  # the cell state that each step computed
+        kept = residuals[1] if kind.masked else made
+        gates = residuals[2:] if kind.masked else residuals[1:]
+        before_c = _before(kept, a.c, kind.reverse)
+
+        def step(carry: Any, xs: Any) -> Any:
+            dh, dc = carry
+            before, c, i, f, g, o, ct, mask = xs
+            dh = dh + ct
+            live_h = dh if mask is None else jnp.where(mask[:, None], dh, 0)
+            live_c = dc if mask is None else jnp.where(mask[:, None], dc, 0)
+            raw = live_h if a.projection is None else live_h @ a.projection
+            tanh = jnp.tanh(c)
+            whole = live_c + raw * o * (1 - tanh * tanh)
+            pre = jnp.concatenate(
+                [
+                    whole * g * i * (1 - i),
+                    whole * before * f * (1 - f),
+                    whole * i * (1 - g * g),
+                    raw * tanh * o * (1 - o),
+                ],
+                -1,
+            )
+            back_h, back_c = pre @ a.w, whole * f
+            if mask is not None:
+                back_h, back_c = back_h + (dh - live_h), back_c + (dc - live_c)
+            return (back_h, back_c), ((pre,) if a.projection is None else (pre, live_h))
+
+        xs = (before_c, made, *gates, cotangents[0], a.mask)
+        (dh, dc), (pre, *live) = lax.scan(step, (jnp.zeros_like(a.h), cotangents[1]), xs, reverse=not kind.reverse)
+        grads = {"x": pre, "h": dh, "c": dc, "w": _product(pre, _before(outs[0], a.h, kind.reverse))}
+        if live:
+            grads["projection"] = _product(live[0], gates[3] * jnp.tanh(made))
+        return _chosen(wanted, kind, grads, args)
+
+    return forward, backward

@@ -1,0 +1,497 @@
+"""Parametrizations: an attribute of a Module that is computed from other arrays each time it is read.
+
+The Module gets a subclass of its class that has a property for each such attribute. Nothing computed is stored, so that
+no traced array can stay behind; ``cached`` keeps values for as long as what they were computed from stands.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+
+from fnn.nn.containers import ModuleDict, ModuleList
+from fnn.nn.module import Module
+from fnn.nn.parameter import ArrayBox, Buffer, Parameter, to_array
+from fnn.nn.utils._computed import base_class, property_names, retype
+from fnn.stateful import current_scopes, structure_changed, trace_state
+
+__all__ = [
+    "ParametrizationList",
+    "cached",
+    "is_parametrized",
+    "register_parametrization",
+    "remove_parametrizations",
+    "transfer_parametrizations_and_params",
+    "type_before_parametrizations",
+]
+
+M = TypeVar("M", bound=Module)
+
+
+# The cache
+
+
+class _Entry:
+    """A computed value with all that it was computed from."""
+
+    def __init__(self, source: ParametrizationList, value: Any) -> None:
+        self.source = source
+        self.value = value
+        self.basis = _basis(source)
+
+    def still_right(self) -> bool:
+        (level, inputs), (old_level, old_inputs) = _basis(self.source), self.basis
+        return (
+            level == old_level
+            and len(inputs) == len(old_inputs)
+            and all(a is b for a, b in zip(inputs, old_inputs, strict=True))
+        )
+
+
+class _Cache(threading.local):
+    def __init__(self) -> None:
+        self.depth = 0
+        self.entries: dict[int, _Entry] = {}
+
+
+_cache = _Cache()
+
+
+def _basis(source: ParametrizationList) -> tuple[Any, list[Any]]:
+    """The level of tracing and the modes (to be compared by value), the scope and the arrays (by identity)."""
+    scopes = current_scopes()
+    inputs: list[Any] = [scopes[-1] if scopes else None]
+    modes = []
+    for module in source.modules():
+        modes.append(module.training)
+        for box in itertools.chain(module._parameters.values(), module._buffers.values()):
+            inputs.append(None if box is None else box._data)
+    return (trace_state(), modes), inputs
+
+
+@contextmanager
+def cached() -> Iterator[None]:
+    """While it is active, a parametrized attribute is computed at its first reading and then kept.
+
+    A kept value is used only where it is right: by the same JAX transformation, and while the arrays it was computed
+    from are the same. The values are forgotten at the end.
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.cached.html.
+
+    Example:
+        >>> from fnn import nn
+        >>> m = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
+        >>> with nn.utils.parametrize.cached():
+        ...     m.weight is m.weight
+        True
+    """
+    _cache.depth += 1
+    if _cache.depth == 1:
+        structure_changed()
+    try:
+        yield
+    finally:
+        _cache.depth -= 1
+        if not _cache.depth:
+            _cache.entries = {}
+            structure_changed()
+
+
+# The list of the parametrizations of one attribute
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, jax.Array | np.ndarray | ArrayBox)
+
+
+def _names(value: Any) -> str:
+    return type(value).__name__
+
+
+def _register(module: Module, name: str, value: ArrayBox) -> None:
+    if isinstance(value, Parameter):
+        module.register_parameter(name, value)
+    else:
+        module.register_buffer(name, value)
+
+
+def _same_kind(original: ArrayBox, value: Any) -> ArrayBox:
+    """A new box of the kind of ``original``."""
+    if isinstance(original, Parameter):
+        return Parameter(value, original.requires_grad)
+    return Buffer(value)
+
+
+class ParametrizationList(ModuleList):
+    """The parametrizations of one attribute, applied in order, and the arrays they start from.
+
+    These are ``original``, or ``original0``, ``original1``, ... if the ``right_inverse`` of the first parametrization
+    gives a sequence. ``register_parametrization`` makes it; it is ``module.parametrizations.weight``.
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.ParametrizationList.html.
+
+    Args:
+        modules: the parametrizations.
+        original: the parameter or buffer to parametrize; it keeps its identity if there is one original.
+        unsafe: whether shape and dtype may change; they are then not checked.
+
+    Raises:
+        ValueError: if there are no modules, or they give something else than arrays of the shape and dtype expected.
+            ``original`` is then as before.
+
+    Example:
+        >>> from fnn import nn
+        >>> m = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
+        >>> m.parametrizations.weight
+        ParametrizationList(
+          (0): _WeightNorm()
+        )
+    """
+
+    def __init__(self, modules: Sequence[Module], original: ArrayBox, unsafe: bool = False) -> None:
+        if len(modules) == 0:
+            raise ValueError("ParametrizationList requires one or more modules.")
+        super().__init__(modules)
+        self.unsafe = unsafe
+        before = original.data
+        new: Any = before
+        for module in reversed(list(self)):
+            if hasattr(module, "right_inverse"):
+                try:
+                    new = module.right_inverse(new)
+                except NotImplementedError:
+                    pass
+        self.is_tensor = _is_array(new)
+        if not self.is_tensor and not isinstance(new, Sequence):
+            raise ValueError(
+                f"'right_inverse' must return a Tensor or a Sequence of tensors (list, tuple...). Got {_names(new)}"
+            )
+        self.ntensors = 1 if self.is_tensor else len(new)
+        if self.is_tensor:
+            dtype = getattr(new, "dtype", None)
+            if before.dtype != dtype:
+                raise ValueError(
+                    "When `right_inverse` outputs one tensor, it may not change the dtype.\n"
+                    f"original.dtype: {before.dtype}\n"
+                    f"right_inverse(original).dtype: {dtype}"
+                )
+            if new is not before:
+                original.data = new
+            _register(self, "original", original)
+        else:
+            for i, value in enumerate(new):
+                if not _is_array(value):
+                    raise ValueError(
+                        "'right_inverse' must return a Tensor or a Sequence of tensors (list, tuple...). "
+                        f"Got element {i} of the sequence with type {_names(value)}."
+                    )
+                _register(self, f"original{i}", _same_kind(original, value))
+        if not unsafe:
+            try:
+                _check_kept("unparametrized ", before, "parametrized ", self())
+            except BaseException:
+                if original._data is not before:
+                    original.data = before
+                raise
+
+    def _originals(self) -> list[ArrayBox]:
+        if self.is_tensor:
+            return [self.original]
+        return [getattr(self, f"original{i}") for i in range(self.ntensors)]
+
+    def right_inverse(self, value: Any) -> None:
+        """Sets the originals such that the attribute becomes ``value``, by the ``right_inverse`` of each parametrization.
+
+        Raises:
+            RuntimeError: if a parametrization has no ``right_inverse``.
+            ValueError: if the result does not fit the originals. They are then as before.
+        """
+        if isinstance(value, ArrayBox):
+            value = value.data
+        elif not isinstance(value, jax.Array):
+            value = to_array(value)
+        for module in reversed(list(self)):
+            if not hasattr(module, "right_inverse"):
+                raise RuntimeError(f"parametrization {_names(module)} does not implement right_inverse.")
+            value = module.right_inverse(value)
+        if self.is_tensor:
+            if not _is_array(value):
+                raise ValueError(f"`right_inverse` should return a tensor. Got {_names(value)}")
+            if value.dtype != self.original.dtype:
+                raise ValueError(
+                    f"The tensor returned by `right_inverse` has dtype {value.dtype} "
+                    f"while `original` has dtype {self.original.dtype}"
+                )
+            self.original.data = value
+            return
+        if not isinstance(value, Sequence):
+            raise ValueError(f"'right_inverse' must return a sequence of tensors. Got {_names(value)}.")
+        if len(value) != self.ntensors:
+            raise ValueError(
+                f"'right_inverse' must return a sequence of tensors of length {self.ntensors}. "
+                f"Got a sequence of length {len(value)}."
+            )
+        originals = self._originals()
+        for i, (box, part) in enumerate(zip(originals, value, strict=True)):
+            if not _is_array(part):
+                raise ValueError(
+                    f"'right_inverse' must return a sequence of tensors. Got element {i} of type {_names(part)}."
+                )
+            if box.dtype != part.dtype:
+                raise ValueError(
+                    f"Tensor {i} returned by `right_inverse` has dtype {part.dtype} "
+                    f"while `original{i}` has dtype {box.dtype}"
+                )
+        for box, part in zip(originals, value, strict=True):
+            box.data = part
+
+    def forward(self) -> Any:
+        """The parametrized array, computed from the originals."""
+        first, *rest = self
+        value = first(*[box.data for box in self._originals()])
+        for module in rest:
+            value = module(value)
+        return value.data if isinstance(value, ArrayBox) else value
+
+    def value(self) -> Any:
+        """The parametrized array, kept under ``cached``."""
+        if not _cache.depth:
+            return self()
+        entry = _cache.entries.get(id(self))
+        if entry is None or not entry.still_right():
+            entry = _cache.entries[id(self)] = _Entry(self, self())
+        return entry.value
+
+    def _stateful_key_(self) -> Hashable:
+        return super()._stateful_key_(), _cache.depth > 0
+
+
+def _check_kept(old_name: str, old: Any, new_name: str, new: Any, flag: str = "`unsafe` flag") -> None:
+    """Raises ValueError unless ``new`` is an array of the dtype and shape of ``old``."""
+    if not _is_array(new):
+        raise ValueError(f"A parametrization must return a tensor. Got {_names(new)}.")
+    for what in ("dtype", "shape"):
+        a, b = getattr(old, what), getattr(new, what)
+        if a != b:
+            raise ValueError(
+                f"Registering a parametrization may not change the {what} of the tensor, unless {flag} is enabled.\n"
+                f"{old_name}{what}: {a}\n{new_name}{what}: {b}"
+            )
+
+
+# The public functions
+
+
+def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
+    """Whether the module has a parametrization of ``tensor_name``, or of anything if that is ``None``.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.is_parametrized.html.
+
+    Args:
+        module: the module.
+        tensor_name: name of a parameter or buffer.
+
+    Returns:
+        a bool.
+
+    Example:
+        >>> from fnn import nn
+        >>> is_parametrized(nn.Linear(2, 3))
+        False
+    """
+    parametrizations = getattr(module, "parametrizations", None)
+    if not isinstance(parametrizations, ModuleDict):
+        return False
+    return len(parametrizations) > 0 if tensor_name is None else tensor_name in parametrizations
+
+
+def register_parametrization(module: M, tensor_name: str, parametrization: Module, *, unsafe: bool = False) -> M:
+    """Makes a parameter or buffer the result of ``parametrization`` applied to what it was.
+
+    ``module.weight`` is then computed each time it is read, from ``module.parametrizations.weight.original``, which
+    keeps the identity of the parameter. If ``parametrization`` has a method ``right_inverse``, it gives the original
+    for a value: at registration and when ``module.weight`` is assigned. If it gives a sequence, the originals are
+    ``original0``, ``original1``, ..., new parameters. Several parametrizations of one name are applied in turn.
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.register_parametrization.html.
+
+    Args:
+        module: the module that has the parameter or buffer; its class becomes ``Parametrized...``.
+        tensor_name: name of the parameter or buffer.
+        parametrization: the Module to apply; it is put into the mode of ``module``.
+        unsafe: whether shape and dtype may change; they are then not checked.
+
+    Returns:
+        the module.
+
+    Raises:
+        TypeError: if ``parametrization`` is no Module.
+        ValueError: if there is no such parameter or buffer, or shape or dtype change. The module is then as before.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from fnn import nn
+        >>> class Symmetric(nn.Module):
+        ...     def forward(self, x):
+        ...         return jnp.triu(x) + jnp.triu(x, 1).T
+        >>> m = nn.utils.parametrize.register_parametrization(nn.Linear(3, 3), "weight", Symmetric())
+        >>> bool((m.weight == m.weight.T).all())
+        True
+    """
+    if not isinstance(parametrization, Module):
+        raise TypeError(f"register_parametrization: parametrization must be a Module, got {_names(parametrization)}")
+    parametrization.train(module.training)
+    if is_parametrized(module, tensor_name):
+        if not unsafe:
+            _check_further(module, tensor_name, parametrization)
+        present: ParametrizationList = module.parametrizations[tensor_name]
+        present.append(parametrization)
+        present.unsafe |= unsafe
+        return module
+    original = module._parameters.get(tensor_name, module._buffers.get(tensor_name))
+    if original is None:
+        raise ValueError(
+            f"Module '{module}' does not have a parameter, a buffer, or a parametrized element with name '{tensor_name}'"
+        )
+    source = ParametrizationList([parametrization], original, unsafe=unsafe)
+    delattr(module, tensor_name)
+    if not is_parametrized(module):
+        module.parametrizations = ModuleDict()
+    module.parametrizations[tensor_name] = source
+    parametrized, computed = property_names(module)
+    retype(module, parametrized | {tensor_name}, computed)
+    return module
+
+
+def _check_further(module: Module, name: str, parametrization: Module) -> None:
+    """Checks that one more parametrization keeps shape and dtype, in both directions."""
+    old = getattr(module, name)
+    new = parametrization(old)
+    _check_kept(f"module.{name}.", old, f"parametrization(module.{name}).", new, "the `unsafe` flag")
+    if not hasattr(parametrization, "right_inverse"):
+        return
+    try:
+        back: Any = parametrization.right_inverse(new)
+    except NotImplementedError:
+        return
+    if not _is_array(back):
+        raise ValueError(f"parametrization.right_inverse must return a tensor. Got: {_names(back)}")
+    for what in ("dtype", "shape"):
+        a, b = getattr(old, what), getattr(back, what)
+        if a != b:
+            raise ValueError(
+                f"The tensor returned by parametrization.right_inverse must have the same {what} as module.{name}, "
+                f"unless the `unsafe` flag is enabled.\nmodule.{name}.{what}: {a}\nreturned {what}: {b}"
+            )
+
+
+def remove_parametrizations(module: M, tensor_name: str, leave_parametrized: bool = True) -> M:
+    """Makes a parametrized attribute a parameter or buffer again.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.remove_parametrizations.html.
+
+    Args:
+        module: the module.
+        tensor_name: name of the attribute.
+        leave_parametrized: whether it keeps its present value, else it becomes the original again.
+
+    Returns:
+        the module.
+
+    Raises:
+        ValueError: if it is not parametrized, or ``leave_parametrized`` is false and there are several originals.
+        RuntimeError: if the present value has not the dtype of the original.
+
+    Example:
+        >>> from fnn import nn
+        >>> m = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
+        >>> nn.utils.parametrize.remove_parametrizations(m, "weight")
+        Linear(in_features=2, out_features=3, bias=True)
+    """
+    if not is_parametrized(module, tensor_name):
+        raise ValueError(f"Module {module} does not have a parametrization on {tensor_name}")
+    parts: Any = module.parametrizations
+    source: ParametrizationList = parts[tensor_name]
+    if source.is_tensor:
+        box: ArrayBox = source.original
+        if leave_parametrized:
+            value = getattr(module, tensor_name)
+            if value.dtype != box.dtype:
+                raise RuntimeError(
+                    f"remove_parametrizations: {tensor_name} has dtype {value.dtype} and its original {box.dtype}; "
+                    "pass leave_parametrized=False"
+                )
+            box.data = value
+    else:
+        if not leave_parametrized:
+            raise ValueError(
+                "Cannot leave unparametrized (`leave_parametrized=False`) a tensor "
+                "that is parametrized in terms of a sequence of tensors."
+            )
+        value = getattr(module, tensor_name)
+        box = Parameter(value) if any(p.requires_grad for p in source.parameters()) else Buffer(value)
+    del parts[tensor_name]
+    if not len(parts):
+        del module.parametrizations
+    parametrized, computed = property_names(module)
+    retype(module, parametrized - {tensor_name}, computed)
+    _register(module, tensor_name, box)
+    return module
+
+
+def type_before_parametrizations(module: Module) -> type:
+    """The class of the module as it was before anything was parametrized.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.type_before_parametrizations.html.
+
+    Args:
+        module: the module.
+
+    Returns:
+        a class.
+
+    Example:
+        >>> from fnn import nn
+        >>> m = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
+        >>> nn.utils.parametrize.type_before_parametrizations(m) is nn.Linear
+        True
+    """
+    return base_class(module)
+
+
+def transfer_parametrizations_and_params(from_module: Module, to_module: M, tensor_name: str | None = None) -> M:
+    """Gives a module the parametrizations of another one, and the same originals.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.transfer_parametrizations_and_params.html.
+
+    Args:
+        from_module: the module to take from; if it is not parametrized, nothing happens.
+        to_module: the module to give to; a parameter that it has not is created.
+        tensor_name: the one attribute to transfer; ``None`` stands for all.
+
+    Returns:
+        ``to_module``.
+
+    Example:
+        >>> from fnn import nn
+        >>> a = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
+        >>> b = nn.utils.parametrize.transfer_parametrizations_and_params(a, nn.Linear(2, 3))
+        >>> b.parametrizations.weight.original0 is a.parametrizations.weight.original0
+        True
+    """
+    if not is_parametrized(from_module):
+        return to_module
+    sources: Any = from_module.parametrizations
+    for name in [*sources] if tensor_name is None else [tensor_name]:
+        if not hasattr(to_module, name):
+            setattr(to_module, name, Parameter(getattr(from_module, name)))
+        source: ParametrizationList = sources[name]
+        for parametrization in source:
+            register_parametrization(to_module, name, parametrization)
+        target: Any = to_module.parametrizations
+        for key in ["original"] if source.is_tensor else [f"original{i}" for i in range(source.ntensors)]:
+            setattr(target[name], key, getattr(source, key))
+    return to_module

@@ -1,0 +1,390 @@
+"""The base class of the schedulers, and what they share to run on Python numbers and on traced ones."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import warnings
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from types import FunctionType
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jax.core import Tracer
+
+from fnn.functional._utils import fail
+from fnn.optim.optimizer import Optimizer, ParamGroup
+from fnn.stateful import Cell, Stateful, require_known, static_key, structure_changed, trace_state
+
+_TRACED = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+# The page of torch that explains why the order of the two steps matters.
+_ORDER = "https://docs.pytorch.org/docs/2.13/optim.html#how-to-adjust-learning-rate"
+
+
+# Operations on Python numbers, exact in float64, that also work on traced ones
+
+
+def where(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
+    """``yes()`` or ``no()``; both, and ``jnp.where``, if the condition is traced."""
+    if isinstance(condition, Tracer):
+        return jnp.where(condition, yes(), no())
+    return yes() if condition else no()
+
+
+def both(a: Any, b: Any) -> Any:
+    """``a and b``."""
+    return jnp.logical_and(a, b) if isinstance(a, Tracer) or isinstance(b, Tracer) else a and b
+
+
+def minimum(a: Any, b: Any) -> Any:
+    """The smaller one."""
+    return jnp.minimum(a, b) if isinstance(a, Tracer) or isinstance(b, Tracer) else min(a, b)
+
+
+def clip(x: Any) -> Any:
+    """``x``, but at least 0 and at most 1."""
+    return jnp.clip(x, 0.0, 1.0) if isinstance(x, Tracer) else max(0, min(1, x))
+
+
+def cos(angle: Any) -> Any:
+    """The cosine."""
+    return jnp.cos(angle) if isinstance(angle, jax.Array) else math.cos(angle)
+
+
+def floor(x: Any) -> Any:
+    """The greatest integer not above ``x``."""
+    return jnp.floor(x) if isinstance(x, jax.Array) else math.floor(x)
+
+
+# Options of the groups
+
+
+def check_optimizer(scheduler: Any, optimizer: Any) -> None:
+    """Raises TypeError unless ``optimizer`` is an Optimizer."""
+    if not isinstance(optimizer, Optimizer):
+        fail(TypeError, type(scheduler).__name__, "optimizer", "an Optimizer", optimizer)
+
+
+def option_of_groups(optimizer: Optimizer, key: str) -> list[Any]:
+    """``group[key]`` of each group."""
+    return [group[key] for group in optimizer.param_groups]
+
+
+def like(old: Any, value: Any) -> Any:
+    """``value`` as the array or the Python number that ``old`` is, so that nothing is compiled anew."""
+    if isinstance(old, jax.Array):
+        return jnp.asarray(value, old.dtype)
+    # A function of the user's may have made it with jax.numpy.
+    return value.item() if isinstance(value, jax.Array) and not isinstance(value, Tracer) else value
+
+
+def set_option(group: ParamGroup, key: str, value: Any) -> None:
+    """Sets ``group[key]``, a number or an array as before."""
+    group[key] = like(group[key], value)
+
+
+def per_group(scheduler: Any, name: str, optimizer: Optimizer, value: Any) -> list[Any]:
+    """One value a group, from a list of as many or from a single one.
+
+    Raises:
+        ValueError: if a list has another length.
+    """
+    count = len(optimizer.param_groups)
+    if not isinstance(value, list | tuple):
+        return [value] * count
+    if len(value) != count:
+        raise ValueError(
+            f"{type(scheduler).__name__}: {name} must have the same length as optimizer.param_groups ({count}), got "
+            f"{len(value)} values"
+        )
+    return list(value)
+
+
+def note_optimizer_step(optimizer: Any, args: Any, kwargs: Any) -> None:
+    """A step hook by which a scheduler learns that the optimizer has been used."""
+    optimizer._opt_called = True
+
+
+# state_dict
+
+
+def plain(value: Any) -> Any:
+    """A value of a ``state_dict`` with Python numbers for scalar arrays and tensors, and containers copied."""
+    if isinstance(value, Tracer):
+        return value
+    if isinstance(value, jax.Array) or (hasattr(value, "detach") and hasattr(value, "item")):
+        return value.item() if math.prod(value.shape) == 1 else value
+    if type(value) in (list, tuple):
+        return type(value)(plain(v) for v in value)
+    if type(value) is dict:
+        return {k: plain(v) for k, v in value.items()}
+    return copy.copy(value) if isinstance(value, dict) else value
+
+
+def callable_state(function: Any) -> dict[str, Any] | None:
+    """What ``state_dict`` keeps of a callable: nothing of a function, the attributes of an object."""
+    return None if isinstance(function, FunctionType) else dict(getattr(function, "__dict__", {}))
+
+
+def callable_key(function: Any) -> Hashable:
+    """What a trace depends on in a callable: which one it is, and the attributes of an object."""
+    state = callable_state(function)
+    return static_key(function), None if state is None else static_key(state)
+
+
+class _LastRateCell(Cell):
+    """One element of a scheduler's ``_last_lr``."""
+
+    __slots__ = ()
+
+    def get(self) -> Any:
+        return self.container["_last_lr"][self.key]
+
+    def set(self, value: Any) -> None:
+        rates = list(self.container["_last_lr"])
+        rates[self.key] = value
+        self.container["_last_lr"] = rates
+
+
+class LRScheduler(Stateful):
+    """Base class of the schedulers; a subclass gives the groups' next rates in ``get_lr``.
+
+    ``step()`` works eagerly, in float64, and under ``fnn.jit``, where counter and rates are traced.
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.LRScheduler.html.
+
+    Args:
+        optimizer: the optimizer whose groups are scheduled.
+        last_epoch: the epoch to resume after; -1 starts anew and records each group's ``initial_lr``.
+
+    Raises:
+        TypeError: if ``optimizer`` is no Optimizer, or the ``lr`` of a group is a schedule of its own.
+        KeyError: on resuming, if a group has no ``initial_lr``.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> class Halving(LRScheduler):
+        ...     def get_lr(self):
+        ...         return [base * 0.5**self.last_epoch for base in self.base_lrs]
+        >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=0.5)
+        >>> scheduler = Halving(sgd)
+        >>> sgd.step()
+        >>> scheduler.step()
+        >>> scheduler.get_last_lr()
+        [0.25]
+    """
+
+    # The attributes that change at every step: they are inputs of a compiled program, not part of it.
+    _counters: ClassVar[tuple[str, ...]] = ("last_epoch", "_step_count")
+    _not_in_state: ClassVar[frozenset[str]] = frozenset({"optimizer", "_stateful_origin_"})
+    _get_lr_called_within_step: bool = False
+    _is_initial: bool = False
+
+    optimizer: Optimizer
+    base_lrs: list[Any]
+    last_epoch: Any
+    _step_count: Any
+    _last_lr: list[Any]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        self = super().__new__(cls)
+        object.__setattr__(self, "_stateful_origin_", trace_state())
+        return self
+
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        check_optimizer(self, optimizer)
+        name = type(self).__name__
+        self.optimizer = optimizer
+        for i, group in enumerate(optimizer.param_groups):
+            if callable(group["lr"]):
+                raise TypeError(
+                    f"{name}: lr of param_groups[{i}] must be a number, got a schedule, which the scheduler would replace"
+                )
+            if last_epoch == -1:
+                group.setdefault("initial_lr", group["lr"])
+            elif "initial_lr" not in group:
+                raise KeyError(
+                    f"{name}: param 'initial_lr' is not specified in param_groups[{i}] when resuming with last_epoch="
+                    f"{last_epoch}; load the optimizer's state first, or start with last_epoch=-1"
+                )
+        self.base_lrs = option_of_groups(optimizer, "initial_lr")
+        self.last_epoch = last_epoch
+        if note_optimizer_step not in optimizer._pre_hooks.values():
+            optimizer.register_step_pre_hook(note_optimizer_step)
+        self._initial_step()
+
+    def _initial_step(self) -> None:
+        """Sets the rates of the first epoch."""
+        self._step_count = 0
+        self._is_initial = True
+        try:
+            self.step()
+        finally:
+            self._is_initial = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        moving = name in self._counters or name in ("_last_lr", "_is_initial", "_get_lr_called_within_step")
+        if not moving or name not in self.__dict__:
+            structure_changed()
+        object.__setattr__(self, name, value)
+
+    # Rates
+
+    def get_last_lr(self) -> list[Any]:
+        """The rates set by the last step, one a group."""
+        return list(self._last_lr)
+
+    def get_lr(self) -> list[Any]:
+        """The next rates, computed from the groups' current ones; ``step`` calls it, users want ``get_last_lr``."""
+        raise NotImplementedError(f"{type(self).__name__} must define get_lr")
+
+    def print_lr(self, is_verbose: bool, group: int, lr: Any, epoch: float | None = None) -> None:
+        """Prints the rate ``lr`` of group number ``group`` if ``is_verbose``, as torch with its former ``verbose``."""
+        if not is_verbose:
+            return
+        if epoch is None:
+            print(f"Adjusting learning rate of group {group} to {float(lr):.4e}.")
+        else:
+            number = f"{epoch:.2f}" if isinstance(epoch, float) else f"{int(epoch):05d}"
+            print(f"Epoch {number}: adjusting learning rate of group {group} to {float(lr):.4e}.")
+
+    def _rates(self) -> list[Any]:
+        return option_of_groups(self.optimizer, "lr")
+
+    def _warn_outside_step(self) -> None:
+        if not self._get_lr_called_within_step:
+            warnings.warn(
+                f"{type(self).__name__}.get_lr() computes the next rates; use get_last_lr() for the last ones",
+                UserWarning,
+                stacklevel=3,
+            )
+
+    # The step
+
+    def step(self, epoch: int | None = None) -> None:
+        """Advances by one epoch (or to ``epoch``, deprecated as in torch) and sets each group's ``lr``.
+
+        Call it after the optimizer's ``step``.
+
+        Raises:
+            RuntimeError: under an ``fnn.jit`` that did not find this scheduler, or where it cannot run on a traced epoch.
+        """
+        self._begin_step()
+        self._warn_of_order()
+        self._step_count = self._step_count + 1
+        if epoch is not None:
+            self._warn_of_epoch()
+        self._update_lr(epoch)
+
+    def _begin_step(self) -> None:
+        """Checks that a running ``fnn.jit`` knows this object; outside of one, turns its counters into Python numbers."""
+        require_known(self, f"{type(self).__name__} scheduler")
+        for name in self._counters:
+            value = self.__dict__.get(name)
+            if isinstance(value, jax.Array) and not isinstance(value, Tracer):
+                self.__dict__[name] = value.item()
+
+    def _warn_of_order(self) -> None:
+        count = self._step_count
+        if isinstance(count, Tracer) or count != 1:
+            return
+        # A compiled step of another optimizer of the same structure leaves no mark but the state.
+        if not getattr(self.optimizer, "_opt_called", False) and not self.optimizer.state:
+            warnings.warn(
+                "lr_scheduler.step() was called before optimizer.step(): the first value of the schedule is skipped; call "
+                f"them in the opposite order. See {_ORDER}",
+                UserWarning,
+                stacklevel=3,
+            )
+
+    def _warn_of_epoch(self) -> None:
+        warnings.warn(
+            "the epoch argument of scheduler.step() is deprecated, as in torch; call step() once an epoch. Where the "
+            "scheduler has a closed form, it is used instead of the chainable form",
+            UserWarning,
+            stacklevel=3,
+        )
+
+    @contextlib.contextmanager
+    def _within_step(self) -> Iterator[None]:
+        self._get_lr_called_within_step = True
+        try:
+            yield
+        except _TRACED as error:
+            raise RuntimeError(
+                f"{type(self).__name__}: step() under fnn.jit computes the rates from a traced epoch, which a function of "
+                "the user's (a lambda, scale_fn, get_lr) turned into a Python number; write it with jax.numpy, or call "
+                "scheduler.step() outside the compiled function"
+            ) from error
+        finally:
+            self._get_lr_called_within_step = False
+
+    def _update_lr(self, epoch: int | None = None) -> None:
+        with self._within_step():
+            if epoch is None:
+                self.last_epoch = self.last_epoch + 1
+                rates = self.get_lr()
+            else:
+                self.last_epoch = epoch
+                rates = getattr(self, "_get_closed_form_lr", self.get_lr)()
+        self._set_rates(rates)
+
+    def _set_rates(self, rates: list[Any]) -> None:
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            set_option(group, "lr", rate)
+        self._last_lr = self._rates()
+
+    # state_dict
+
+    def state_dict(self) -> dict[str, Any]:
+        """Every attribute but the optimizer, as Python numbers, in torch's layout."""
+        return {k: plain(v) for k, v in self.__dict__.items() if k not in self._not_in_state}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over a ``state_dict``, of this library or of torch."""
+        self.__dict__.update({k: plain(v) for k, v in state_dict.items() if k not in self._not_in_state})
+        structure_changed()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "_stateful_origin_"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        structure_changed()
+
+    # What fnn.jit sees
+
+    def _stateful_children_(self) -> Iterable[Stateful]:
+        parts = self.__dict__.get("_schedulers", ())
+        return (self.optimizer, *(part for part in parts if isinstance(part, Stateful)))
+
+    def _stateful_cells_(self) -> Iterable[Cell]:
+        for name in self._counters:
+            if name in self.__dict__:
+                yield Cell(self.__dict__, name)
+        for i in range(len(self.__dict__.get("_last_lr", ()))):
+            yield _LastRateCell(self.__dict__, i)
+
+    def _stateful_key_(self) -> Hashable:
+        moving = ("_last_lr", "_schedulers", "_is_initial", "_get_lr_called_within_step", *self._counters)
+        skip = {*self._not_in_state, *moving}
+        return static_key({k: v for k, v in self.__dict__.items() if k not in skip})
+
+    def _stateful_snapshot_(self) -> Callable[[], None]:
+        attributes = dict(self.__dict__)
+
+        def restore() -> None:
+            self.__dict__.clear()
+            self.__dict__.update(attributes)
+            structure_changed()
+
+        return restore
+
+
+class _LRScheduler(LRScheduler):
+    """torch's old name of ``LRScheduler``, for subclasses written against it."""

@@ -1,0 +1,467 @@
+"""Schedulers along cosines and cycles, the latter with the momentum."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable
+from typing import Any, ClassVar, TypedDict
+
+from jax.core import Tracer
+
+from fnn.functional._utils import check_choice, fail
+from fnn.optim._lr_scheduler_base import (
+    LRScheduler,
+    both,
+    callable_key,
+    callable_state,
+    check_optimizer,
+    cos,
+    floor,
+    like,
+    minimum,
+    per_group,
+    set_option,
+    where,
+)
+from fnn.optim.optimizer import Optimizer, ParamGroup
+from fnn.stateful import structure_changed
+
+
+class CosineAnnealingLR(LRScheduler):
+    """Lowers each rate to ``eta_min`` along half a cosine of ``T_max`` epochs (Loshchilov and Hutter, 2017).
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.CosineAnnealingLR.html.
+
+    Args:
+        optimizer: the optimizer.
+        T_max: epochs of the descent; the rates rise again after it.
+        eta_min: the lowest rate.
+        last_epoch: the epoch to resume after.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=1.0)
+        >>> scheduler = CosineAnnealingLR(sgd, T_max=2)
+        >>> sgd.step(); scheduler.step()
+        >>> round(scheduler.get_last_lr()[0], 6)
+        0.5
+    """
+
+    def __init__(self, optimizer: Optimizer, T_max: float, eta_min: float = 0.0, last_epoch: int = -1) -> None:
+        self.T_max = T_max
+        self.eta_min = eta_min
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[Any]:
+        """The rates by the recursive form, which composes with other schedulers."""
+        self._warn_outside_step()
+        epoch, period, low = self.last_epoch, self.T_max, self.eta_min
+        if self._is_initial:
+            return self._rates()
+
+        def turn(rate: Any, base: Any) -> Any:
+            return rate + (base - low) * (1 - math.cos(math.pi / period)) / 2
+
+        def follow(rate: Any) -> Any:
+            ratio = (1 + cos(math.pi * epoch / period)) / (1 + cos(math.pi * (epoch - 1) / period))
+            return ratio * (rate - low) + low
+
+        def chain() -> list[Any]:
+            at_turn = (epoch - 1 - period) % (2 * period) == 0
+            return [
+                where(at_turn, lambda r=r, b=b: turn(r, b), lambda r=r: follow(r))
+                for r, b in zip(self._rates(), self.base_lrs, strict=True)
+            ]
+
+        resumed = both(self._step_count == 1, epoch > 0)
+        if isinstance(resumed, Tracer):
+            pairs = zip(self._get_closed_form_lr(), chain(), strict=True)
+            return [where(resumed, lambda a=a: a, lambda b=b: b) for a, b in pairs]
+        return self._get_closed_form_lr() if resumed else chain()
+
+    def _get_closed_form_lr(self) -> list[Any]:
+        share = (1 + cos(math.pi * self.last_epoch / self.T_max)) / 2
+        return [self.eta_min + (base - self.eta_min) * share for base in self.base_lrs]
+
+
+class CosineAnnealingWarmRestarts(LRScheduler):
+    """A cosine down to ``eta_min``, restarted after ``T_0`` epochs, then ``T_0 * T_mult``, and so on.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.CosineAnnealingWarmRestarts.html;
+    https://arxiv.org/abs/1608.03983.
+
+    Args:
+        optimizer: the optimizer.
+        T_0: epochs of the first period.
+        T_mult: growth of the periods.
+        eta_min: the lowest rate.
+        last_epoch: the epoch to resume after.
+
+    Raises:
+        ValueError: if ``T_0`` is not a positive integer, ``T_mult`` not an integer of at least 1, or ``eta_min`` not a
+            number.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=1.0)
+        >>> scheduler = CosineAnnealingWarmRestarts(sgd, T_0=2)
+        >>> for _ in range(2): sgd.step(); scheduler.step()
+        >>> scheduler.get_last_lr()
+        [1.0]
+    """
+
+    _counters: ClassVar[tuple[str, ...]] = (*LRScheduler._counters, "T_cur", "T_i")
+    T_cur: Any
+    T_i: Any
+
+    def __init__(
+        self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
+    ) -> None:
+        name = "CosineAnnealingWarmRestarts"
+        if not isinstance(T_0, int) or T_0 <= 0:
+            fail(ValueError, name, "T_0", "a positive integer", T_0)
+        if not isinstance(T_mult, int) or T_mult < 1:
+            fail(ValueError, name, "T_mult", "an integer of at least 1", T_mult)
+        if not isinstance(eta_min, float | int):
+            fail(ValueError, name, "eta_min", "a number", eta_min)
+        self.T_0 = T_0
+        self.T_i = T_0
+        self.T_mult = T_mult
+        self.eta_min = eta_min
+        self.T_cur = last_epoch
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[Any]:
+        """The rates at the place within the period."""
+        self._warn_outside_step()
+        share = (1 + cos(math.pi * self.T_cur / self.T_i)) / 2
+        return [self.eta_min + (base - self.eta_min) * share for base in self.base_lrs]
+
+    def step(self, epoch: float | None = None) -> None:
+        """Advances by one epoch, or to ``epoch``, which may be a fraction, as within an epoch.
+
+        Raises:
+            ValueError: if ``epoch`` is negative.
+            TypeError: if it is traced.
+        """
+        self._begin_step()
+        if epoch is None:
+            self._advance()
+        else:
+            self._jump(epoch)
+        with self._within_step():
+            rates = self.get_lr()
+        self._set_rates(rates)
+
+    def _advance(self) -> None:
+        start, place, period = self.last_epoch < 0, self.T_cur + 1, self.T_i
+        over = place >= period
+        place = where(over, lambda: place % period, lambda: place)
+        grown = where(over, lambda: period * self.T_mult, lambda: period)
+        self.T_cur = where(start, lambda: 0, lambda: place)
+        self.T_i = where(start, lambda: self.T_0, lambda: grown)
+        self.last_epoch = where(start, lambda: 0, lambda: self.last_epoch + 1)
+
+    def _jump(self, epoch: Any) -> None:
+        name = "CosineAnnealingWarmRestarts.step"
+        if isinstance(epoch, Tracer):
+            fail(TypeError, name, "epoch", "a Python number, also under fnn.jit", epoch)
+        if epoch < 0:
+            fail(ValueError, name, "epoch", "at least 0", epoch)
+        first, growth = self.T_0, self.T_mult
+        if epoch < first:
+            self.T_i, self.T_cur = first, epoch
+        elif growth == 1:
+            self.T_cur = epoch % first
+        else:
+            n = int(math.log(epoch / first * (growth - 1) + 1, growth))
+            self.T_cur = epoch - first * (growth**n - 1) / (growth - 1)
+            self.T_i = first * growth**n
+        self.last_epoch = math.floor(epoch)
+
+
+class _Cycle(LRScheduler):
+    """What CyclicLR and OneCycleLR share: the groups' momentum, or first beta, goes against the rate."""
+
+    use_beta1: bool
+
+    def _start_momentum(self, base_momentum: Any, max_momentum: Any, last_epoch: int) -> tuple[list[Any], list[Any]]:
+        name, optimizer = type(self).__name__, self.optimizer
+        if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
+            raise ValueError(
+                f"{name}: optimizer must have momentum or betas with cycle_momentum=True, got {type(optimizer).__name__}"
+            )
+        self.use_beta1 = "betas" in optimizer.defaults
+        low = per_group(self, "base_momentum", optimizer, base_momentum)
+        high = per_group(self, "max_momentum", optimizer, max_momentum)
+        if last_epoch == -1:
+            for group, least, most in zip(optimizer.param_groups, low, high, strict=True):
+                self._set_momentum(group, most)
+                group["max_momentum"] = most
+                group["base_momentum"] = least
+        return low, high
+
+    def _set_momentum(self, group: ParamGroup, momentum: Any) -> None:
+        if self.use_beta1:
+            first, *rest = group["betas"]
+            # Only a number changes, which asks for no new program.
+            dict.__setitem__(group, "betas", (like(first, momentum), *rest))
+        else:
+            set_option(group, "momentum", momentum)
+
+
+class CyclicLR(_Cycle):
+    """Moves each rate up and down between ``base_lr`` and ``max_lr``, and the momentum against it (Smith, 2017).
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.CyclicLR.html;
+    https://arxiv.org/abs/1506.01186.
+
+    Args:
+        optimizer: the optimizer.
+        base_lr: the low end, or one a group.
+        max_lr: the high end, or one a group.
+        step_size_up: steps of the rise.
+        step_size_down: steps of the fall; as the rise if ``None``.
+        mode: 'triangular', 'triangular2' (halved each cycle) or 'exp_range' (times ``gamma ** step``).
+        gamma: for 'exp_range'.
+        scale_fn: own scaling in place of ``mode``. Under ``fnn.jit`` its argument is traced.
+        scale_mode: what ``scale_fn`` is given: 'cycle' (from 1) or 'iterations'.
+        cycle_momentum: whether the momentum (of Adam: the first beta) cycles too.
+        base_momentum: momentum at the high end of the rate, or one a group.
+        max_momentum: momentum at the low end, or one a group.
+        last_epoch: the step to resume after.
+
+    Raises:
+        ValueError: if ``mode`` is unknown, a list has not one value a group, or the optimizer has no momentum to cycle.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=0.5, momentum=0.9)
+        >>> scheduler = CyclicLR(sgd, base_lr=0.25, max_lr=0.75, step_size_up=2)
+        >>> sgd.step(); scheduler.step()
+        >>> scheduler.get_last_lr()
+        [0.5]
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        base_lr: Any,
+        max_lr: Any,
+        step_size_up: float = 2000,
+        step_size_down: float | None = None,
+        mode: str = "triangular",
+        gamma: float = 1.0,
+        scale_fn: Callable[[Any], Any] | None = None,
+        scale_mode: str = "cycle",
+        cycle_momentum: bool = True,
+        base_momentum: Any = 0.8,
+        max_momentum: Any = 0.9,
+        last_epoch: int = -1,
+    ) -> None:
+        check_optimizer(self, optimizer)
+        self.optimizer = optimizer
+        base_lrs = per_group(self, "base_lr", optimizer, base_lr)
+        if scale_fn is None:
+            check_choice("CyclicLR", "mode", mode, ("triangular", "triangular2", "exp_range"))
+            scale_mode = "iterations" if mode == "exp_range" else "cycle"
+        if last_epoch == -1:
+            for group, rate in zip(optimizer.param_groups, base_lrs, strict=True):
+                set_option(group, "lr", rate)
+        self.max_lrs = per_group(self, "max_lr", optimizer, max_lr)
+        up = float(step_size_up)
+        self.total_size = up + (up if step_size_down is None else float(step_size_down))
+        self.step_ratio = up / self.total_size
+        self.mode = mode
+        self.gamma = gamma
+        self._scale_fn_custom = scale_fn
+        self.scale_mode = scale_mode
+        self.cycle_momentum = cycle_momentum
+        if cycle_momentum:
+            momenta = self._start_momentum(base_momentum, max_momentum, last_epoch)
+            self.base_momentums, self.max_momentums = momenta
+        super().__init__(optimizer, last_epoch)
+        self.base_lrs = base_lrs
+
+    def scale_fn(self, x: Any) -> Any:
+        """The height of the cycle, by its number or by the step."""
+        if self._scale_fn_custom is not None:
+            return self._scale_fn_custom(x)
+        if self.mode == "triangular":
+            return 1.0
+        return 1 / 2.0 ** (x - 1) if self.mode == "triangular2" else self.gamma**x
+
+    def get_lr(self) -> list[Any]:
+        """The rates of the step; sets the momentum as well."""
+        self._warn_outside_step()
+        step, total, ratio = self.last_epoch, self.total_size, self.step_ratio
+        cycle = floor(1 + step / total)
+        place = 1.0 + step / total - cycle
+        height = where(place <= ratio, lambda: place / ratio, lambda: (place - 1) / (ratio - 1))
+        at = cycle if self.scale_mode == "cycle" else step
+        rates = [
+            base + (most - base) * height * self.scale_fn(at)
+            for base, most in zip(self.base_lrs, self.max_lrs, strict=True)
+        ]
+        if self.cycle_momentum:
+            ends = zip(self.optimizer.param_groups, self.base_momentums, self.max_momentums, strict=True)
+            for group, base, most in ends:
+                self._set_momentum(group, most - (most - base) * height * self.scale_fn(at))
+        return rates
+
+    def state_dict(self) -> dict[str, Any]:
+        """Every attribute but the optimizer; of ``scale_fn``, only what an object with ``__call__`` holds."""
+        own = self._scale_fn_custom
+        return {**super().state_dict(), "_scale_fn_custom": None if own is None else callable_state(own)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over a ``state_dict``, of this library or of torch."""
+        super().load_state_dict({k: v for k, v in state_dict.items() if k != "_scale_fn_custom"})
+        attributes = state_dict["_scale_fn_custom"]
+        if attributes is not None and self._scale_fn_custom is not None:
+            self._scale_fn_custom.__dict__.update(attributes)
+        structure_changed()
+
+    def _stateful_key_(self) -> Hashable:
+        own = self._scale_fn_custom
+        return super()._stateful_key_(), None if own is None else callable_key(own)
+
+
+class _Phase(TypedDict):
+    end_step: float
+    start_lr: str
+    end_lr: str
+    start_momentum: str
+    end_momentum: str
+
+
+def _phase(end: float, start_lr: str, end_lr: str, start_momentum: str, end_momentum: str) -> _Phase:
+    return {
+        "end_step": end,
+        "start_lr": start_lr,
+        "end_lr": end_lr,
+        "start_momentum": start_momentum + "_momentum",
+        "end_momentum": end_momentum + "_momentum",
+    }
+
+
+def _check_count(argument: str, value: Any) -> int:
+    if not isinstance(value, int) or value <= 0:
+        fail(ValueError, "OneCycleLR", argument, "a positive integer", value)
+    return value
+
+
+class OneCycleLR(_Cycle):
+    """The 1cycle policy: up from ``max_lr / div_factor`` to ``max_lr``, then down to far below the start.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.OneCycleLR.html;
+    https://arxiv.org/abs/1708.07120.
+
+    Args:
+        optimizer: the optimizer.
+        max_lr: the peak, or one a group.
+        total_steps: steps of the cycle; or else give ``epochs`` and ``steps_per_epoch``.
+        epochs, steps_per_epoch: their product is the length.
+        pct_start: share of the cycle that goes up, a float in [0, 1].
+        anneal_strategy: 'cos' or 'linear'.
+        cycle_momentum: whether the momentum (of Adam: the first beta) cycles too.
+        base_momentum: momentum at the peak, or one a group.
+        max_momentum: momentum at the ends, or one a group.
+        div_factor: peak over start.
+        final_div_factor: start over end.
+        three_phase: whether to come down to the start, symmetrically, before the last descent.
+        last_epoch: the step to resume after.
+
+    Raises:
+        ValueError: if an option is out of range, a list has not one value a group, or the optimizer has no momentum to
+            cycle; at a step beyond the cycle, except under ``fnn.jit``, where the rate stays at the end.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=0.5, momentum=0.9)
+        >>> scheduler = OneCycleLR(sgd, max_lr=1.0, total_steps=10)
+        >>> for _ in range(2): sgd.step(); scheduler.step()
+        >>> scheduler.get_last_lr(), sgd.param_groups[0]["momentum"]
+        ([1.0], 0.85)
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: Any,
+        total_steps: int | None = None,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        cycle_momentum: bool = True,
+        base_momentum: Any = 0.85,
+        max_momentum: Any = 0.95,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        three_phase: bool = False,
+        last_epoch: int = -1,
+    ) -> None:
+        check_optimizer(self, optimizer)
+        self.optimizer = optimizer
+        if total_steps is not None:
+            total = _check_count("total_steps", total_steps)
+        elif epochs is not None and steps_per_epoch is not None:
+            total = _check_count("epochs", epochs) * _check_count("steps_per_epoch", steps_per_epoch)
+        else:
+            raise ValueError("OneCycleLR: total_steps, or epochs and steps_per_epoch, must be given")
+        if not isinstance(pct_start, float) or not 0 <= pct_start <= 1:
+            fail(ValueError, "OneCycleLR", "pct_start", "a float between 0 and 1", pct_start)
+        check_choice("OneCycleLR", "anneal_strategy", anneal_strategy, ("cos", "linear"))
+        self.total_steps = total
+        peak = pct_start * total - 1
+        if three_phase:
+            middle = _phase(2 * pct_start * total - 2, "max_lr", "initial_lr", "base", "max")
+            rest = [middle, _phase(total - 1, "initial_lr", "min_lr", "max", "max")]
+        else:
+            rest = [_phase(total - 1, "max_lr", "min_lr", "base", "max")]
+        self._schedule_phases = [_phase(peak, "initial_lr", "max_lr", "max", "base"), *rest]
+        self._anneal_func_type = anneal_strategy
+        peaks = per_group(self, "max_lr", optimizer, max_lr)
+        if last_epoch == -1:
+            for group, most in zip(optimizer.param_groups, peaks, strict=True):
+                group["initial_lr"] = most / div_factor
+                group["max_lr"] = most
+                group["min_lr"] = group["initial_lr"] / final_div_factor
+        self.cycle_momentum = cycle_momentum
+        if cycle_momentum:
+            self._start_momentum(base_momentum, max_momentum, last_epoch)
+        super().__init__(optimizer, last_epoch)
+
+    def _anneal(self, start: Any, end: Any, share: Any) -> Any:
+        if self._anneal_func_type == "cos":
+            return end + (start - end) / 2.0 * (cos(math.pi * share) + 1)
+        return (end - start) * share + start
+
+    def get_lr(self) -> list[Any]:
+        """The rates of the step; sets the momentum as well."""
+        self._warn_outside_step()
+        step = self.last_epoch
+        if not isinstance(step, Tracer) and step > self.total_steps:
+            raise ValueError(f"OneCycleLR: the cycle has total_steps={self.total_steps}, got step {step}")
+        step = minimum(step, self.total_steps) if isinstance(step, Tracer) else step
+        rates = []
+        for group in self.optimizer.param_groups:
+            rates.append(self._value(group, "lr", step))
+            if self.cycle_momentum:
+                self._set_momentum(group, self._value(group, "momentum", step))
+        return rates
+
+    def _value(self, group: ParamGroup, kind: str, step: Any, number: int = 0) -> Any:
+        phase: Any = self._schedule_phases[number]
+        begin = self._schedule_phases[number - 1]["end_step"] if number else 0.0
+        end = phase["end_step"]
+
+        def here() -> Any:
+            # A phase without length is left at once, at its start.
+            share = (step - begin) / ((end - begin) or 1.0)
+            return self._anneal(group[phase["start_" + kind]], group[phase["end_" + kind]], share)
+
+        if number == len(self._schedule_phases) - 1:
+            return here()
+        return where(step <= end, here, lambda: self._value(group, kind, step, number + 1))

@@ -1,0 +1,378 @@
+"""Schedulers that multiply the rates: by the user's functions, by steps, along a line or a power."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any
+
+from jax.core import Tracer
+
+from fnn.functional._utils import fail
+from fnn.optim._common import check_number
+from fnn.optim._lr_scheduler_base import (
+    LRScheduler,
+    callable_key,
+    callable_state,
+    check_optimizer,
+    minimum,
+    per_group,
+    where,
+)
+from fnn.optim.optimizer import Optimizer
+from fnn.stateful import structure_changed
+
+Factor = Callable[[Any], Any]
+
+
+class _ByFunction(LRScheduler):
+    """What the two schedulers by the user's functions share; ``state_dict`` has the attributes of callable objects only."""
+
+    lr_lambdas: list[Factor]
+
+    def __init__(self, optimizer: Optimizer, lr_lambda: Factor | Sequence[Factor], last_epoch: int = -1) -> None:
+        check_optimizer(self, optimizer)
+        self.lr_lambdas = per_group(self, "lr_lambda", optimizer, lr_lambda)
+        for function in self.lr_lambdas:
+            if not callable(function):
+                fail(TypeError, type(self).__name__, "lr_lambda", "a function", function)
+        super().__init__(optimizer, last_epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Every attribute but the optimizer; of the functions, only what objects with ``__call__`` hold."""
+        state = super().state_dict()
+        del state["lr_lambdas"]
+        return {**state, "lr_lambdas": [callable_state(f) for f in self.lr_lambdas]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over a ``state_dict``, of this library or of torch."""
+        super().load_state_dict({k: v for k, v in state_dict.items() if k != "lr_lambdas"})
+        for function, attributes in zip(self.lr_lambdas, state_dict["lr_lambdas"], strict=True):
+            if attributes is not None:
+                function.__dict__.update(attributes)
+        structure_changed()
+
+    def _stateful_key_(self) -> Hashable:
+        return super()._stateful_key_(), tuple(callable_key(f) for f in self.lr_lambdas)
+
+
+class LambdaLR(_ByFunction):
+    """Sets each rate to the initial one times ``lr_lambda(epoch)``.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.LambdaLR.html.
+
+    Args:
+        optimizer: the optimizer.
+        lr_lambda: the factor of an epoch, or a list of one such function a group. Under ``fnn.jit`` the epoch is traced.
+        last_epoch: the epoch to resume after.
+
+    Raises:
+        ValueError: if the list has not one function a group.
+        TypeError: if one is not callable.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=0.5)
+        >>> LambdaLR(sgd, lr_lambda=lambda epoch: 1 / (2 + epoch)).get_last_lr()
+        [0.25]
+    """
+
+    def get_lr(self) -> list[Any]:
+        """The initial rates times the factor of the epoch."""
+        self._warn_outside_step()
+        return [base * f(self.last_epoch) for f, base in zip(self.lr_lambdas, self.base_lrs, strict=True)]
+
+
+class MultiplicativeLR(_ByFunction):
+    """Multiplies each rate by ``lr_lambda(epoch)`` at every step.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.MultiplicativeLR.html.
+
+    Args:
+        optimizer: the optimizer.
+        lr_lambda: the factor of an epoch, or a list of one such function a group. Under ``fnn.jit`` the epoch is traced.
+        last_epoch: the epoch to resume after.
+
+    Raises:
+        ValueError: if the list has not one function a group.
+        TypeError: if one is not callable.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=0.5)
+        >>> scheduler = MultiplicativeLR(sgd, lr_lambda=lambda epoch: 0.5)
+        >>> sgd.step(); scheduler.step()
+        >>> scheduler.get_last_lr()
+        [0.25]
+    """
+
+    def get_lr(self) -> list[Any]:
+        """The rates times the factor of the epoch."""
+        self._warn_outside_step()
+        if self._is_initial:
+            return self._rates()
+        return [rate * f(self.last_epoch) for f, rate in zip(self.lr_lambdas, self._rates(), strict=True)]
+
+
+class StepLR(LRScheduler):
+    """Multiplies each rate by ``gamma`` every ``step_size`` epochs.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.StepLR.html.
+
+    Args:
+        optimizer: the optimizer.
+        step_size: epochs between two decays.
+        gamma: factor of a decay.
+        last_epoch: the epoch to resume after.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=0.5)
+        >>> scheduler = StepLR(sgd, step_size=2)
+        >>> for _ in range(2): sgd.step(); scheduler.step()
+        >>> scheduler.get_last_lr()
+        [0.05]
+    """
+
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
+        self.step_size = step_size
+        self.gamma = gamma
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[Any]:
+        """The rates, times ``gamma`` where a period ends."""
+        self._warn_outside_step()
+        epoch = self.last_epoch
+        hold = (epoch == 0) | (epoch % self.step_size != 0)
+        return [where(hold, lambda r=r: r, lambda r=r: r * self.gamma) for r in self._rates()]
+
+    def _get_closed_form_lr(self) -> list[Any]:
+        return [base * self.gamma ** (self.last_epoch // self.step_size) for base in self.base_lrs]
+
+
+class MultiStepLR(LRScheduler):
+    """Multiplies each rate by ``gamma`` at each milestone; one that occurs twice counts twice.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.MultiStepLR.html.
+
+    Args:
+        optimizer: the optimizer.
+        milestones: epochs, in any order.
+        gamma: factor of a decay.
+        last_epoch: the epoch to resume after.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=0.5)
+        >>> scheduler = MultiStepLR(sgd, milestones=[1, 3])
+        >>> for _ in range(2): sgd.step(); scheduler.step()
+        >>> scheduler.get_last_lr()
+        [0.05]
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
+    ) -> None:
+        self.milestones = Counter(milestones)
+        self.gamma = gamma
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[Any]:
+        """The rates, times ``gamma`` for each milestone that the epoch is."""
+        self._warn_outside_step()
+        rates = self._rates()
+        for milestone, times in self.milestones.items():
+            here = self.last_epoch == milestone
+            rates = [where(here, lambda r=r, n=times: r * self.gamma**n, lambda r=r: r) for r in rates]
+        return rates
+
+    def _get_closed_form_lr(self) -> list[Any]:
+        milestones, epoch = sorted(self.milestones.elements()), self.last_epoch
+        if isinstance(epoch, Tracer):
+            reached = sum(((epoch >= m).astype(int) for m in milestones), 0)
+        else:
+            reached = bisect_right(milestones, epoch)
+        return [base * self.gamma**reached for base in self.base_lrs]
+
+
+class ConstantLR(LRScheduler):
+    """Multiplies each rate by ``factor`` until epoch ``total_iters``.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.ConstantLR.html.
+
+    Args:
+        optimizer: the optimizer.
+        factor: in [0, 1]; at 0 the chainable form cannot bring the rate back and raises ZeroDivisionError there.
+        total_iters: how long it holds.
+        last_epoch: the epoch to resume after.
+
+    Raises:
+        ValueError: if ``factor`` is outside [0, 1].
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=0.5)
+        >>> ConstantLR(sgd, factor=0.5).get_last_lr()
+        [0.25]
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1
+    ) -> None:
+        check_number("ConstantLR", "factor", factor, 0, 1)
+        self.factor = factor
+        self.total_iters = total_iters
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[Any]:
+        """The rates, lowered at epoch 0 and raised again at ``total_iters``."""
+        self._warn_outside_step()
+        epoch = self.last_epoch
+
+        def later(rate: Any) -> Any:
+            return where(epoch == self.total_iters, lambda: rate * (1.0 / self.factor), lambda: rate)
+
+        return [where(epoch == 0, lambda r=r: r * self.factor, lambda r=r: later(r)) for r in self._rates()]
+
+    def _get_closed_form_lr(self) -> list[Any]:
+        over = self.last_epoch >= self.total_iters
+        return [base * (self.factor + over * (1 - self.factor)) for base in self.base_lrs]
+
+
+class LinearLR(LRScheduler):
+    """Changes the factor of each rate from ``start_factor`` to ``end_factor``, linearly, in ``total_iters`` epochs.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.LinearLR.html.
+
+    Args:
+        optimizer: the optimizer.
+        start_factor: above 0, at most 1.
+        end_factor: in [0, 1].
+        total_iters: how long it takes.
+        last_epoch: the epoch to resume after.
+
+    Raises:
+        ValueError: if a factor is out of range.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=0.5)
+        >>> scheduler = LinearLR(sgd, start_factor=0.5, total_iters=4)
+        >>> sgd.step(); scheduler.step()
+        >>> scheduler.get_last_lr()
+        [0.3125]
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        start_factor: float = 1.0 / 3,
+        end_factor: float = 1.0,
+        total_iters: int = 5,
+        last_epoch: int = -1,
+    ) -> None:
+        check_number("LinearLR", "start_factor", start_factor, maximum=1, above=0)
+        check_number("LinearLR", "end_factor", end_factor, 0, 1)
+        self.start_factor = start_factor
+        self.end_factor = end_factor
+        self.total_iters = total_iters
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[Any]:
+        """The rates, times the quotient of this epoch's factor and the last one's."""
+        self._warn_outside_step()
+        epoch, rise = self.last_epoch, self.end_factor - self.start_factor
+
+        def later(rate: Any) -> Any:
+            return rate * (1.0 + rise / (self.total_iters * self.start_factor + (epoch - 1) * rise))
+
+        if self._is_initial and epoch != 0:
+            return self._rates()
+        return [
+            where(
+                epoch == 0,
+                lambda r=r: r * self.start_factor,
+                lambda r=r: where(epoch > self.total_iters, lambda: r, lambda: later(r)),
+            )
+            for r in self._rates()
+        ]
+
+    def _get_closed_form_lr(self) -> list[Any]:
+        share = minimum(self.total_iters, self.last_epoch) / self.total_iters
+        factor = self.start_factor + (self.end_factor - self.start_factor) * share
+        return [base * factor for base in self.base_lrs]
+
+
+class ExponentialLR(LRScheduler):
+    """Multiplies each rate by ``gamma`` every epoch.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.ExponentialLR.html.
+
+    Args:
+        optimizer: the optimizer.
+        gamma: factor of each epoch.
+        last_epoch: the epoch to resume after.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=0.5)
+        >>> scheduler = ExponentialLR(sgd, gamma=0.5)
+        >>> sgd.step(); scheduler.step()
+        >>> scheduler.get_last_lr()
+        [0.25]
+    """
+
+    def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
+        self.gamma = gamma
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[Any]:
+        """The rates times ``gamma``."""
+        self._warn_outside_step()
+        return [rate if self._is_initial else rate * self.gamma for rate in self._rates()]
+
+    def _get_closed_form_lr(self) -> list[Any]:
+        return [base * self.gamma**self.last_epoch for base in self.base_lrs]
+
+
+class PolynomialLR(LRScheduler):
+    """Lowers each rate to 0 in ``total_iters`` epochs, as ``(1 - epoch / total_iters) ** power``.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.PolynomialLR.html.
+
+    Args:
+        optimizer: the optimizer.
+        total_iters: how long it takes.
+        power: the exponent.
+        last_epoch: the epoch to resume after.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=0.5)
+        >>> scheduler = PolynomialLR(sgd, total_iters=4)
+        >>> sgd.step(); scheduler.step()
+        >>> scheduler.get_last_lr()
+        [0.375]
+    """
+
+    def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1) -> None:
+        self.total_iters = total_iters
+        self.power = power
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[Any]:
+        """The rates, times the quotient of this epoch's power and the last one's."""
+        self._warn_outside_step()
+        epoch, total = self.last_epoch, self.total_iters
+
+        def factor() -> Any:
+            return ((1.0 - epoch / total) / (1.0 - (epoch - 1) / total)) ** self.power
+
+        if self._is_initial:
+            return self._rates()
+        return [where(epoch > total, lambda r=r: r, lambda r=r: r * factor()) for r in self._rates()]
+
+    def _get_closed_form_lr(self) -> list[Any]:
+        left = 1.0 - minimum(self.total_iters, self.last_epoch) / self.total_iters
+        return [base * left**self.power for base in self.base_lrs]
