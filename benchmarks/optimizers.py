@@ -10,6 +10,9 @@ looked-up rows, or the same gradient as a dense array.
 from __future__ import annotations
 
 import argparse
+import statistics
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -86,7 +89,8 @@ def torch_foreach() -> tuple[Worker, Callable[[], Any]]:
     return run, lambda: params[0].detach().numpy()
 
 
-MANY = {"hand-written, donated": hand_written, "fnn Adam.step()": fnn_object, "torch foreach Adam": torch_foreach}
+HAND = "hand-written, donated"
+MANY = {HAND: hand_written, "fnn Adam.step()": fnn_object, "torch foreach Adam": torch_foreach}
 
 
 def table_step(name: str) -> Worker:
@@ -104,30 +108,57 @@ def table_step(name: str) -> Worker:
     return run
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--repeats", type=int, default=20)
-    options = parser.parse_args()
-    print(machine())
-    workers: dict[str, Worker] = {}
+def time_many(names: list[str], rounds: int, steps: int) -> dict[str, float]:
+    """The median time of a step in microseconds; each turn of a worker is a process of its own.
+
+    Two workers in one process take each other's memory out of the cache, and the ratio would tell of that.
+    """
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(rounds):
+        for name in names:
+            command = [sys.executable, __file__, "--worker", name, "--steps", str(steps)]
+            times[name].append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def time_one(name: str, steps: int) -> float:
+    """The median time of a step of one worker in microseconds, in this process."""
+    run, _ = MANY[name]()
+    return interleave({name: run}, steps, 1)[name]
+
+
+def check_agreement() -> list[str]:
+    """The names of the workers that can run here; raises SystemExit if they differ after ten steps."""
     results: dict[str, Any] = {}
     for name, make in MANY.items():
         try:
-            workers[name], result = make()
+            run, result = make()
         except ImportError as error:
             print(f"{name}: left out, {error}")
             continue
         for _ in range(10):
-            workers[name]()
+            run()
         results[name] = result()
     for name, value in results.items():
-        if not np.allclose(value, results["hand-written, donated"], rtol=1e-4, atol=1e-5):
+        if not np.allclose(value, results[HAND], rtol=1e-4, atol=1e-5):
             raise SystemExit(f"{name} reached other parameters after ten steps than the hand-written update")
-    times = interleave(workers, options.rounds, options.repeats)
-    print(table(f"One Adam step, {ARRAYS} arrays, {ARRAYS * NUMBERS:,} numbers", times, "hand-written, donated"))
+    return list(results)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--worker", choices=list(MANY), help="time this one alone and print the microseconds")
+    options = parser.parse_args()
+    if options.worker:
+        print(time_one(options.worker, options.steps))
+        return
+    print(machine())
+    times = time_many(check_agreement(), options.rounds, options.steps)
+    print(table(f"One Adam step, {ARRAYS} arrays, {ARRAYS * NUMBERS:,} numbers", times, HAND))
     workers = {f"fnn {name}": table_step(name) for name in ("Adam", "SparseAdam")}
-    times = interleave(workers, max(options.rounds // 4, 3), 1)
+    times = interleave(workers, options.rounds, 1)
     print(table(f"One step on a {ROWS:,} x {WIDTH} table, {LOOKED_UP:,} rows looked up", times, "fnn Adam"))
 
 

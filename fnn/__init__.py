@@ -12,7 +12,7 @@ from fnn import random
 from fnn.random import Generator, get_rng_state, initial_seed, manual_seed, set_rng_state
 
 if TYPE_CHECKING:
-    from fnn import kernels, nn, optim
+    from fnn import kernels, nn, optim, parallel
     from fnn.checkpoint import load, save
     from fnn.transforms import backward, functional_call, jit, stack, state, update
 
@@ -30,6 +30,7 @@ __all__ = [
     "manual_seed",
     "nn",
     "optim",
+    "parallel",
     "random",
     "save",
     "set_rng_state",
@@ -38,7 +39,7 @@ __all__ = [
     "update",
 ]
 
-_PACKAGES = ("kernels", "nn", "optim")
+_PACKAGES = ("kernels", "nn", "optim", "parallel")
 _HOMES = {
     "backward": "transforms",
     "functional_call": "transforms",

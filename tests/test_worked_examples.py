@@ -111,6 +111,7 @@ def test_step_lr():
     rates = []
     for _ in range(70):
         rates.append(scheduler.get_last_lr()[0])
+        optimizer.step()
         scheduler.step()
     assert rates[0] == rates[29] == 0.05
     assert rates[30] == rates[59] == pytest.approx(0.005, rel=1e-12)

@@ -11,7 +11,6 @@ from fnn.functional.loss import *
 from fnn.functional.normalization import *
 from fnn.functional.padding import *
 from fnn.functional.pooling import *
-
-# TMP from fnn.functional.recurrent import *
+from fnn.functional.recurrent import *
 from fnn.functional.sparse import *
 from fnn.functional.vision import *

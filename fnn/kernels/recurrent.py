@@ -166,7 +166,9 @@ def _product(left: Any, right: Any) -> Any:
 
 
 def _chosen(wanted: Any, kind: _Kind, grads: dict[str, Any], args: Any) -> list[Any]:
-    names = [name for name, value in zip(_Arguments._fields, _Arguments.of(kind, args), strict=True) if value is not None]
+    names = [
+        name for name, value in zip(_Arguments._fields, _Arguments.of(kind, args), strict=True) if value is not None
+    ]
     return [grads[names[i]] for i in wanted]
 
 
@@ -195,15 +197,26 @@ def _rnn(kind: _Kind) -> Any:
     return forward, backward
 
 
+def _turned(w: Any) -> Any:
+    """The transpose, laid out once and not in each step."""
+    return lax.optimization_barrier(w.T)
+
+
 def _gru(kind: _Kind) -> Any:
     def forward(*args: Any) -> Any:
         a = _Arguments.of(kind, args)
+        w, size = _turned(a.w), a.h.shape[-1]
 
         def step(h: Any, xs: Any) -> Any:
             x, mask = xs
-            new, gates = gru_step(x, h, a.w, a.bias)
-            h = _keep(mask, new, h)
-            return h, (h, *gates)
+            hidden = h @ w
+            # One loop over all three gates costs less than one over the two whose sigmoid is used.
+            gates = lax.optimization_barrier(jax.nn.sigmoid(x + hidden))
+            r, z = gates[:, :size], gates[:, size : 2 * size]
+            part = hidden[:, 2 * size :] if a.bias is None else hidden[:, 2 * size :] + a.bias
+            n = jnp.tanh(x[:, 2 * size :] + r * part)
+            h = _keep(mask, (1 - z) * n + z * h, h)
+            return h, (h, r, z, n, part)
 
         hs, *saved = lax.scan(step, a.h, (a.x, a.mask), reverse=kind.reverse)[1]
         return (hs,), tuple(saved)
@@ -236,12 +249,21 @@ def _gru(kind: _Kind) -> Any:
 def _lstm(kind: _Kind) -> Any:
     def forward(*args: Any) -> Any:
         a = _Arguments.of(kind, args)
+        w = _turned(a.w)
+        is_g = jnp.arange(a.w.shape[0]) // a.c.shape[-1] == 2
 
         def step(state: Any, xs: Any) -> Any:
             (h, c), (x, mask) = state, xs
-            new_h, new_c, gates = lstm_step(x, h, c, a.w, a.projection)
+            pre = x + h @ w
+            # One loop over all the gates, though it computes two functions, is faster than one over each.
+            gates = lax.optimization_barrier(jnp.where(is_g, jnp.tanh(pre), jax.nn.sigmoid(pre)))
+            i, f, g, o = jnp.split(gates, 4, -1)
+            new_c = f * c + i * g
+            new_h = o * jnp.tanh(new_c)
+            if a.projection is not None:
+                new_h = new_h @ a.projection.T
             state = _keep(mask, new_h, h), _keep(mask, new_c, c)
-            return state, (state[0], new_c, state[1], *gates) if kind.masked else (state[0], new_c, *gates)
+            return state, (state[0], new_c, state[1], i, f, g, o) if kind.masked else (state[0], new_c, i, f, g, o)
 
         (_, c), (hs, *saved) = lax.scan(step, (a.h, a.c), (a.x, a.mask), reverse=kind.reverse)
         return (hs, c), tuple(saved)
@@ -250,7 +272,7 @@ def _lstm(kind: _Kind) -> Any:
         a = _Arguments.of(kind, args)
         made = residuals[0]  # the cell state that each step computed
         kept = residuals[1] if kind.masked else made
-        gates = residuals[2:] if kind.masked else residuals[1:]
+        gates = residuals[-4:]
         before_c = _before(kept, a.c, kind.reverse)
 
         def step(carry: Any, xs: Any) -> Any:

@@ -6,6 +6,8 @@ from typing import Any
 from fnn import functional
 from fnn.nn import init, parameter, utils
 from fnn.nn.activation import *
+from fnn.nn.adaptive import *
+from fnn.nn.attention import *
 from fnn.nn.containers import *
 from fnn.nn.conv import *
 from fnn.nn.distance import *
@@ -29,8 +31,10 @@ from fnn.nn.normalization import *
 from fnn.nn.padding import *
 from fnn.nn.parameter import Buffer, Parameter
 from fnn.nn.pooling import *
+from fnn.nn.recurrent import *
 from fnn.nn.sparse import *
 from fnn.nn.sync_batch_norm import *
+from fnn.nn.transformer import *
 from fnn.nn.vision import *
 
 

@@ -28,7 +28,7 @@ _active = _Active()
 
 def wants_row_gradients(parameter: Parameter) -> bool:
     """Whether a layer with ``sparse=True`` holds this table."""
-    return parameter.__dict__.get("row_gradients", False)
+    return getattr(parameter, "__dict__", {}).get("row_gradients", False)
 
 
 class RowTaps:

@@ -60,7 +60,7 @@ class _Table(Module):
                 )
             self.weight = weight if isinstance(weight, Parameter) else Parameter(array, not freeze)
         if sparse:
-            self.weight.row_gradients = True
+            self.weight.__dict__["row_gradients"] = True
 
     def _sparse_rows(self, input: ArrayLike) -> jax.Array | None:
         """The looked-up rows, one after another, where the running ``fnn.backward`` wants their gradients alone."""

@@ -12,7 +12,7 @@ OPTIONS = [
     {"kernel_size": 2},
     {"kernel_size": (2, 3), "stride": (1, 2), "padding": (1, 0)},
     {"kernel_size": (3, 2), "dilation": (1, 2), "padding": 2, "stride": 2},
-    {"kernel_size": (2,), "dilation": (2,), "padding": [1], "stride": [3]},
+    {"kernel_size": [2, 1], "dilation": (2, 1), "padding": [1, 0], "stride": [3, 1]},
     {"kernel_size": 1, "stride": 5},
 ]
 
