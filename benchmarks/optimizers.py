@@ -10,7 +10,6 @@ looked-up rows, or the same gradient as a dense array.
 from __future__ import annotations
 
 import argparse
-import statistics
 import subprocess
 import sys
 from collections.abc import Callable
@@ -109,16 +108,17 @@ def table_step(name: str) -> Worker:
 
 
 def time_many(names: list[str], rounds: int, steps: int) -> dict[str, float]:
-    """The median time of a step in microseconds; each turn of a worker is a process of its own.
+    """The median time of a step in microseconds in the best turn; each turn of a worker is a process of its own.
 
-    Two workers in one process take each other's memory out of the cache, and the ratio would tell of that.
+    Two workers in one process take each other's memory out of the cache, and the ratio would tell of that; the turns
+    differ by where the arrays happen to lie and by what else the machine does.
     """
     times: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds):
         for name in names:
             command = [sys.executable, __file__, "--worker", name, "--steps", str(steps)]
             times[name].append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-    return {name: statistics.median(values) for name, values in times.items()}
+    return {name: min(values) for name, values in times.items()}
 
 
 def time_one(name: str, steps: int) -> float:

@@ -7,8 +7,10 @@ Every function follows https://docs.pytorch.org/docs/2.13/nn.init.html.
 from __future__ import annotations
 
 import math
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -355,11 +357,30 @@ def sparse(key: Any, shape: Shape, dtype: Any = jnp.float32, sparsity: float = 0
 # Forms that fill
 
 
+class _Skipping(threading.local):
+    skip = False
+
+
+_skipping = _Skipping()
+
+
+@contextmanager
+def skipped() -> Iterator[None]:
+    """Within it, the forms that fill a Parameter leave it as it is and draw nothing."""
+    before, _skipping.skip = _skipping.skip, True
+    try:
+        yield
+    finally:
+        _skipping.skip = before
+
+
 def _fill(function: str, tensor: Any, generator: random.Generator | None, make: Callable[[Any, Any, Any], Any]) -> Any:
     if not hasattr(tensor, "shape") or not hasattr(tensor, "dtype"):
         raise TypeError(f"{function}: tensor must be a Parameter, a Buffer or an array, got {type(tensor).__name__}")
     if generator is not None and not isinstance(generator, random.Generator):
         raise TypeError(f"{function}: generator must be an fnn.Generator, got {type(generator).__name__}")
+    if _skipping.skip:
+        return tensor
     source = random.current_generator() if generator is None else generator
     value = make(_LazyKey(function, source), tuple(tensor.shape), tensor.dtype)
     if isinstance(tensor, ArrayBox):

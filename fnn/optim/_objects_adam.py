@@ -198,7 +198,7 @@ class NAdam(Optimizer):
         >>> p = fnn.nn.Parameter(np.ones(1))
         >>> _ = NAdam([p], lr=0.5).step(lambda: (p * p).sum())
         >>> round(float(p.data[0]), 4)
-        0.4677
+        0.4718
     """
 
     _rule = staticmethod(nadam)

@@ -37,7 +37,7 @@ class Adadelta(Optimizer):
         >>> p = fnn.nn.Parameter(np.ones(1))
         >>> _ = Adadelta([p], eps=1.0).step(lambda: (p * p).sum())
         >>> round(float(p.data[0]), 4)
-        0.1548
+        -0.6903
     """
 
     _rule = staticmethod(adadelta)
