@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from fnn.functional._utils import (
     ArrayLike,
@@ -23,6 +22,7 @@ from fnn.functional._utils import (
     fail,
     ntuple,
 )
+from fnn.kernels.conv import Config, convolve, convolve_transpose
 
 __all__ = [
     "conv1d",
@@ -38,72 +38,27 @@ Sizes = int | Sequence[int]
 Pads = tuple[tuple[int, int], ...]
 
 
-def _numbers(n: int) -> lax.ConvDimensionNumbers:
-    layout = "NC" + "DHW"[3 - n :]
-    kernel = "OI" + "DHW"[3 - n :]
-    return lax.conv_dimension_numbers((1,) * (n + 2), (1,) * (n + 2), (layout, kernel, layout))
-
-
-def _convolve(
-    x: jax.Array, weight: jax.Array, stride: tuple[int, ...], pads: Pads, dilation: tuple[int, ...], groups: int
-) -> jax.Array:
-    """The convolution of a batch; weight (O, I / groups, *k)."""
-    return lax.conv_general_dilated(
-        x,
-        weight,
-        window_strides=stride,
-        padding=pads,
-        rhs_dilation=dilation,
-        dimension_numbers=_numbers(x.ndim - 2),
-        feature_group_count=groups,
-    )
-
-
-def _convolve_transpose(
-    x: jax.Array,
-    weight: jax.Array,
-    stride: tuple[int, ...],
-    padding: tuple[int, ...],
-    output_padding: tuple[int, ...],
-    dilation: tuple[int, ...],
-    groups: int,
-) -> jax.Array:
-    """The transposed convolution of a batch; weight (I, O / groups, *k).
-
-    It is the convolution of the input, spread out by the stride, with the kernel flipped and its channels exchanged.
-    """
-    n = x.ndim - 2
-    inputs, outputs = weight.shape[0] // groups, weight.shape[1]
-    parted = weight.reshape((groups, inputs, outputs, *weight.shape[2:])).swapaxes(1, 2)
-    kernel = lax.rev(parted.reshape((groups * outputs, inputs, *weight.shape[2:])), tuple(range(2, n + 2)))
-    reach = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
-    pads = [(r - p, r - p + e) for r, p, e in zip(reach, padding, output_padding, strict=True)]
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        window_strides=(1,) * n,
-        padding=pads,
-        lhs_dilation=stride,
-        rhs_dilation=dilation,
-        dimension_numbers=_numbers(n),
-        feature_group_count=groups,
-    )
-
-
 def _add_bias(out: jax.Array, bias: jax.Array | None) -> jax.Array:
     return out if bias is None else out + bias.reshape((-1,) + (1,) * (out.ndim - 2))
 
 
 @partial(jax.jit, static_argnames=("stride", "pads", "dilation", "groups"))
 def _conv_call(x: Any, weight: Any, bias: Any, stride: Any, pads: Any, dilation: Any, groups: int) -> jax.Array:
-    return _add_bias(_convolve(x, weight, stride, pads, dilation, groups), bias)
+    return _add_bias(convolve(x, weight, Config(stride, pads, dilation, groups)), bias)
 
 
 @partial(jax.jit, static_argnames=("stride", "padding", "output_padding", "dilation", "groups"))
 def _transpose_call(
     x: Any, weight: Any, bias: Any, stride: Any, padding: Any, output_padding: Any, dilation: Any, groups: int
 ) -> jax.Array:
-    return _add_bias(_convolve_transpose(x, weight, stride, padding, output_padding, dilation, groups), bias)
+    size = tuple(
+        (length - 1) * s - 2 * p + d * (k - 1) + e + 1
+        for length, s, p, e, d, k in zip(
+            x.shape[2:], stride, padding, output_padding, dilation, weight.shape[2:], strict=True
+        )
+    )
+    config = Config(stride, tuple((p, p) for p in padding), dilation, groups)
+    return _add_bias(convolve_transpose(x, weight, config, size), bias)
 
 
 def _check_arrays(

@@ -265,6 +265,9 @@ def _run(
 ) -> tuple[jax.Array, jax.Array, jax.Array | None]:
     """The stack over (T, B, I): outputs of the last layer, last hidden and cell states."""
     mask = None if lengths is None else jnp.arange(x.shape[0])[:, None] < lengths
+    if mask is not None:
+        # The gradient multiplies the padding by zero, which would keep a NaN or an infinity that lies there.
+        x = jnp.where(mask[..., None], x, 0)
     last_h, last_c = [], []
     for layer in range(stack.layers):
         outputs = []

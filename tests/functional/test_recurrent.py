@@ -90,6 +90,25 @@ def test_lengths_are_the_shorter_sequences(name):
             assert_close(a[:, i], b)
 
 
+@pytest.mark.parametrize("name", STACKS)
+def test_padding_reaches_neither_output_nor_gradient(name):
+    function, gates = STACKS[name]
+    weights, lengths = stack_weights(gates), np.array([4, 2])
+
+    def loss(weights, x):
+        return (function(x, None, weights, lengths=lengths)[0] ** 2).sum()
+
+    run = jax.jit(jax.value_and_grad(loss, (0, 1)))
+    x = rand(20, 4, 2, 3)
+    expected = [np.array(a) for a in jax.tree.leaves(run(weights, x))]
+    assert all(np.isfinite(a).all() for a in expected)
+    for bad in (np.nan, np.inf):
+        padded = x.copy()
+        padded[2:, 1] = bad
+        for a, b in zip(jax.tree.leaves(run(weights, padded)), expected, strict=True):
+            assert_close(a, b)
+
+
 def test_dropout_between_layers():
     weights, x = stack_weights(1, 2), rand(20, 3, 2, 3)
     options = {"num_layers": 2, "dropout": 0.5}

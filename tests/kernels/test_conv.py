@@ -1,0 +1,171 @@
+"""The forms of convolution against ``lax``: values, gradients and second derivatives."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fnn.kernels import conv as module
+from fnn.kernels.conv import (
+    Config,
+    convolve,
+    convolve_reference,
+    convolve_transpose,
+    convolve_transpose_reference,
+)
+from tests.oracle import assert_close, rand
+
+
+@pytest.fixture(autouse=True)
+def small_images(monkeypatch):
+    """Small images take the path of large ones, and few groups that of many."""
+    by_patches = module._by_patches
+    monkeypatch.setattr(module, "_by_patches", lambda shape, size: by_patches(shape, (128,)))
+    monkeypatch.setattr(module, "_FEW_GROUPS", 2)
+    module._forward_operation.cache_clear()
+    module._transpose_operation.cache_clear()
+    yield
+    module._forward_operation.cache_clear()
+    module._transpose_operation.cache_clear()
+
+
+def compare(ours, theirs, x, w, second=False):
+    cotangent = rand(9, *jax.eval_shape(theirs, x, w).shape)
+
+    def run(function):
+        def loss(x, w):
+            return (function(x, w) * cotangent).sum()
+
+        def both(x, w):
+            out = (function(x, w), jax.grad(loss, (0, 1))(x, w))
+            if second:
+                out += (jax.grad(lambda x, w: (jax.grad(loss, 1)(x, w) ** 2).sum(), (0, 1))(x, w),)
+            return out
+
+        return jax.tree.leaves(jax.jit(both)(x, w))
+
+    for a, b in zip(run(ours), run(theirs), strict=True):
+        assert_close(a, b, rtol=1e-10, atol=1e-11)
+
+
+def forward(x, w, config, second=False):
+    compare(lambda x, w: convolve(x, w, config), lambda x, w: convolve_reference(x, w, config), x, w, second)
+
+
+def transposed(x, w, config, extra=None, second=False):
+    size = tuple(
+        (length - 1) * s - low - high + d * (k - 1) + 1 + e
+        for length, s, (low, high), d, k, e in zip(
+            x.shape[2:],
+            config.stride,
+            config.pads,
+            config.dilation,
+            w.shape[2:],
+            extra or (0,) * len(config.stride),
+            strict=True,
+        )
+    )
+    compare(
+        lambda x, w: convolve_transpose(x, w, config, size),
+        lambda x, w: convolve_transpose_reference(x, w, config, size),
+        x,
+        w,
+        second,
+    )
+
+
+FORWARD = {
+    "dense": ((2, 3, 6, 5), (4, 3, 3, 2), Config((1, 1), ((1, 1), (0, 1)), (1, 1), 1)),
+    "strided": ((2, 3, 7, 8), (4, 3, 3, 2), Config((2, 3), ((1, 1), (0, 0)), (1, 2), 1)),
+    "depthwise": ((2, 3, 6, 5), (6, 1, 3, 3), Config((1, 2), ((1, 1), (2, 0)), (1, 1), 3)),
+    "groups": ((2, 4, 6, 5), (6, 2, 3, 2), Config((2, 1), ((1, 0), (0, 1)), (1, 1), 2)),
+    "many groups": ((2, 6, 6, 5), (9, 2, 3, 2), Config((1, 1), ((1, 0), (0, 1)), (2, 1), 3)),
+    "1-D": ((2, 4, 9), (4, 2, 4), Config((3,), ((2, 1),), (2,), 2)),
+    "3-D": ((1, 2, 4, 5, 4), (4, 1, 2, 3, 2), Config((1, 2, 1), ((0, 1), (1, 1), (0, 0)), (1, 1, 2), 2)),
+}
+TRANSPOSED = {
+    "dense": ((2, 3, 4, 3), (3, 4, 3, 2), Config((1, 1), ((1, 1), (0, 0)), (1, 1), 1), None),
+    "strided": ((2, 3, 4, 3), (3, 4, 4, 2), Config((2, 3), ((1, 1), (0, 0)), (1, 1), 1), (1, 2)),
+    "dilated": ((2, 3, 4, 3), (3, 2, 3, 3), Config((2, 2), ((1, 1), (2, 2)), (3, 2), 1), (1, 0)),
+    "depthwise": ((2, 4, 4, 3), (4, 1, 3, 2), Config((2, 1), ((1, 1), (0, 0)), (1, 1), 4), None),
+    "groups": ((2, 4, 4, 3), (4, 3, 3, 2), Config((2, 1), ((1, 1), (0, 0)), (1, 1), 2), None),
+}
+
+
+def cases(table, telling):
+    return [pytest.param(name, marks=[] if name in telling else pytest.mark.slow) for name in table]
+
+
+@pytest.mark.parametrize("name", cases(FORWARD, ("dense", "strided", "depthwise", "many groups")))
+def test_convolution(name):
+    x, w, config = FORWARD[name]
+    forward(rand(0, *x), rand(1, *w), config, second=name == "strided")
+
+
+@pytest.mark.parametrize("name", cases(TRANSPOSED, ("strided", "dilated", "groups")))
+def test_transposed_convolution(name):
+    x, w, config, extra = TRANSPOSED[name]
+    transposed(rand(0, *x), rand(1, *w), config, extra, second=name == "strided")
+
+
+def test_vmap_and_narrow_dtypes():
+    shape, kernel, config = FORWARD["depthwise"]
+    x, w = rand(0, 2, *shape), rand(1, *kernel)
+    ours, theirs = (
+        jax.vmap(jax.grad(lambda x, w, f=f: (f(x, w, config) ** 2).sum(), (0, 1)), (0, None))(x, w)
+        for f in (convolve, convolve_reference)
+    )
+    for a, b in zip(ours, theirs, strict=True):
+        assert_close(a, b, rtol=1e-10)
+    for dtype in (jnp.float32, jnp.bfloat16):
+        narrow = jnp.asarray(x[0], dtype), jnp.asarray(w, dtype)
+        out = convolve(*narrow, config)
+        assert out.dtype == dtype
+        exact = convolve_reference(*(np.asarray(a, np.float64) for a in narrow), config)
+        eps = float(jnp.finfo(dtype).eps)
+        assert_close(np.asarray(out, np.float64), exact, rtol=4 * eps, atol=8 * eps)
+        grads = jax.grad(lambda w, x=narrow[0]: convolve(x, w, config).astype(jnp.float32).sum())(narrow[1])
+        assert grads.dtype == dtype
+
+
+def test_the_special_forms_run():
+    for table, function in ((FORWARD, lambda x, w, c: convolve(x, w, c)),):
+        for shape, kernel, config in table.values():
+            assert "fnn_operation" in str(
+                jax.make_jaxpr(lambda x, w, c=config: function(x, w, c))(rand(0, *shape), rand(1, *kernel))
+            )
+
+
+@st.composite
+def configurations(draw):
+    n = draw(st.integers(1, 2))
+
+    def each(low, high):
+        return tuple(draw(st.integers(low, high)) for _ in range(n))
+
+    groups = draw(st.integers(1, 3))
+    kernel, stride, dilation = each(1, 4), each(1, 3), each(1, 3)
+    pads = tuple((draw(st.integers(0, 3)), draw(st.integers(0, 3))) for _ in range(n))
+    least = [max(1, d * (k - 1) + 1 - sum(p)) for d, k, p in zip(dilation, kernel, pads, strict=True)]
+    size = tuple(draw(st.integers(a, a + 4)) for a in least)
+    inputs, outputs = draw(st.integers(1, 2)), draw(st.integers(1, 2))
+    shape = (draw(st.integers(1, 2)), groups * inputs, *size)
+    return shape, (groups * outputs, inputs, *kernel), Config(stride, pads, dilation, groups)
+
+
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None)
+@given(configurations())
+def test_random_convolutions(case):
+    shape, kernel, config = case
+    x, w = rand(0, *shape), rand(1, *kernel)
+    forward(x, w, config)
+    out = jax.eval_shape(lambda: convolve_reference(x, w, config)).shape
+    compare(
+        lambda x, w: convolve_transpose(x, w, config, shape[2:]),
+        lambda x, w: convolve_transpose_reference(x, w, config, shape[2:]),
+        rand(2, *out),
+        w,
+    )
