@@ -326,7 +326,7 @@ class _Phase(NamedTuple):
 
     first: int
     step: int
-    count: int
+    number: int
     offset: int
     dilation: int
 
@@ -334,12 +334,12 @@ class _Phase(NamedTuple):
     def of(r: int, stride: int, dilation: int, kernel: int) -> _Phase:
         step = stride // math.gcd(stride, dilation)
         first = next((t for t in range(min(step, kernel)) if t * dilation % stride == r), kernel)
-        count = len(range(first, kernel, step))
-        return _Phase(first, step, count, (first * dilation - r) // stride, step * dilation // stride)
+        number = len(range(first, kernel, step))
+        return _Phase(first, step, number, (first * dilation - r) // stride, step * dilation // stride)
 
     def pads(self, source: int, target: int) -> tuple[int, int]:
         """The padding of ``source`` places with which the flipped elements give ``target`` places."""
-        return self.offset + (self.count - 1) * self.dilation, target - source - self.offset
+        return self.offset + (self.number - 1) * self.dilation, target - source - self.offset
 
 
 def _by_phases(g: jax.Array, w: jax.Array, config: Config, size: tuple[int, ...]) -> jax.Array:
@@ -352,7 +352,7 @@ def _by_phases(g: jax.Array, w: jax.Array, config: Config, size: tuple[int, ...]
         phases = [
             _Phase.of(*args) for args in zip(remainders, config.stride, config.dilation, w.shape[2:], strict=True)
         ]
-        if any(phase.count == 0 for phase in phases):
+        if any(phase.number == 0 for phase in phases):
             outs.append(jnp.zeros((g.shape[0], w.shape[1], *lengths), g.dtype))
             continue
         part = w[(slice(None), slice(None), *(slice(phase.first, None, phase.step) for phase in phases))]

@@ -142,7 +142,7 @@ class Conv1d(_ConvNd):
 
     Example:
         >>> import jax.numpy as jnp
-        >>> Conv1d(2, 3, 5)(jnp.ones((1, 2, 9))).shape
+        >>> Conv1d(2, 3, 5)(jnp.ones((1, 2, 9), jnp.float32)).shape
         (1, 3, 5)
     """
 
@@ -196,7 +196,7 @@ class Conv2d(_ConvNd):
 
     Example:
         >>> import jax.numpy as jnp
-        >>> Conv2d(2, 3, 3, padding=1)(jnp.ones((1, 2, 5, 5))).shape
+        >>> Conv2d(2, 3, 3, padding=1)(jnp.ones((1, 2, 5, 5), jnp.float32)).shape
         (1, 3, 5, 5)
     """
 
@@ -250,7 +250,7 @@ class Conv3d(_ConvNd):
 
     Example:
         >>> import jax.numpy as jnp
-        >>> Conv3d(2, 3, 3)(jnp.ones((1, 2, 5, 5, 5))).shape
+        >>> Conv3d(2, 3, 3)(jnp.ones((1, 2, 5, 5, 5), jnp.float32)).shape
         (1, 3, 3, 3, 3)
     """
 
@@ -375,7 +375,7 @@ class ConvTranspose1d(_ConvTransposeNd):
 
     Example:
         >>> import jax.numpy as jnp
-        >>> ConvTranspose1d(2, 3, 2, stride=2)(jnp.ones((1, 2, 4))).shape
+        >>> ConvTranspose1d(2, 3, 2, stride=2)(jnp.ones((1, 2, 4), jnp.float32)).shape
         (1, 3, 8)
     """
 
@@ -402,7 +402,7 @@ class ConvTranspose2d(_ConvTransposeNd):
 
     Example:
         >>> import jax.numpy as jnp
-        >>> ConvTranspose2d(2, 3, 2, stride=2)(jnp.ones((1, 2, 4, 4))).shape
+        >>> ConvTranspose2d(2, 3, 2, stride=2)(jnp.ones((1, 2, 4, 4), jnp.float32)).shape
         (1, 3, 8, 8)
     """
 
@@ -429,7 +429,7 @@ class ConvTranspose3d(_ConvTransposeNd):
 
     Example:
         >>> import jax.numpy as jnp
-        >>> ConvTranspose3d(2, 3, 2, stride=2)(jnp.ones((1, 2, 2, 2, 2))).shape
+        >>> ConvTranspose3d(2, 3, 2, stride=2)(jnp.ones((1, 2, 2, 2, 2), jnp.float32)).shape
         (1, 3, 4, 4, 4)
     """
 

@@ -98,7 +98,7 @@ def functional_call(
     Example:
         >>> import fnn, jax.numpy as jnp
         >>> bn = fnn.nn.BatchNorm1d(2)
-        >>> out, new = fnn.functional_call(bn, *fnn.state(bn), jnp.ones((4, 2)))
+        >>> out, new = fnn.functional_call(bn, *fnn.state(bn), jnp.ones((4, 2), jnp.float32))
         >>> int(new["num_batches_tracked"]), int(bn.num_batches_tracked)
         (1, 0)
     """
@@ -169,7 +169,7 @@ def stack(models: Sequence[Module]) -> tuple[Arrays, Arrays]:
         >>> models = [fnn.nn.Linear(2, 3) for _ in range(4)]
         >>> params, buffers = fnn.stack(models)
         >>> call = lambda p, b, x: fnn.functional_call(models[0], p, b, x)[0]
-        >>> jax.vmap(call, (0, 0, None))(params, buffers, jnp.ones((5, 2))).shape
+        >>> jax.vmap(call, (0, 0, None))(params, buffers, jnp.ones((5, 2), jnp.float32)).shape
         (4, 5, 3)
     """
     states = [state(model) for model in models]

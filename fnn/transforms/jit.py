@@ -615,7 +615,7 @@ def jit(
         >>> @fnn.jit
         ... def run(x):
         ...     return model(x)
-        >>> run(jnp.ones((1, 2))).shape
+        >>> run(jnp.ones((1, 2), jnp.float32)).shape
         (1, 2)
     """
     if function is None:

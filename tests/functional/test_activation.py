@@ -180,6 +180,7 @@ def test_prelu_transforms_and_infinite_input():
     assert slope == -2.0
 
 
+@pytest.mark.slow
 def test_rrelu_training():
     x = jnp.asarray(rand(1, 2000, low=-1))
     key = jax.random.key(3)
@@ -232,6 +233,7 @@ def test_softmax_family_extremes(name):
         assert ours(jnp.zeros(shape), 1).shape == shape
 
 
+@pytest.mark.slow
 @needs_torch
 def test_softmax_dtypes():
     import torch
@@ -265,12 +267,14 @@ def test_implicit_dim(name):
         assert_close(got, from_torch(wanted))
 
 
+@pytest.mark.slow
 def test_softmax_transforms():
     for name in ("softmax", "softmin", "log_softmax"):
         function = getattr(A, name)
         check_transforms(lambda v, f=function: f(v, 0), rand(1, 3, 2))
 
 
+@pytest.mark.slow
 def test_gumbel_softmax():
     logits = jnp.log(jnp.array([0.1, 0.6, 0.3]))
     key = jax.random.key(0)

@@ -56,6 +56,7 @@ def test_pairwise_distance(p):
     check_against_torch(D.pairwise_distance, theirs, x1, x2[:1], p=p, keepdim=True, eps=0.1, rtol=1e-8)
 
 
+@pytest.mark.slow
 @needs_torch
 def test_pairwise_distance_of_equal_vectors_and_other_shapes():
     theirs = torch_function("pairwise_distance")
@@ -85,6 +86,7 @@ def test_pdist_shapes(shape):
         assert_close(got, from_torch(torch_function("pdist")(to_torch(np.zeros(shape)), p)))
 
 
+@pytest.mark.slow
 def test_pdist_in_blocks_equals_the_whole(monkeypatch):
     x = jnp.asarray(rand(1, 7, 3))
     run = D._pdist.__wrapped__

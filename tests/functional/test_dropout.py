@@ -1,5 +1,6 @@
 """Dropout: which elements go together, how often, what the others become, and where the keys come from."""
 
+import importlib
 import inspect
 import math
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 
 import fnn
-from fnn.functional import dropout as D
 from tests.oracle import assert_close, check_transforms, needs_torch, rand
+
+# The function of this name hides the module in the package.
+D = importlib.import_module("fnn.functional.dropout")
 
 KEY = jax.random.key(7)
 ALPHA = 1.6732632423543772 * 1.0507009873554805

@@ -1,5 +1,6 @@
 """``linear``, ``bilinear``, ``flatten`` and ``unflatten`` against torch."""
 
+import importlib
 import inspect
 
 import jax
@@ -7,8 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fnn.functional import linear as L
 from tests.oracle import assert_close, check_against_torch, check_transforms, from_torch, needs_torch, rand, to_torch
+
+# The function of this name hides the module in the package.
+L = importlib.import_module("fnn.functional.linear")
 
 
 @needs_torch

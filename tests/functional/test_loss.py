@@ -270,6 +270,7 @@ def test_multi_margin_shapes():
     assert F.multilabel_margin_loss(X[0], LABELS[0], reduction="none").shape == ()
 
 
+@pytest.mark.slow
 def test_multilabel_margin_in_blocks_equals_the_whole(monkeypatch):
     from fnn.functional import _loss_margin
 

@@ -35,6 +35,7 @@ def test_against_torch(reduction, targets):
     check_against_torch(ours, theirs, rand(1, 6, 3, 5), targets, INPUTS, TARGETS, reduction=reduction)
 
 
+@pytest.mark.slow
 @needs_torch
 def test_options_against_torch():
     x = rand(2, 6, 3, 5, low=-3, high=3)
@@ -78,6 +79,7 @@ def test_true_derivative_in_log_probs():
     assert_close(jnp.sum(jax.grad(f)(x) * direction), numeric, 1e-7)
 
 
+@pytest.mark.slow
 def test_transforms():
     check_transforms(lambda x, t, i, s: ctc_loss(x, t, i, s, reduction="none"), log_probs(), PADDED, INPUTS, TARGETS)
     hessian = jax.hessian(lambda x: ctc_loss(x, PADDED[:1], (2,), (2,), zero_infinity=True))(log_probs(4, 3, 1, 5))

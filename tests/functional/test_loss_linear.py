@@ -49,6 +49,7 @@ def test_against_torch(reduction):
     check(X, rand(6, 5, 2, 2, 3), rand(6, 5, 2, 2), np.arange(28).reshape(7, 2, 2) % 5)
 
 
+@pytest.mark.slow
 def test_transforms():
     check_transforms(lambda x, m, b, t: ours(x, m, b, t), X, M, B, T)
 

@@ -169,11 +169,13 @@ def test_grid_sample_transforms(mode):
     check_transforms(lambda a, g: grid_sample(a, g, mode, "reflection", False), x, grid)
 
 
+@pytest.mark.slow
 def test_grid_sample_of_a_volume_transforms():
     x, grid = rand(9, 1, 1, 2, 3, 2), rand(10, 1, 1, 2, 2, 3)
     check_transforms(lambda a, g: grid_sample(a, g, "bilinear", "zeros", True), x, grid)
 
 
+@pytest.mark.slow
 def test_grid_sample_has_second_derivatives():
     x, grid = jnp.asarray(rand(11, 1, 1, 3, 3)), jnp.asarray(rand(12, 1, 1, 2, 2, low=-0.4, high=0.4))
     f = jax.grad(lambda g: grid_sample(x, g, "bicubic", "border", True).sum())

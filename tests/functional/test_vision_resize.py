@@ -76,6 +76,7 @@ def test_nearest_picks_torchs_element_at_every_size(mode):
                 np.testing.assert_array_equal(index, expected, f"{size} to {out} in {dtype}")
 
 
+@pytest.mark.slow
 @needs_torch
 def test_second_derivative_equals_torch():
     import torch.nn.functional as F

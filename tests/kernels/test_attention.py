@@ -82,6 +82,7 @@ def test_fast_form_is_what_runs():
         assert "fnn_operation" not in str(jax.make_jaxpr(lambda *a: attention(*a))(*arrays()))
 
 
+@pytest.mark.slow
 def test_gradient_of_the_mask():
     q, k, v = arrays()
     for name in ("a head", "all"):
@@ -92,6 +93,7 @@ def test_gradient_of_the_mask():
         assert_close(ours, theirs, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_second_derivatives_forward_mode_and_vmap():
     compare(arrays(), MASKS["a batch"], False, second=True)
     q, k, v = arrays()

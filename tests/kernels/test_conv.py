@@ -131,11 +131,9 @@ def test_vmap_and_narrow_dtypes():
 
 
 def test_the_special_forms_run():
-    for table, function in ((FORWARD, lambda x, w, c: convolve(x, w, c)),):
-        for shape, kernel, config in table.values():
-            assert "fnn_operation" in str(
-                jax.make_jaxpr(lambda x, w, c=config: function(x, w, c))(rand(0, *shape), rand(1, *kernel))
-            )
+    for shape, kernel, config in FORWARD.values():
+        text = str(jax.make_jaxpr(lambda x, w, c=config: convolve(x, w, c))(rand(0, *shape), rand(1, *kernel)))
+        assert "fnn_operation" in text
 
 
 @st.composite

@@ -53,6 +53,7 @@ def test_values_and_gradients(kind):
         assert_close(a, b, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_second_derivatives_vmap_and_float32():
     kind = module._Kind("lstm", False, False, False, False)
     operation, (x, h, c, w) = module._operation(kind), arguments(kind)

@@ -26,6 +26,7 @@ def bag(**options):
 def torch_gradient(layer, args, loss):
     import torch
 
+    torch.sparse.check_sparse_tensor_invariants.enable()
     cls = getattr(torch.nn, type(layer).__name__)
     options = {"padding_idx": layer.padding_idx, "max_norm": layer.max_norm}
     if isinstance(layer, nn.EmbeddingBag):
@@ -110,6 +111,7 @@ OPTIMIZERS = {
 def test_optimizers_take_row_gradients(name, compiled):
     import torch
 
+    torch.sparse.check_sparse_tensor_invariants.enable()
     layer = embedding()
     optimizer = OPTIMIZERS[name](layer.parameters())
     theirs = torch.nn.Embedding(6, 3, _weight=torch.from_numpy(rand(0, 6, 3)), sparse=True)

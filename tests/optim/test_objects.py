@@ -226,6 +226,7 @@ def test_parameters_that_an_optimizer_does_not_take():
         optim.LBFGS(groups)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Adam", "Adafactor", "NAdam", "Muon", "LBFGS", "Adagrad"])
 def test_state_of_another_shape_changes_nothing(name):
     def trained(*shapes):
@@ -491,6 +492,7 @@ def lbfgs_pair(torch, options, start):
     return p, q, ours, theirs, closure, losses
 
 
+@pytest.mark.slow
 @needs_torch
 @pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")
 @pytest.mark.parametrize("options", LBFGS_OPTIONS)
@@ -522,6 +524,7 @@ def to_array(value):
     return np.stack([v.numpy() for v in value]) if isinstance(value, list) else np.asarray(value)
 
 
+@pytest.mark.slow
 @needs_torch
 @pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")
 def test_lbfgs_states_are_exchanged_with_torch_midway(double):
