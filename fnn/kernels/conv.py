@@ -1,4 +1,4 @@
-"""Convolution on the CPU: depthwise, grouped, strided and transposed forms, and the weight gradient, without XLA's slow paths.
+"""Convolution on the CPU: pointwise, depthwise, grouped, strided and transposed forms, and the weight gradient.
 
 A convolution, its gradient by the input and its gradient by the weight are three functions, each linear in two arrays.
 A transposed convolution is the second of them, so that the same three serve both.
@@ -24,6 +24,7 @@ _MAX_TAPS = 64  # elements of a kernel up to which a form that is written out ta
 _MAX_PHASES = 16  # products of strides up to which each phase of a transposed convolution is one of its own
 _FEW_GROUPS = 16  # numbers of groups up to which the convolutions of the groups are written out, not looped over
 _PATCH = 1 << 22  # numbers that the patches of one image may hold
+_CACHED = 1 << 20  # numbers that stay in the cache
 
 
 class Config(NamedTuple):
@@ -110,7 +111,9 @@ def convolve_transpose(x: jax.Array, w: jax.Array, config: Config, size: tuple[i
 
 def _worth(x: jax.Array, w: jax.Array, config: Config) -> bool:
     """Whether some form other than XLA's serves the convolution or one of its gradients."""
-    return config.groups > 1 or any(s > 1 for s in config.stride) or _by_patches(w.shape, _out_size(x, w, config))
+    if config.groups > 1 or any(s > 1 for s in config.stride) or _pointwise(w.shape, config):
+        return True
+    return _by_patches(w.shape, _out_size(x, w, config))
 
 
 def _out_size(x: jax.Array, w: jax.Array, config: Config) -> tuple[int, ...]:
@@ -170,7 +173,7 @@ def _fit(config: Config, out: jax.Array, w: jax.Array, size: tuple[int, ...]) ->
 
 def _forward(x: jax.Array, w: jax.Array, config: Config) -> jax.Array:
     if config.groups == 1:
-        return convolve_reference(x, w, config)
+        return _pointwise_forward(x, w, config) if _pointwise(w.shape, config) else convolve_reference(x, w, config)
     if _depthwise(x.shape[1], w, config):
         return _depthwise_forward(x, w, config)
     alone = config._replace(groups=1)
@@ -183,6 +186,8 @@ def _input_gradient(g: jax.Array, w: jax.Array, config: Config, size: tuple[int,
             return _depthwise_input_gradient(g, w, config, size)
         alone = config._replace(groups=1)
         return _by_groups(lambda g, w: _input_gradient(g, w, alone, size), config.groups, (g, 1), (w, 0), axis=1)
+    if _pointwise(w.shape, config):
+        return _pointwise_input_gradient(g, w, config, size)
     if all(s == 1 for s in config.stride) or math.prod(config.stride) > _MAX_PHASES:
         return convolve_transpose_reference(g, w, config, size)
     return _by_phases(g, w, config, size)
@@ -194,6 +199,8 @@ def _weight_gradient(x: jax.Array, g: jax.Array, config: Config, shape: tuple[in
             return _depthwise_weight_gradient(x, g, config, shape)
         alone, part = config._replace(groups=1), (shape[0] // config.groups, *shape[1:])
         return _by_groups(lambda x, g: _weight_gradient(x, g, alone, part), config.groups, (x, 1), (g, 1), axis=0)
+    if _pointwise(shape, config):
+        return _pointwise_weight_gradient(x, g, config, shape)
     if _by_patches(shape, g.shape[2:]):
         return _patch_weight_gradient(x, g, config, shape)
     blank = jnp.zeros(shape, x.dtype)
@@ -281,16 +288,61 @@ def _depthwise_input_gradient(g: jax.Array, w: jax.Array, config: Config, size: 
 def _depthwise_weight_gradient(x: jax.Array, g: jax.Array, config: Config, shape: tuple[int, ...]) -> jax.Array:
     channels, size = config.groups, g.shape[2:]
     padded = _padded(x, config.pads)
+    wide, taps = _wide(x.dtype), list(_taps(shape[2:]))
+    # Sums over the batch that stay arrays of one image are faster than sums over each image, while the cache holds them.
+    reduced = len(taps) * math.prod(g.shape[1:]) > _CACHED
+    spatial = tuple(range(2, 2 + len(size)))
+
+    def step(totals: list[jax.Array], image: tuple[jax.Array, jax.Array]) -> tuple[list[jax.Array], None]:
+        xi, gi = image[0][:, None].astype(wide), image[1].reshape(channels, -1, *size).astype(wide)
+        products = [_window(xi, tap, size, config) * gi for tap in taps]
+        if reduced:
+            products = [p.sum(spatial) for p in products]
+        return [t + p for t, p in zip(totals, products, strict=True)], None
+
+    one = (channels, shape[0] // channels, *(() if reduced else size))
+    totals = lax.scan(step, [jnp.zeros(one, wide)] * len(taps), (padded, g))[0]
+    if not reduced:
+        totals = [t.sum(spatial) for t in totals]
+    return jnp.stack(totals, -1).reshape(shape).astype(x.dtype)
+
+
+# Pointwise: a kernel of one element is a matrix
+
+
+def _pointwise(shape: tuple[int, ...], config: Config) -> bool:
+    return config.groups == 1 and math.prod(shape[2:]) == 1 and not any(map(any, config.pads))
+
+
+def _strided(x: jax.Array, stride: tuple[int, ...]) -> jax.Array:
+    return x[(..., *(slice(None, None, s) for s in stride))] if any(s > 1 for s in stride) else x
+
+
+def _pointwise_forward(x: jax.Array, w: jax.Array, config: Config) -> jax.Array:
+    x = _strided(x, config.stride)
+    out = jnp.einsum("oc,ncs->nos", w.reshape(w.shape[:2]), x.reshape(*x.shape[:2], -1))
+    return out.reshape(x.shape[0], w.shape[0], *x.shape[2:])
+
+
+def _pointwise_input_gradient(g: jax.Array, w: jax.Array, config: Config, size: tuple[int, ...]) -> jax.Array:
+    out = jnp.einsum("oc,nos->ncs", w.reshape(w.shape[:2]), g.reshape(*g.shape[:2], -1))
+    pads = tuple((0, a - (n - 1) * s - 1) for a, n, s in zip(size, g.shape[2:], config.stride, strict=True))
+    return _padded(out.reshape(g.shape[0], w.shape[1], *g.shape[2:]), pads, tuple(s - 1 for s in config.stride))
+
+
+def _pointwise_weight_gradient(x: jax.Array, g: jax.Array, config: Config, shape: tuple[int, ...]) -> jax.Array:
     wide = _wide(x.dtype)
+    g = g.reshape(*g.shape[:2], -1)
+    x = _strided(x, config.stride).reshape(*x.shape[:2], -1)[:, :, : g.shape[2]]
+    if x.shape[0] * shape[0] * shape[1] <= _CACHED:
+        total = jnp.einsum("nos,ncs->noc", g, x, preferred_element_type=wide).sum(0)
+    else:
 
-    def step(total: jax.Array, image: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
-        xi, gi = image
-        seen = jnp.stack([_window(xi, tap, size, config).reshape(channels, -1) for tap in _taps(shape[2:])], 1)
-        gi = gi.reshape(channels, -1, seen.shape[-1])
-        return total + jnp.einsum("cts,cms->cmt", seen, gi, preferred_element_type=wide), None
+        def step(total: jax.Array, image: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+            return total + jnp.einsum("os,cs->oc", image[1], image[0], preferred_element_type=wide), None
 
-    start = jnp.zeros((channels, shape[0] // channels, math.prod(shape[2:])), wide)
-    return lax.scan(step, start, (padded, g))[0].reshape(shape).astype(x.dtype)
+        total = lax.scan(step, jnp.zeros(shape[:2], wide), (x, g))[0]
+    return total.reshape(shape).astype(x.dtype)
 
 
 # Dense

@@ -82,11 +82,14 @@ FORWARD = {
     "depthwise": ((2, 3, 6, 5), (6, 1, 3, 3), Config((1, 2), ((1, 1), (2, 0)), (1, 1), 3)),
     "groups": ((2, 4, 6, 5), (6, 2, 3, 2), Config((2, 1), ((1, 0), (0, 1)), (1, 1), 2)),
     "many groups": ((2, 6, 6, 5), (9, 2, 3, 2), Config((1, 1), ((1, 0), (0, 1)), (2, 1), 3)),
+    "pointwise": ((2, 3, 7, 5), (4, 3, 1, 1), Config((1, 1), ((0, 0), (0, 0)), (1, 1), 1)),
+    "pointwise strided": ((3, 3, 7, 6), (4, 3, 1, 1), Config((2, 3), ((0, 0), (0, 0)), (1, 1), 1)),
     "1-D": ((2, 4, 9), (4, 2, 4), Config((3,), ((2, 1),), (2,), 2)),
     "3-D": ((1, 2, 4, 5, 4), (4, 1, 2, 3, 2), Config((1, 2, 1), ((0, 1), (1, 1), (0, 0)), (1, 1, 2), 2)),
 }
 TRANSPOSED = {
     "dense": ((2, 3, 4, 3), (3, 4, 3, 2), Config((1, 1), ((1, 1), (0, 0)), (1, 1), 1), None),
+    "pointwise": ((2, 3, 4, 3), (3, 4, 1, 1), Config((2, 1), ((0, 0), (0, 0)), (1, 1), 1), (1, 0)),
     "strided": ((2, 3, 4, 3), (3, 4, 4, 2), Config((2, 3), ((1, 1), (0, 0)), (1, 1), 1), (1, 2)),
     "dilated": ((2, 3, 4, 3), (3, 2, 3, 3), Config((2, 2), ((1, 1), (2, 2)), (3, 2), 1), (1, 0)),
     "depthwise": ((2, 4, 4, 3), (4, 1, 3, 2), Config((2, 1), ((1, 1), (0, 0)), (1, 1), 4), None),
@@ -98,7 +101,7 @@ def cases(table, telling):
     return [pytest.param(name, marks=[] if name in telling else pytest.mark.slow) for name in table]
 
 
-@pytest.mark.parametrize("name", cases(FORWARD, ("dense", "strided", "depthwise", "many groups")))
+@pytest.mark.parametrize("name", cases(FORWARD, ("dense", "strided", "depthwise", "many groups", "pointwise strided")))
 def test_convolution(name):
     x, w, config = FORWARD[name]
     forward(rand(0, *x), rand(1, *w), config, second=name == "strided")
@@ -128,6 +131,14 @@ def test_vmap_and_narrow_dtypes():
         assert_close(np.asarray(out, np.float64), exact, rtol=4 * eps, atol=8 * eps)
         grads = jax.grad(lambda w, x=narrow[0]: convolve(x, w, config).astype(jnp.float32).sum())(narrow[1])
         assert grads.dtype == dtype
+
+
+@pytest.mark.slow
+def test_forms_for_sums_beyond_the_cache(monkeypatch):
+    monkeypatch.setattr(module, "_CACHED", 1)
+    for name in ("depthwise", "pointwise strided"):
+        x, w, config = FORWARD[name]
+        forward(rand(0, *x), rand(1, *w), config)
 
 
 def test_the_special_forms_run():
