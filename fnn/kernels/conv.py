@@ -318,14 +318,21 @@ def _strided(x: jax.Array, stride: tuple[int, ...]) -> jax.Array:
     return x[(..., *(slice(None, None, s) for s in stride))] if any(s > 1 for s in stride) else x
 
 
+def _times(matrix: jax.Array, images: jax.Array) -> jax.Array:
+    """``matrix @ image`` for each image. A matrix for each keeps the images in their order, which one for all does not."""
+    if images.shape[0] * matrix.size > _CACHED:
+        return jnp.einsum("oc,ncs->nos", matrix, images)
+    return jnp.matmul(jnp.broadcast_to(matrix, (images.shape[0], *matrix.shape)), images)
+
+
 def _pointwise_forward(x: jax.Array, w: jax.Array, config: Config) -> jax.Array:
     x = _strided(x, config.stride)
-    out = jnp.einsum("oc,ncs->nos", w.reshape(w.shape[:2]), x.reshape(*x.shape[:2], -1))
+    out = _times(w.reshape(w.shape[:2]), x.reshape(*x.shape[:2], -1))
     return out.reshape(x.shape[0], w.shape[0], *x.shape[2:])
 
 
 def _pointwise_input_gradient(g: jax.Array, w: jax.Array, config: Config, size: tuple[int, ...]) -> jax.Array:
-    out = jnp.einsum("oc,nos->ncs", w.reshape(w.shape[:2]), g.reshape(*g.shape[:2], -1))
+    out = _times(w.reshape(w.shape[:2]).T, g.reshape(*g.shape[:2], -1))
     pads = tuple((0, a - (n - 1) * s - 1) for a, n, s in zip(size, g.shape[2:], config.stride, strict=True))
     return _padded(out.reshape(g.shape[0], w.shape[1], *g.shape[2:]), pads, tuple(s - 1 for s in config.stride))
 
