@@ -36,7 +36,7 @@ def _added(mask: jax.Array, dtype: Any) -> jax.Array:
     return jnp.where(mask, -jnp.inf, 0).astype(dtype) if mask.dtype == jnp.bool_ else mask
 
 
-def _merged_mask(mask: Any, padding: Any, shape: tuple[int, int], extra: int, dtype: Any) -> jax.Array | None:
+def merged_mask(mask: Any, padding: Any, shape: tuple[int, int], extra: int, dtype: Any) -> jax.Array | None:
     """Both masks (True hides) as one that broadcasts to (N, H, L, S), with ``extra`` visible keys at the end."""
     if mask is not None:
         mask = mask.reshape(*(shape if mask.ndim == 3 else (1, 1)), *mask.shape[-2:])
@@ -112,7 +112,7 @@ def _multi_head(
     if add_zero_attn:
         k, v = (jnp.pad(x, ((0, 0), (0, 0), (0, 1), (0, 0))) for x in (k, v))
     extra = (added is not None) + add_zero_attn
-    merged = _merged_mask(mask, padding, (batch, num_heads), extra, dtype)
+    merged = merged_mask(mask, padding, (batch, num_heads), extra, dtype)
     wide = jnp.promote_types(dtype, jnp.float32)
     q = q.astype(wide) * math.sqrt(1 / q.shape[-1])
     kept = None

@@ -152,7 +152,7 @@ def _adaptive_avg_pool(function: str, n: int, input: Any, output_size: Any) -> j
 
 def _adaptive_max_pool(function: str, n: int, input: Any, output_size: Any, indices: bool) -> Any:
     x = _input(function, input, n)
-    values, at = core.adaptive_max(x, out=_output_size(function, x, n, output_size))
+    values, at = core.adaptive_max(x, out=_output_size(function, x, n, output_size), indices=indices)
     return (values, at) if indices else values
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ from fnn.nn.init import constant_
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter
 from fnn.nn.placement import empty
+from fnn.nn.sizes import check_sizes
 
 __all__ = [
     "CELU",
@@ -130,6 +132,13 @@ class Hardtanh(Module):
 
     See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Hardtanh.html.
 
+    Args:
+        min_val: lower bound.
+        max_val: upper bound.
+        inplace: accepted and ignored.
+        min_value: deprecated name of ``min_val``.
+        max_value: deprecated name of ``max_val``.
+
     Raises:
         ValueError: if ``max_val`` is not above ``min_val``.
 
@@ -139,8 +148,21 @@ class Hardtanh(Module):
         [-1.0, 0.5]
     """
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
+    def __init__(
+        self,
+        min_val: float = -1.0,
+        max_val: float = 1.0,
+        inplace: bool = False,
+        min_value: float | None = None,
+        max_value: float | None = None,
+    ) -> None:
         super().__init__()
+        for name, value in (("min", min_value), ("max", max_value)):
+            if value is not None:
+                message = f"keyword argument `{name}_value` is deprecated and renamed to `{name}_val`"
+                warnings.warn(message, FutureWarning, stacklevel=2)
+        min_val = min_val if min_value is None else min_value
+        max_val = max_val if max_value is None else max_value
         if not max_val > min_val:
             raise ValueError(f"{type(self).__name__}: max_val must be larger than min_val, got {max_val} and {min_val}")
         self.min_val = min_val
@@ -507,6 +529,7 @@ class PReLU(Module):
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
         super().__init__()
+        check_sizes("PReLU", num_parameters=num_parameters)
         self.num_parameters = num_parameters
         self.init = init
         self.weight = Parameter(empty((num_parameters,), device, dtype))

@@ -127,7 +127,9 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         for i, (cluster, (low, high)) in enumerate(zip(self.tail, pairwise(self.cutoffs), strict=True)):
             inside = (labels >= low) & (labels < high)
             within = jnp.where(inside, labels - low, -100)
-            output = output - F.linear_cross_entropy(cluster[0](rows), cluster[1].weight, within, reduction="none")
+            output = output - F.linear_cross_entropy(
+                cluster[0](rows), cluster[1].weight, within, linear_bias=cluster[1].bias, reduction="none"
+            )
             in_head = jnp.where(inside, self.shortlist_size + i, in_head)
         # A target out of range is no class of the head either, so that it gives NaN.
         in_head = jnp.where((labels < 0) | (labels >= self.n_classes), self.head_size, in_head)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from fnn.functional import attention as F
+from fnn.functional._attention_multi_head import merged_mask
 from fnn.functional._utils import ArrayLike, as_array
 from fnn.nn import init
 from fnn.nn.linear import Linear
@@ -180,3 +181,25 @@ class MultiheadAttention(Module):
             is_causal=is_causal,
         )
         return (output.swapaxes(0, 1) if swap else output), weights
+
+    def merge_masks(
+        self, attn_mask: ArrayLike | None, key_padding_mask: ArrayLike | None, query: ArrayLike
+    ) -> tuple[jax.Array | None, int | None]:
+        """Both masks as one, and its kind.
+
+        Args:
+            attn_mask: (L, L) or (N * num_heads, L, L).
+            key_padding_mask: (N, L).
+            query: (N, L, E), of which the shape and the dtype are read.
+
+        Returns:
+            a mask of shape (N, num_heads, L, L) and 2; without ``attn_mask`` the padding mask and 1; with neither
+            ``None`` twice.
+        """
+        x = as_array("MultiheadAttention.merge_masks", "query", query)
+        mask, padding = (None if m is None else jnp.asarray(m) for m in (attn_mask, key_padding_mask))
+        if mask is None:
+            return padding, None if padding is None else 1
+        batch, length, _ = x.shape
+        merged: Any = merged_mask(mask, padding, (batch, self.num_heads), 0, x.dtype)
+        return jnp.broadcast_to(merged, (batch, self.num_heads, length, length)), 2

@@ -14,6 +14,7 @@ from fnn.nn import init
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter
 from fnn.nn.placement import empty
+from fnn.nn.sizes import check_sizes
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 
@@ -43,8 +44,8 @@ class _ConvNd(Module):
     ) -> None:
         Module.__init__(self)
         name, n = type(self).__name__, self._dims
-        if groups <= 0:
-            raise ValueError(f"{name}: groups must be a positive integer, got {groups}")
+        check_sizes(name, in_channels=in_channels, out_channels=out_channels)
+        check_sizes(name, least=1, groups=groups)
         if in_channels % groups != 0:
             raise ValueError(f"{name}: in_channels must be divisible by groups, got {in_channels} and groups={groups}")
         if out_channels % groups != 0:

@@ -44,7 +44,7 @@ class RemovableHandle:
     """What registering a hook returns: ``remove()`` takes the hook away; also a context manager that does so at its end."""
 
     def __init__(self, registry: OrderedDict[int, Any]) -> None:
-        self.id = next(_counter)
+        self.id = next(number for number in _counter if number not in registry)  # unpickled hooks keep theirs
         self._registry = weakref.ref(registry)
 
     def remove(self) -> None:

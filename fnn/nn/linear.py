@@ -15,6 +15,7 @@ from fnn.nn.lazy import LazyModuleMixin, UninitializedParameter, is_lazy
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter
 from fnn.nn.placement import empty
+from fnn.nn.sizes import check_sizes
 
 __all__ = ["Bilinear", "Flatten", "Identity", "LazyLinear", "Linear", "Unflatten"]
 
@@ -63,6 +64,7 @@ class Linear(Module):
         self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None
     ) -> None:
         super().__init__()
+        check_sizes(type(self).__name__, in_features=in_features, out_features=out_features)
         self.in_features = in_features
         self.out_features = out_features
         self.weight = Parameter(empty((out_features, in_features), device, dtype))
@@ -122,8 +124,8 @@ class Bilinear(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        if in1_features <= 0:
-            raise ValueError(f"Bilinear: in1_features must be > 0, got {in1_features}")
+        check_sizes("Bilinear", least=1, in1_features=in1_features)
+        check_sizes("Bilinear", in2_features=in2_features, out_features=out_features)
         self.in1_features = in1_features
         self.in2_features = in2_features
         self.out_features = out_features

@@ -16,6 +16,7 @@ from fnn.nn.init import ones_, zeros_
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter
 from fnn.nn.placement import empty, parse_device
+from fnn.nn.sizes import check_sizes
 
 __all__ = [
     "BatchNorm1d",
@@ -50,6 +51,7 @@ class _NormBase(Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
+        check_sizes(type(self).__name__, num_features=num_features)
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum
@@ -332,7 +334,7 @@ class LayerNorm(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.normalized_shape = _as_shape(normalized_shape)
+        self.normalized_shape = _as_shape("LayerNorm", normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         made = [Parameter(empty(self.normalized_shape, device, dtype)) if elementwise_affine else None for _ in "wb"]
@@ -358,8 +360,11 @@ class LayerNorm(Module):
         )
 
 
-def _as_shape(value: int | Sequence[int]) -> tuple[int, ...]:
-    return (value,) if isinstance(value, int) else tuple(value)
+def _as_shape(layer: str, value: int | Sequence[int]) -> tuple[int, ...]:
+    shape = tuple(value) if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) else (value,)
+    for size in shape:
+        check_sizes(layer, normalized_shape=size)
+    return shape  # pyright: ignore[reportReturnType]
 
 
 class RMSNorm(Module):
@@ -389,7 +394,7 @@ class RMSNorm(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.normalized_shape = _as_shape(normalized_shape)
+        self.normalized_shape = _as_shape("RMSNorm", normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         weight = Parameter(empty(self.normalized_shape, device, dtype)) if elementwise_affine else None
@@ -444,6 +449,8 @@ class GroupNorm(Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
+        check_sizes("GroupNorm", least=1, num_groups=num_groups)
+        check_sizes("GroupNorm", num_channels=num_channels)
         if num_channels % num_groups != 0:
             raise ValueError(
                 f"GroupNorm: num_channels must be divisible by num_groups, got {num_channels} and {num_groups}"

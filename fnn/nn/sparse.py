@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fnn import functional as F
 from fnn.functional._utils import ArrayLike
@@ -14,8 +15,20 @@ from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter, to_array
 from fnn.nn.placement import empty
 from fnn.nn.row_taps import looked_up_rows, wants_row_gradients
+from fnn.nn.sizes import check_sizes
 
 __all__ = ["Embedding", "EmbeddingBag"]
+
+
+@jax.custom_jvp
+def _with_tangent_of(old: jax.Array, new: jax.Array) -> jax.Array:
+    """``new``, through which gradients flow to ``old`` as if it were that."""
+    return new
+
+
+@_with_tangent_of.defjvp
+def _(primals: Any, tangents: Any) -> Any:
+    return primals[1], tangents[0]
 
 
 class _Table(Module):
@@ -36,9 +49,12 @@ class _Table(Module):
         dtype: Any,
     ) -> None:
         name = type(self).__name__
+        check_sizes(name, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         if padding_idx is not None:
+            if not isinstance(padding_idx, int | np.integer):
+                raise TypeError(f"{name}: padding_idx must be an int or None, got {padding_idx!r}")
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise ValueError(
                     f"{name}: padding_idx must be within num_embeddings ({num_embeddings}), got {padding_idx}"
@@ -80,8 +96,9 @@ class _Table(Module):
 
     def _renormalize(self, indices: ArrayLike) -> None:
         if self.max_norm is not None:
-            weight = jax.lax.stop_gradient(self.weight.peek())
-            self.weight.data = F.embedding_renorm(weight, indices, self.max_norm, self.norm_type)
+            weight = self.weight.peek()
+            renormalized = F.embedding_renorm(jax.lax.stop_gradient(weight), indices, self.max_norm, self.norm_type)
+            self.weight.data = _with_tangent_of(weight, renormalized)
 
 
 class Embedding(_Table):

@@ -98,9 +98,12 @@ class Upsample(Module):
     Args:
         size: lengths of the output.
         scale_factor: factors, instead of ``size``.
-        mode: "nearest", "linear", "bilinear", "bicubic" or "trilinear".
+        mode: "nearest", "nearest-exact", "linear", "bilinear", "bicubic", "trilinear" or "area".
         align_corners: whether the corner elements keep their places, for the linear and cubic modes.
         recompute_scale_factor: whether the factors are recomputed from the rounded lengths.
+
+    Raises:
+        ValueError: if ``scale_factor`` is no number and no sequence of them.
 
     Example:
         >>> import numpy as np
@@ -119,10 +122,14 @@ class Upsample(Module):
         super().__init__()
         self.name = type(self).__name__
         self.size = size
-        if isinstance(scale_factor, Sequence):
-            self.scale_factor: Any = tuple(float(factor) for factor in scale_factor)
-        else:
-            self.scale_factor = float(scale_factor) if scale_factor else None
+        try:
+            if isinstance(scale_factor, Sequence):
+                self.scale_factor: Any = tuple(float(factor) for factor in scale_factor)
+            else:
+                self.scale_factor = float(scale_factor) if scale_factor else None
+        except (TypeError, ValueError):
+            message = f"{self.name}: scale_factor must be a number or a sequence of numbers, got {scale_factor!r}"
+            raise ValueError(message) from None
         self.mode = mode
         self.align_corners = align_corners
         self.recompute_scale_factor = recompute_scale_factor

@@ -75,6 +75,20 @@ def test_unbatched():
         assert_close(weights, wanted_weights.detach().numpy())
 
 
+@needs_torch
+def test_merge_masks():
+    ours, theirs = pair({"batch_first": True})
+    x = rand(1, 2, 4, 6)
+    for mask in (None, CAUSAL, rand(6, 4, 4, 4) > 0.5):
+        for padding in (None, PADDING):
+            merged, kind = ours.merge_masks(mask, padding, x)
+            wanted, wanted_kind = theirs.merge_masks(*to_torch([mask, padding, x]))
+            assert kind == wanted_kind
+            assert (merged is None) == (wanted is None)
+            if merged is not None:
+                assert np.array_equal(merged, wanted.numpy())
+
+
 def test_transformations_and_copies():
     layer = MultiheadAttention(6, 2, dropout=0.5, dtype=jnp.float64)
     params, buffers = fnn.state(layer)

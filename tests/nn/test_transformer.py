@@ -1,8 +1,8 @@
 """Transformer layers against torch."""
 
 import copy
+import inspect
 import pickle
-import re
 
 import jax
 import jax.numpy as jnp
@@ -32,18 +32,13 @@ def pair(name, *args, **options):
     return load(ours, theirs)
 
 
-def shape_of(model):
-    """The ``repr``, less what a layer norm says of itself, which is tested with it."""
-    return re.sub(r"LayerNorm\(.*\)", "LayerNorm", repr(model))
-
-
 def load(ours, theirs):
     import torch
 
     for p in theirs.parameters():
         torch.nn.init.uniform_(p, -0.7, 0.7)
     ours.load_state_dict(theirs.state_dict())
-    assert shape_of(ours) == shape_of(theirs)
+    assert repr(ours) == repr(theirs)
     assert list(ours.state_dict()) == list(theirs.state_dict())
     return ours, theirs
 
@@ -128,9 +123,68 @@ def test_transformer(options):
     ours, theirs = pair("Transformer", 6, 2, 1, 2, 8, 0.0, **options)
     src, tgt = sequence(1, options, 5), sequence(2, options)
     compare(ours, theirs, [src, tgt], tgt_mask=FLOATING)
+    far = np.zeros((3, 5), bool)
+    far[1, 3:] = True
+    own = rand(3, 6, 5, 5) > 0.5
+    own[:, :, 0] = False
+    masks = {
+        "src_mask": own,
+        "tgt_mask": CAUSAL,
+        "memory_mask": own[0, :4],
+        "src_key_padding_mask": far,
+        "tgt_key_padding_mask": PADDING,
+        "memory_key_padding_mask": far,
+        "src_is_causal": False,
+        "tgt_is_causal": True,
+    }
+    assert_close(ours(src, tgt, **masks), theirs(*to_torch([src, tgt]), **to_torch(masks)).detach().numpy())
+    assert_close(ours(src[0], tgt[0]), theirs(*to_torch([src[0], tgt[0]])).detach().numpy())
     mask = transformer.Transformer.generate_square_subsequent_mask(4)
     assert_close(mask, theirs.generate_square_subsequent_mask(4).numpy())
     assert mask.dtype == jnp.float32
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Transformer",
+        "TransformerDecoder",
+        "TransformerDecoderLayer",
+        "TransformerEncoder",
+        "TransformerEncoderLayer",
+        "MultiheadAttention",
+        "AdaptiveLogSoftmaxWithLoss",
+    ],
+)
+def test_signatures(name):
+    import torch
+
+    for method in ("__init__", "forward"):
+        ours, theirs = (
+            [(p.name, getattr(p.default, "__name__", p.default)) for p in inspect.signature(f).parameters.values()]
+            for f in (getattr(getattr(package, name), method) for package in (nn, torch.nn))
+        )
+        assert ours == theirs
+
+
+def test_initial_distribution():
+    model = transformer.Transformer(16, 2, 1, 1, 48)
+    for name, p in model.named_parameters():
+        bound = np.sqrt(6 / sum(p.shape)) if p.ndim > 1 else 0.25
+        assert abs(np.asarray(p)).max() <= (1 if "norm" in name else bound), name
+        assert p.ndim == 1 or abs(np.asarray(p)).max() > 0.9 * bound, name
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_dtypes(dtype):
+    layer = transformer.TransformerDecoderLayer(6, 2, 8, 0.0, dtype=jnp.float64)
+    x, memory = sequence(1, {}), sequence(2, {}, 5)
+    expected = layer(x, memory, tgt_mask=CAUSAL)
+    layer.to(dtype)
+    out = layer(jnp.asarray(x, dtype), jnp.asarray(memory, dtype), tgt_mask=CAUSAL)
+    assert out.dtype == dtype
+    assert_close(out.astype(jnp.float64), expected, 0.05, 0.05)
 
 
 def test_layers_are_copies():

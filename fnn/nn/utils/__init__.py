@@ -1,6 +1,6 @@
 """Utilities over Modules and Parameters, under torch's names."""
 
-from fnn.nn.utils import parametrizations, parametrize, rnn
+from fnn.nn.utils import parametrizations, parametrize, prune, rnn
 from fnn.nn.utils.clip_grad import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from fnn.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
 from fnn.nn.utils.fusion import (

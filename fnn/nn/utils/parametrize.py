@@ -252,7 +252,7 @@ class ParametrizationList(ModuleList):
     def forward(self) -> Any:
         """The parametrized array, computed from the originals."""
         first, *rest = self
-        value = first(*[box.data for box in self._originals()])
+        value = first(*[box.data if isinstance(box, ArrayBox) else box for box in self._originals()])
         for module in rest:
             value = module(value)
         return value.data if isinstance(value, ArrayBox) else value

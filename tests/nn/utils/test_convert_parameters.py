@@ -57,6 +57,6 @@ def test_skip_init_errors_and_recovers():
         utils.skip_init(int)
     with pytest.raises(RuntimeError, match="must take a device argument"):
         utils.skip_init(nn.ReLU)
-    with pytest.raises(ValueError, match="sizes must not be negative"):
+    with pytest.raises(ValueError, match="in_features must be at least 0"):
         utils.skip_init(nn.Linear, -1, 2)
     assert np.abs(np.asarray(nn.Linear(3, 2).weight)).max() > 0
