@@ -15,7 +15,7 @@ from jax.core import Tracer
 from fnn.nn import hooks as _hooks
 from fnn.nn.lazy import is_lazy
 from fnn.nn.parameter import ArrayBox, Buffer, Parameter, to_array
-from fnn.nn.placement import parse_to
+from fnn.nn.placement import parse_to, put
 from fnn.stateful import Box, Cell, Stateful, static_key, structure_changed, trace_state
 
 __all__ = ["IncompatibleKeys", "Module"]
@@ -472,7 +472,7 @@ class Module(Stateful):
         def move(array: jax.Array) -> jax.Array:
             if dtype is not None and jnp.issubdtype(array.dtype, jnp.floating):
                 array = array.astype(dtype)
-            return array if place is None else jax.device_put(array, place)
+            return put(array, place)
 
         return self._apply(move)
 

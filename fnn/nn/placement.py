@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
-__all__ = ["empty", "parse_device", "parse_dtype", "parse_to"]
+__all__ = ["empty", "parse_device", "parse_dtype", "parse_to", "put"]
 
 _PLATFORMS = {"cpu": "cpu", "cuda": "gpu", "gpu": "gpu", "tpu": "tpu", "rocm": "gpu"}
 
@@ -31,6 +32,20 @@ def parse_device(device: Any) -> Any:
     if int(index or 0) >= len(devices):
         raise RuntimeError(f"device {device!r} asked for, but there are {len(devices)} devices of this kind")
     return devices[int(index or 0)]
+
+
+def put(array: Any, place: Any) -> Any:
+    """The array at a device or sharding; the same object if it is there already.
+
+    ``jax.device_put`` would make a second array on the same memory, and donating one would take the other with it.
+    """
+    if place is None:
+        return array
+    if not isinstance(array, Tracer):
+        here = array.sharding
+        if here == place if isinstance(place, jax.sharding.Sharding) else here.device_set == {place}:
+            return array
+    return jax.device_put(array, place)
 
 
 def parse_dtype(dtype: Any) -> Any:

@@ -1,5 +1,6 @@
 """fnn.jit: which state it finds, when it compiles, what it refuses, and that a failed call changes nothing."""
 
+import copy
 import functools
 
 import jax
@@ -526,3 +527,19 @@ def test_kernels_plain_is_part_of_what_a_program_is_kept_by():
         run(jnp.ones(2))
     run(jnp.ones(2))
     assert traced == [False, True]
+
+
+def test_a_copy_moved_to_where_it_is_can_be_donated_with_the_original():
+    model = fnn.nn.Linear(2, 2)
+    twin = copy.deepcopy(model).to("cpu")
+
+    @fnn.jit
+    def step(x):
+        for each in (model, twin):
+            each.weight.data = each.weight.data + x
+        return x
+
+    before = np.asarray(model.weight)
+    step(jnp.float32(1.0))
+    np.testing.assert_allclose(model.weight, before + 1)
+    np.testing.assert_allclose(twin.weight, before + 1)
