@@ -773,8 +773,10 @@ class Module(Stateful):
             if name.startswith("_") and isinstance(value, dict | set)
         }
         flags = [(p, p._requires_grad) for p in self._parameters.values() if p is not None]
+        kind = type(self)
 
         def restore() -> None:
+            object.__setattr__(self, "__class__", kind)
             self.__dict__.clear()
             self.__dict__.update(attributes)
             for name, value in registries.items():

@@ -106,7 +106,7 @@ class _NormBase(Module):
     ) -> None:
         key = prefix + "num_batches_tracked"
         version = local_metadata.get("version")
-        if self.track_running_stats and key not in state_dict and version is not None and version < 2:
+        if self.track_running_stats and key not in state_dict and (version is None or version < 2):
             state_dict[key] = self.num_batches_tracked.data
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
@@ -248,6 +248,27 @@ class _InstanceNorm(_NormBase):
             self.running_mean = mean
             self.running_var = var
         return output if batched else output[0]
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        if not self.track_running_stats and local_metadata.get("version") is None:
+            found = [prefix + k for k in ("running_mean", "running_var") if prefix + k in state_dict]
+            if found:
+                error_msgs.append(
+                    f"{type(self).__name__}: state_dict must not have {' and '.join(map(repr, found))} with "
+                    "track_running_stats=False; remove them, or construct the layer with track_running_stats=True"
+                )
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
 
 
 class InstanceNorm1d(_InstanceNorm):

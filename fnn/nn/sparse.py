@@ -96,6 +96,11 @@ class _Table(Module):
 
     def _renormalize(self, indices: ArrayLike) -> None:
         if self.max_norm is not None:
+            if not isinstance(self.weight, Parameter):
+                raise RuntimeError(
+                    f"{type(self).__name__}: with max_norm the weight must be a Parameter, whose rows can be scaled in "
+                    f"place, got a computed {type(self.weight).__name__}"
+                )
             weight = self.weight.peek()
             renormalized = F.embedding_renorm(jax.lax.stop_gradient(weight), indices, self.max_norm, self.norm_type)
             self.weight.data = _with_tangent_of(weight, renormalized)

@@ -179,3 +179,18 @@ def test_errors():
     fnn.backward(lambda: layer(INDICES).sum(), layer)
     with pytest.raises(RuntimeError, match=r"(?i)sparse"):
         optim.AdamW(layer.parameters()).step()
+
+
+def test_a_computed_weight():
+    class Half(nn.Module):
+        def forward(self, weight):
+            return weight / 2
+
+    layer = embedding()
+    nn.utils.parametrize.register_parametrization(layer, "weight", Half())
+    fnn.backward(lambda: layer(INDICES).sum(), layer)
+    (grad,) = [p.grad for p in layer.parameters()]
+    assert_close(grad[:, 0], [0.5, 1.0, 0.0, 0.5, 1.0, 0.0])
+    layer.max_norm = 1.0
+    with pytest.raises(RuntimeError, match="must be a Parameter"):
+        layer(INDICES)

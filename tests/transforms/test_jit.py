@@ -543,3 +543,17 @@ def test_a_copy_moved_to_where_it_is_can_be_donated_with_the_original():
     step(jnp.float32(1.0))
     np.testing.assert_allclose(model.weight, before + 1)
     np.testing.assert_allclose(twin.weight, before + 1)
+
+
+def test_a_parametrization_registered_in_a_step_that_raises_is_undone():
+    model = fnn.nn.Linear(2, 2)
+
+    @fnn.jit
+    def step(x):
+        fnn.nn.utils.parametrize.register_parametrization(model, "weight", fnn.nn.Identity())
+        raise KeyError("stop")
+
+    with pytest.raises(KeyError):
+        step(jnp.ones(1))
+    assert type(model) is fnn.nn.Linear
+    assert sorted(model.state_dict()) == ["bias", "weight"]
