@@ -18,7 +18,10 @@ _UNROLLED_TAPS = 27  # taps of a window that are written out
 
 
 class Windows(NamedTuple):
-    """Windows at regular places of the last axes: ``out`` of them an axis; ``padding`` is that in front."""
+    """Windows at regular places of the last axes: ``out`` of them an axis, no fewer than lie on the input as a whole.
+
+    ``padding`` is that in front; behind there is as much as the last window needs.
+    """
 
     kernel: Ints
     stride: Ints

@@ -20,11 +20,9 @@ from fnn.kernels._windows import (
     along,
     beats,
     flat_positions,
-    gather_maxima,
     lowest,
     max_pool_reference,
     max_positions_reference,
-    positions_by_lists,
     reduce_windows,
     sizes_of,
     sum_pool_reference,
@@ -159,10 +157,6 @@ def _one_axis_at_a_time(x: jax.Array, windows: Windows, start: Any, function: An
     return x
 
 
-def reduce_windows(x: jax.Array, kernel: Any, stride: Any, dilation: Any, start: Any, function: Any) -> jax.Array:
-    return lax.reduce_window(x, start, function, tuple(kernel), tuple(stride), "VALID", None, tuple(dilation))
-
-
 def _tap_dtype(kernel: int) -> Any:
     return jnp.int8 if kernel <= 128 else jnp.int32
 
@@ -236,26 +230,25 @@ def _spread(g: jax.Array, choice: jax.Array | None, at: int, axis: Axis, size: i
         return jnp.where(mine, jnp.expand_dims(around(g, 0, rest), at + 1), zero)
 
     def phase(number: int) -> jax.Array:
-        total = None
+        parts = []
         for tap, (offset, of) in enumerate(places):
             if of == number:
                 part = g if choice is None else jnp.where(choice == tap, g, zero)
-                part = around(part, offset, blocks - axis.out - offset)
-                total = part if total is None else total + part
-        shape = (*g.shape[:at], blocks, *g.shape[at + 1 :])
-        return jnp.zeros(shape, g.dtype) if total is None else total
+                parts.append(around(part, offset, blocks - axis.out - offset))
+        return sum(parts[1:], parts[0]) if parts else jnp.zeros((*g.shape[:at], blocks, *g.shape[at + 1 :]), g.dtype)
 
     def whole() -> jax.Array:
         # Cut from one padded array: with a stride of 1 that is faster than to pad the part of each tap.
-        wide, taken = (None if a is None else around(a, reach, blocks - axis.out) for a in (g, choice))
-        total = None
+        wide = around(g, reach, blocks - axis.out)
+        taken = None if choice is None else around(choice, reach, blocks - axis.out)
+        parts = []
         for tap, (offset, _) in enumerate(places):
             start = reach - offset + axis.padding
             part = lax.slice_in_dim(wide, start, start + size, 1, at)
             if taken is not None:
                 part = jnp.where(lax.slice_in_dim(taken, start, start + size, 1, at) == tap, part, zero)
-            total = part if total is None else total + part
-        return total
+            parts.append(part)
+        return sum(parts[1:], parts[0])
 
     if stride == 1:
         return whole()
@@ -264,15 +257,13 @@ def _spread(g: jax.Array, choice: jax.Array | None, at: int, axis: Axis, size: i
     phases = [phase(number) for number in range(stride)]
     if at < g.ndim - 1 or stride > _FEW_PHASES:
         return _cut(jnp.stack(phases, at + 1), at, axis, size)
-    total = None
+    woven = []
     for number, part in enumerate(phases):
         front = number - axis.padding
         config = [(0, 0, 0)] * g.ndim
         config[at] = (front, size - front - (blocks - 1) * stride - 1, stride - 1)
-        part = lax.pad(part, zero, config)
-        total = part if total is None else total + part
-    assert total is not None
-    return total
+        woven.append(lax.pad(part, zero, config))
+    return sum(woven[1:], woven[0])
 
 
 def _cut(blocks: jax.Array, at: int, axis: Axis, size: int) -> jax.Array:
@@ -282,136 +273,6 @@ def _cut(blocks: jax.Array, at: int, axis: Axis, size: int) -> jax.Array:
 
 
 # Sums.
-
-
-def _tap_dtype(kernel: int) -> Any:
-    return jnp.int8 if kernel <= 128 else jnp.int32
-
-
-def _choose(
-    x: jax.Array, at: int, axis: Axis, carried: list[jax.Array]
-) -> tuple[jax.Array, jax.Array, list[jax.Array]]:
-    """Maxima along one axis, the number of the winning tap, and the winner's elements of the carried arrays."""
-    dtype = _tap_dtype(axis.kernel)
-    if axis.tiles(x.shape[at]) and (axis.kernel > _TILE_TAPS or axis.out == 1):
-        return _choose_tiled(x, at, axis, carried)
-    x = axis.padded(x, at, lowest(x.dtype))
-    carried = [axis.padded(c, at, 0) for c in carried]
-    best, taken = axis.tap(x, at, 0), [axis.tap(c, at, 0) for c in carried]
-    first = axis.first_taps()
-    choice = jnp.broadcast_to(jnp.asarray(along(first, at, x.ndim), dtype), best.shape)
-    # A window whose values are all the lowest keeps its first tap, which may not be the first of the slices.
-    for number in range(1, axis.kernel):
-        value = axis.tap(x, at, number)
-        wins = beats(value, best)
-        if carried:
-            starts = jnp.asarray(along(first == number, at, x.ndim)) if number <= first.max() else False
-            moves = wins | starts
-            taken = [jnp.where(moves, axis.tap(c, at, number), t) for c, t in zip(carried, taken, strict=True)]
-        best = jnp.where(wins, value, best)
-        choice = jnp.where(wins, jnp.asarray(number, dtype), choice)
-    return best, choice, taken
-
-
-def _choose_tiled(
-    x: jax.Array, at: int, axis: Axis, carried: list[jax.Array]
-) -> tuple[jax.Array, jax.Array, list[jax.Array]]:
-    def tiles(array: jax.Array) -> jax.Array:
-        return array.reshape(*array.shape[:at], axis.out, axis.kernel, *array.shape[at + 1 :])
-
-    x, number = tiles(x), along(np.arange(axis.kernel, dtype=np.int32), at + 1, x.ndim + 1)
-    best = jnp.max(x, at + 1, keepdims=True)
-    # The least of: the first that equals the maximum, and below zero the last NaN.
-    rank = jnp.where(x == best, number, axis.kernel)
-    rank = jnp.min(jnp.where(x != x, -1 - number, rank), at + 1, keepdims=True)
-    choice = jnp.where(rank < 0, -1 - rank, rank)
-    carried = [jnp.take_along_axis(tiles(c), choice, at + 1)[(slice(None),) * (at + 1) + (0,)] for c in carried]
-    return lax.squeeze(best, [at + 1]), lax.squeeze(choice, [at + 1]).astype(_tap_dtype(axis.kernel)), carried
-
-
-def _spread(g: jax.Array, choice: jax.Array | None, at: int, axis: Axis, size: int) -> jax.Array:
-    """What windows along one axis give to its elements: all of it to the chosen tap, or to each tap if ``choice`` is None.
-
-    Element ``block * stride + phase`` of the padded input is tap ``t`` of window ``block - offset`` for each ``t`` with
-    ``t * dilation == offset * stride + phase``.
-    """
-    stride = axis.stride
-    blocks = -(-(size + axis.padding) // stride)
-    places = [divmod(tap * axis.dilation, stride) for tap in range(axis.kernel)]
-    reach = max(offset for offset, _ in places)
-    zero = jnp.zeros((), g.dtype)
-
-    def around(array: jax.Array, front: int, back: int) -> jax.Array:
-        config = [(0, 0, 0)] * array.ndim
-        config[at] = (front, back, 0)
-        return lax.pad(array, jnp.zeros((), array.dtype), config)
-
-    def tiles() -> jax.Array:
-        rest = blocks - axis.out
-        taps = np.full(stride, -1)
-        taps[: axis.span : axis.dilation] = np.arange(axis.kernel)
-        taps = along(taps, at + 1, g.ndim + 1)
-        mine = taps >= 0
-        if choice is not None:
-            mine = jnp.expand_dims(around(choice, 0, rest).astype(jnp.int32), at + 1) == taps
-        return jnp.where(mine, jnp.expand_dims(around(g, 0, rest), at + 1), zero)
-
-    def phase(number: int) -> jax.Array:
-        total = None
-        for tap, (offset, of) in enumerate(places):
-            if of == number:
-                part = g if choice is None else jnp.where(choice == tap, g, zero)
-                part = around(part, offset, blocks - axis.out - offset)
-                total = part if total is None else total + part
-        shape = (*g.shape[:at], blocks, *g.shape[at + 1 :])
-        return jnp.zeros(shape, g.dtype) if total is None else total
-
-    def whole() -> jax.Array:
-        # Cut from one padded array: with a stride of 1 that is faster than to pad the part of each tap.
-        wide, taken = (None if a is None else around(a, reach, blocks - axis.out) for a in (g, choice))
-        total = None
-        for tap, (offset, _) in enumerate(places):
-            start = reach - offset + axis.padding
-            part = lax.slice_in_dim(wide, start, start + size, 1, at)
-            if taken is not None:
-                part = jnp.where(lax.slice_in_dim(taken, start, start + size, 1, at) == tap, part, zero)
-            total = part if total is None else total + part
-        return total
-
-    if stride == 1:
-        return whole()
-    if axis.span <= stride and stride > _FEW_PHASES:
-        return _cut(tiles(), at, axis, size)
-    phases = [phase(number) for number in range(stride)]
-    if at < g.ndim - 1 or stride > _FEW_PHASES:
-        return _cut(jnp.stack(phases, at + 1), at, axis, size)
-    total = None
-    for number, part in enumerate(phases):
-        front = number - axis.padding
-        config = [(0, 0, 0)] * g.ndim
-        config[at] = (front, size - front - (blocks - 1) * stride - 1, stride - 1)
-        part = lax.pad(part, zero, config)
-        total = part if total is None else total + part
-    assert total is not None
-    return total
-
-
-def _cut(blocks: jax.Array, at: int, axis: Axis, size: int) -> jax.Array:
-    """The elements of (blocks, stride) on axes ``at`` and ``at + 1`` that are on the input."""
-    full = blocks.reshape(*blocks.shape[:at], -1, *blocks.shape[at + 2 :])
-    return lax.slice_in_dim(full, axis.padding, axis.padding + size, 1, at)
-
-
-# Sums.
-
-
-def sum_pool_reference(x: jax.Array, windows: Windows) -> jax.Array:
-    """Window sums by ``lax.reduce_window``."""
-    lead, ones = x.ndim - len(windows.kernel), (1,) * (x.ndim - len(windows.kernel))
-    for i, axis in enumerate(windows.axes):
-        x = axis.padded(x, lead + i, 0)
-    kernel, stride, dilation = ones + windows.kernel, ones + windows.stride, ones + windows.dilation
-    return reduce_windows(x, kernel, stride, dilation, np.zeros((), x.dtype), lax.add)
 
 
 def sum_pool(x: jax.Array, windows: Windows) -> jax.Array:
