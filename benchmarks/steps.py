@@ -575,7 +575,8 @@ def workers_of(work: Workload, names: list[str]) -> dict[str, Worker]:
         workers[name] = worker
     reference = losses[names[0]]
     for name, values in losses.items():
-        if not np.allclose(values, reference, rtol=1e-3):
+        # The first loss tests the network; rounding errors grow in the steps after it, which test the optimizer.
+        if not np.allclose(values, reference, rtol=[1e-4, 5e-3, 5e-3], atol=0):
             raise SystemExit(f"{name} reports the losses {values}, {names[0]} {reference}")
     return workers
 

@@ -7,28 +7,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fnn.kernels import _conv_forms as forms
 from fnn.kernels import conv as module
-from fnn.kernels.conv import (
-    Config,
-    convolve,
-    convolve_reference,
-    convolve_transpose,
-    convolve_transpose_reference,
-)
+from fnn.kernels._conv_forms import plain_forward as convolve_reference
+from fnn.kernels.conv import Config, convolve, convolve_transpose
 from tests.oracle import assert_close, rand
 
 
 @pytest.fixture(autouse=True)
 def small_images(monkeypatch):
-    """Small images take the path of large ones, and few groups that of many."""
-    by_patches = module._by_patches
-    monkeypatch.setattr(module, "_by_patches", lambda shape, size: by_patches(shape, (128,)))
-    monkeypatch.setattr(module, "_FEW_GROUPS", 2)
-    module._forward_operation.cache_clear()
-    module._transpose_operation.cache_clear()
+    """Small images take the path of large ones, in several steps over the batch."""
+    monkeypatch.setattr(forms, "FEW_PLACES", 0)
+    monkeypatch.setattr(forms, "STEP_ELEMENTS", 64)
+    module._convolution.cache_clear()
+    module._transposed.cache_clear()
     yield
-    module._forward_operation.cache_clear()
-    module._transpose_operation.cache_clear()
+    module._convolution.cache_clear()
+    module._transposed.cache_clear()
+
+
+def convolve_transpose_reference(x, w, config, sizes):
+    return forms.plain_transposed(x, w, sizes, config)
 
 
 def compare(ours, theirs, x, w, second=False):
@@ -84,6 +83,7 @@ FORWARD = {
     "many groups": ((2, 6, 6, 5), (9, 2, 3, 2), Config((1, 1), ((1, 0), (0, 1)), (2, 1), 3)),
     "pointwise": ((2, 3, 7, 5), (4, 3, 1, 1), Config((1, 1), ((0, 0), (0, 0)), (1, 1), 1)),
     "pointwise strided": ((3, 3, 7, 6), (4, 3, 1, 1), Config((2, 3), ((0, 0), (0, 0)), (1, 1), 1)),
+    "patches": ((2, 4, 6, 9), (6, 2, 2, 3), Config((2, 3), ((1, 0), (0, 2)), (1, 1), 2)),
     "1-D": ((2, 4, 9), (4, 2, 4), Config((3,), ((2, 1),), (2,), 2)),
     "3-D": ((1, 2, 4, 5, 4), (4, 1, 2, 3, 2), Config((1, 2, 1), ((0, 1), (1, 1), (0, 0)), (1, 1, 2), 2)),
 }
@@ -135,8 +135,9 @@ def test_vmap_and_narrow_dtypes():
 
 @pytest.mark.slow
 def test_forms_for_sums_beyond_the_cache(monkeypatch):
-    monkeypatch.setattr(module, "_CACHED", 1)
-    for name in ("depthwise", "pointwise strided"):
+    monkeypatch.setattr(forms, "CACHED", 1)
+    monkeypatch.setattr(forms, "FEW_PLACES", 1 << 20)
+    for name in ("depthwise", "pointwise strided", "dense"):
         x, w, config = FORWARD[name]
         forward(rand(0, *x), rand(1, *w), config)
 

@@ -1,0 +1,493 @@
+"""Forms of a convolution and of its two gradients that run well on the CPU.
+
+A convolution is written ``out[q] = sum_a w[a] x[stride q + dilation a - low]`` for each pair of channels, ``a`` running over
+the kernel's elements, the taps. Half precision is computed in float32 by the callers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from math import gcd, prod
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import lax, linear_transpose
+
+__all__ = ["Config", "fit", "forward", "input_gradient", "plain_forward", "plain_transposed", "weight_gradient"]
+
+Array = Any
+Ints = tuple[int, ...]
+
+# Bounds on what is unrolled into one program; beyond them the plain form is taken.
+MANY_TAPS = 64
+MANY_PHASES = 8
+# Elements of the copies that one step over the batch may make: they should stay in the cache.
+STEP_ELEMENTS = 1 << 19
+CACHED = 1 << 20
+# Places of an output below which XLA's own weight gradient of a dense convolution is as fast.
+FEW_PLACES = 128
+
+
+class Config(NamedTuple):
+    """A convolution but for its arrays, each entry by axis; ``pads`` as (before, after)."""
+
+    stride: Ints
+    pads: tuple[tuple[int, int], ...]
+    dilation: Ints
+    groups: int
+
+    def outputs(self, sizes: Ints, kernel: Ints) -> Ints:
+        """The lengths of the output."""
+        each = zip(sizes, self.pads, kernel, self.dilation, self.stride, strict=True)
+        return tuple((size + sum(pad) - d * (k - 1) - 1) // s + 1 for size, pad, k, d, s in each)
+
+
+def _numbers(n: int) -> lax.ConvDimensionNumbers:
+    space = "DHW"[3 - n :]
+    return lax.conv_dimension_numbers((1,) * (n + 2), (1,) * (n + 2), ("NC" + space, "OI" + space, "NC" + space))
+
+
+def plain_forward(x: Array, w: Array, config: Config) -> Array:
+    """The convolution of ``x`` (N, C, ...) with ``w`` (O, C / groups, ...) by ``lax``."""
+    return lax.conv_general_dilated(
+        x,
+        w,
+        window_strides=config.stride,
+        padding=config.pads,
+        rhs_dilation=config.dilation,
+        dimension_numbers=_numbers(x.ndim - 2),
+        feature_group_count=config.groups,
+    )
+
+
+def _exchange(w: Array, groups: int) -> Array:
+    """The kernel with inputs and outputs exchanged within each group: (O, c, ...) to (C, o, ...)."""
+    o, c, *kernel = w.shape
+    return w.reshape((groups, o // groups, c, *kernel)).swapaxes(1, 2).reshape((groups * c, o // groups, *kernel))
+
+
+def fit(config: Config, sizes: Ints, outputs: Ints, kernel: Ints) -> Config:
+    """The same with the padding behind with which an input of lengths ``sizes`` gives just ``outputs``."""
+    pads = []
+    for i, (low, _) in enumerate(config.pads):
+        reach = (outputs[i] - 1) * config.stride[i] + config.dilation[i] * (kernel[i] - 1) + 1
+        pads.append((low, reach - sizes[i] - low))
+    return config._replace(pads=tuple(pads))
+
+
+def plain_transposed(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
+    """The gradient of the convolution with respect to an input of lengths ``sizes``, by ``lax``.
+
+    It is the convolution of ``dy``, spread out by the stride, with the kernel flipped and its channels exchanged.
+    """
+    n = dy.ndim - 2
+    kernel = lax.rev(_exchange(w, config.groups), tuple(range(2, n + 2)))
+    pads = []
+    for i, (low, _) in enumerate(config.pads):
+        before = config.dilation[i] * (w.shape[i + 2] - 1) - low
+        spread = (dy.shape[i + 2] - 1) * config.stride[i] + 1
+        pads.append((before, sizes[i] + low - spread))
+    return lax.conv_general_dilated(
+        dy,
+        kernel,
+        window_strides=(1,) * n,
+        padding=pads,
+        lhs_dilation=config.stride,
+        rhs_dilation=config.dilation,
+        dimension_numbers=_numbers(n),
+        feature_group_count=config.groups,
+    )
+
+
+def _pad(x: Array, pads: Iterable[tuple[int, int]], spread: Iterable[int] | None = None) -> Array:
+    """The last axes padded, or cropped where the pad is negative, and elements set apart by ``spread``."""
+    pads = list(pads)
+    spread = [1] * len(pads) if spread is None else list(spread)
+    if not any(low or high for low, high in pads) and all(s == 1 for s in spread):
+        return x
+    rest = [(0, 0, 0)] * (x.ndim - len(pads))
+    return lax.pad(x, jnp.zeros((), x.dtype), rest + [(*p, s - 1) for p, s in zip(pads, spread, strict=True)])
+
+
+def _cut(x: Array, starts: Iterable[int], lengths: Iterable[int], strides: Iterable[int]) -> Array:
+    """A strided slice of the last axes."""
+    starts, lengths, strides = list(starts), list(lengths), list(strides)
+    lead = x.ndim - len(starts)
+    stops = [a + (q - 1) * s + 1 for a, q, s in zip(starts, lengths, strides, strict=True)]
+    return lax.slice(x, [0] * lead + starts, [*x.shape[:lead], *stops], [1] * lead + strides)
+
+
+def _taps(kernel: Iterable[int]) -> Iterator[Ints]:
+    return product(*map(range, kernel))
+
+
+# Kernels of one element, and those that step by their own length: a matrix product.
+
+
+def _is_patches(kernel: Ints, config: Config) -> bool:
+    each = zip(kernel, config.stride, config.dilation, strict=True)
+    return all(k == 1 or (k == s and d == 1) for k, s, d in each)
+
+
+def _patches(x: Array, kernel: Ints, outputs: Ints, config: Config) -> Array:
+    """(N, groups, c prod(kernel), prod(outputs)): the blocks that do not overlap."""
+    n, groups = len(kernel), config.groups
+    # A kernel of one element sees every stride-th element; any other sees all of them.
+    steps = [s if k == 1 else 1 for k, s in zip(kernel, config.stride, strict=True)]
+    seen = [q * k for q, k in zip(outputs, kernel, strict=True)]
+    ends = [
+        max((q - 1) * t + 1 - size - low, 0)
+        for q, t, size, (low, _) in zip(seen, steps, x.shape[2:], config.pads, strict=True)
+    ]
+    x = _pad(x, [(low, end) for (low, _), end in zip(config.pads, ends, strict=True)])
+    x = _cut(x, [0] * n, seen, steps)
+    x = x.reshape((*x.shape[:2], *(v for q, k in zip(outputs, kernel, strict=True) for v in (q, k))))
+    x = x.transpose((0, 1, *range(3, 2 * n + 2, 2), *range(2, 2 * n + 2, 2)))
+    return x.reshape((x.shape[0], groups, -1, prod(outputs)))
+
+
+def _scatter_patches(z: Array, kernel: Ints, outputs: Ints, sizes: Ints, config: Config) -> Array:
+    """The transpose of ``_patches``; z is (N, C, prod(kernel), prod(outputs))."""
+    n = len(kernel)
+    z = z.reshape((*z.shape[:2], *kernel, *outputs))
+    z = z.transpose((0, 1, *(v for i in range(n) for v in (2 + n + i, 2 + i))))
+    z = z.reshape((*z.shape[:2], *(q * k for q, k in zip(outputs, kernel, strict=True))))
+    steps = [s if k == 1 else 1 for k, s in zip(kernel, config.stride, strict=True)]
+    spread = [(q - 1) * t + 1 for q, t in zip(z.shape[2:], steps, strict=True)]
+    each = zip(sizes, spread, config.pads, strict=True)
+    return _pad(z, [(-low, size + low - q) for size, q, (low, _) in each], steps)
+
+
+def _product(w: Array, x: Array) -> Array:
+    """w (groups, o, i) times x (N, groups, i, length), to (N, groups, o, length)."""
+    groups, o, i = w.shape
+    n, length = x.shape[0], x.shape[-1]
+    if n * w.size <= CACHED:
+        # A matrix for each image keeps the images in their order, which one for all of them does not.
+        return jnp.matmul(jnp.broadcast_to(w, (n, *w.shape)), x)
+    if groups > 1 or 4 * o * i <= (o + i) * length:
+        return jnp.matmul(w, x)
+    # A large matrix costs more to repeat for each image than the images cost to lay side by side.
+    out = lax.dot_general(w[0], x[:, 0], (((1,), (1,)), ((), ())))
+    return out.swapaxes(0, 1).reshape((n, 1, o, length))
+
+
+def _product_gradient(dy: Array, x: Array) -> Array:
+    """dy (N, groups, o, length) and x (N, groups, i, length), to (groups, o, i)."""
+    o, i, length = dy.shape[2], x.shape[2], x.shape[3]
+    if 4 * o * i <= (o + i) * length:
+        return jnp.matmul(dy, x.swapaxes(2, 3)).sum(0)
+    return lax.dot_general(dy, x, (((0, 3), (0, 3)), ((1,), (1,))))
+
+
+# Few inputs to an output: a sum of shifted products.
+
+
+def _shifted(x: Array, w: Array, outputs: Ints, config: Config) -> Array:
+    o, c, *kernel = w.shape
+    groups, n = config.groups, len(kernel)
+    x = lax.optimization_barrier(_pad(x, config.pads))
+    x = x.reshape((x.shape[0], groups, c, 1, *x.shape[2:]))
+    w = w.reshape((groups, o // groups, c, *kernel))
+    total = None
+    for tap in _taps(kernel):
+        starts = [a * d for a, d in zip(tap, config.dilation, strict=True)]
+        seen = _cut(x, starts, outputs, config.stride)
+        for i in range(c):
+            term = seen[:, :, i] * w[(slice(None), slice(None), i, *tap)].reshape((groups, o // groups) + (1,) * n)
+            total = term if total is None else total + term
+    assert total is not None
+    return total.reshape((x.shape[0], o, *outputs))
+
+
+def _shifted_weight(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
+    """The gradient of the kernel where each output sees one input: the sum over the batch of shifted products."""
+    groups, outputs = config.groups, dy.shape[2:]
+    padded = _pad(x, config.pads)
+    taps = list(_taps(kernel))
+    # Sums over the batch that stay arrays of one image are faster than sums over each image, while the cache holds them.
+    reduced = len(taps) * prod(dy.shape[1:]) > CACHED
+    space = tuple(range(2, 2 + len(kernel)))
+
+    def step(totals: list[Array], image: tuple[Array, Array]) -> tuple[list[Array], None]:
+        seen, cotangent = image[0][:, None], image[1].reshape((groups, -1, *outputs))
+        products = []
+        for tap in taps:
+            starts = [a * d for a, d in zip(tap, config.dilation, strict=True)]
+            products.append(_cut(seen, starts, outputs, config.stride) * cotangent)
+        if reduced:
+            products = [p.sum(space) for p in products]
+        return [t + p for t, p in zip(totals, products, strict=True)], None
+
+    one = (groups, dy.shape[1] // groups, *(() if reduced else outputs))
+    totals = lax.scan(step, [jnp.zeros(one, x.dtype)] * len(taps), (padded, dy))[0]
+    if not reduced:
+        totals = [t.sum(space) for t in totals]
+    return jnp.stack(totals, -1).reshape((dy.shape[1], 1, *kernel))
+
+
+def _plain_weight(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
+    """The gradient of the kernel as ``lax`` has it."""
+    blank = jnp.zeros((dy.shape[1], x.shape[1] // config.groups, *kernel), x.dtype)
+    fitted = fit(config, x.shape[2:], dy.shape[2:], kernel)
+    return linear_transpose(lambda w: plain_forward(x, w, fitted), blank)(dy)[0]
+
+
+# The general form. The taps of the last axes are laid side by side (``_spread``), those of the first ``m`` axes belong to the
+# other factor: in the forward pass their products are added with shifts, in the gradient of the kernel the shifted cotangents
+# are laid side by side. Copies are thus k times the data on either side where one side alone would need k * k.
+# With a stride, the first m axes split into classes: the positions that a tap sees all leave one remainder.
+
+
+@dataclass(frozen=True)
+class _Class:
+    """The taps of the first ``m`` axes that see positions of one remainder: where they start, and their shifts."""
+
+    starts: Ints
+    lengths: Ints
+    taps: tuple[Ints, ...]
+    shifts: tuple[Ints, ...]
+
+
+def _classes(kernel: Ints, outputs: Ints, config: Config) -> list[_Class]:
+    """The classes of taps of the axes of ``kernel``, the first of the convolution."""
+    found: dict[Ints, list[tuple[Ints, Ints]]] = {}
+    for tap in _taps(kernel):
+        reach = [a * d for a, d in zip(tap, config.dilation, strict=False)]
+        rest = tuple(r % s for r, s in zip(reach, config.stride, strict=False))
+        found.setdefault(rest, []).append((tap, tuple(r // s for r, s in zip(reach, config.stride, strict=False))))
+    classes = []
+    for rest, members in found.items():
+        most = [max(shift[i] for _, shift in members) for i in range(len(kernel))]
+        lengths = tuple(q + e for q, e in zip(outputs, most, strict=False))
+        classes.append(_Class(rest, lengths, tuple(t for t, _ in members), tuple(s for _, s in members)))
+    return classes
+
+
+def _best_axes(c: int, o: int, kernel: Ints, outputs: Ints, config: Config) -> tuple[int, float]:
+    """How many first axes belong to the other factor, and the elements copied for one image and group."""
+
+    def cost(m: int) -> tuple[float, float]:
+        copied = work = 0.0
+        for each in _classes(kernel[:m], outputs, config):
+            length = prod(each.lengths) * prod(outputs[m:])
+            copied += length * (c * prod(kernel[m:]) + o * len(each.taps))
+            work += length * c * o * prod(kernel[m:]) * len(each.taps)
+        return copied + work / 64, copied
+
+    costs = [cost(m) for m in range(len(kernel) + 1)]
+    best = min(range(len(costs)), key=lambda m: costs[m][0])
+    return best, costs[best][1]
+
+
+def _spread(x: Array, each: _Class, m: int, kernel: Ints, outputs: Ints, config: Config) -> Array:
+    """Padded x (groups, c, B, ...) to (groups, taps c, length): the taps of the last axes side by side."""
+    inner = config.dilation[m:]
+    lengths = (*each.lengths, *outputs[m:])
+    # The padding may end before the last position that a class could see.
+    missing = [
+        max(a + (q - 1) * s + 1 - size, 0)
+        for a, q, s, size in zip(each.starts, each.lengths, config.stride, x.shape[3:], strict=False)
+    ]
+    x = _pad(x, [(0, e) for e in missing] + [(0, 0)] * (len(kernel) - m))
+    pieces = []
+    for tap in _taps(kernel[m:]):
+        starts = (*each.starts, *(a * d for a, d in zip(tap, inner, strict=True)))
+        pieces.append(_cut(x, starts, lengths, config.stride))
+    laid = lax.optimization_barrier(jnp.concatenate(pieces, 1))
+    return laid.reshape((*laid.shape[:2], -1))
+
+
+def _to_groups(x: Array, groups: int) -> Array:
+    """(B, C, ...) to (groups, C / groups, B, ...)."""
+    x = x.reshape((x.shape[0], groups, -1, *x.shape[2:]))
+    return x.transpose((1, 2, 0, *range(3, x.ndim)))
+
+
+def _in_steps(images: int, elements: float) -> tuple[int, int]:
+    """Steps over the batch, and images in a step."""
+    most = max(1, int(STEP_ELEMENTS / max(elements, 1)))
+    steps = -(-images // most)
+    return steps, -(-images // steps)
+
+
+def _steps(x: Array, steps: int, each: int) -> Array:
+    """(N, ...) to (steps, each, ...), with zeros at the end where the batch does not divide."""
+    short = steps * each - x.shape[0]
+    if short:
+        x = jnp.concatenate([x, jnp.zeros((short, *x.shape[1:]), x.dtype)])
+    return x.reshape((steps, each, *x.shape[1:]))
+
+
+def _by_products(x: Array, w: Array, outputs: Ints, config: Config) -> Array:
+    """The forward pass: a product for every class and group, its results added with shifts."""
+    o, c, *rest = w.shape
+    groups, kernel, n = config.groups, tuple(rest), len(rest)
+    m, copied = _best_axes(c, o // groups, kernel, outputs, config)
+    parts = w.reshape((groups, o // groups, c, *kernel))
+    # (groups, taps of the first axes, o, taps of the last axes and c)
+    parts = parts.transpose((0, *range(3, 3 + m), 1, *range(3 + m, 3 + n), 2))
+    parts = parts.reshape((groups, *kernel[:m], o // groups, -1))
+    classes = _classes(kernel[:m], outputs, config)
+    matrices = [
+        jnp.stack([parts[(slice(None), *tap)] for tap in each.taps], 1).reshape((groups, -1, parts.shape[-1]))
+        for each in classes
+    ]
+
+    def some(images: Array) -> Array:
+        laid = lax.optimization_barrier(_to_groups(_pad(images, config.pads), groups))
+        total = None
+        for each, matrix in zip(classes, matrices, strict=True):
+            z = jnp.matmul(matrix, _spread(laid, each, m, kernel, outputs, config))
+            z = lax.optimization_barrier(z)
+            z = z.reshape((groups, len(each.taps), o // groups, images.shape[0], *each.lengths, *outputs[m:]))
+            for i, shift in enumerate(each.shifts):
+                term = _cut(z[:, i], (*shift, *(0,) * (n - m)), outputs, (1,) * n)
+                total = term if total is None else total + term
+        assert total is not None
+        total = total.transpose((2, 0, 1, *range(3, 3 + n)))
+        return total.reshape((images.shape[0], o, *outputs))
+
+    steps, each_step = _in_steps(x.shape[0], groups * copied)
+    if steps == 1:
+        return some(x)
+    out = lax.map(some, _steps(x, steps, each_step))
+    return out.reshape((-1, *out.shape[2:]))[: x.shape[0]]
+
+
+def _weight_by_products(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
+    """The gradient of the kernel: for some images at a time a product for every class and group, accumulated."""
+    groups, n, outputs = config.groups, len(kernel), dy.shape[2:]
+    c, o = x.shape[1] // groups, dy.shape[1] // groups
+    m, copied = _best_axes(c, o, kernel, outputs, config)
+    classes = _classes(kernel[:m], outputs, config)
+
+    def some(images: Array, cotangents: Array) -> list[Array]:
+        laid = lax.optimization_barrier(_to_groups(_pad(images, config.pads), groups))
+        cotangents = _to_groups(cotangents, groups)
+        grads = []
+        for each in classes:
+            shifted = [
+                _pad(
+                    cotangents,
+                    [(s, q - s - k) for s, q, k in zip(shift, each.lengths, outputs, strict=False)]
+                    + [(0, 0)] * (n - m),
+                )
+                for shift in each.shifts
+            ]
+            beside = lax.optimization_barrier(jnp.concatenate(shifted, 1))
+            beside = beside.reshape((*beside.shape[:2], -1))
+            seen = _spread(laid, each, m, kernel, outputs, config)
+            grads.append(lax.dot_general(beside, seen, (((2,), (2,)), ((0,), (0,)))))
+        return grads
+
+    steps, each_step = _in_steps(x.shape[0], groups * copied)
+    if steps == 1:
+        grads = some(x, dy)
+    else:
+
+        def step(total: list[Array], one: tuple[Array, Array]) -> tuple[list[Array], None]:
+            return [t + g for t, g in zip(total, some(*one), strict=True)], None
+
+        inner = prod(kernel[m:]) * c
+        zeros = [jnp.zeros((groups, len(each.taps) * o, inner), x.dtype) for each in classes]
+        grads = lax.scan(step, zeros, (_steps(x, steps, each_step), _steps(dy, steps, each_step)))[0]
+    of_tap = {}
+    for each, grad in zip(classes, grads, strict=True):
+        grad = grad.reshape((groups, len(each.taps), o, *kernel[m:], c))
+        of_tap.update({tap: grad[:, i] for i, tap in enumerate(each.taps)})
+    whole = jnp.stack([of_tap[tap] for tap in _taps(kernel[:m])], 1)
+    whole = whole.reshape((groups, *kernel[:m], o, *kernel[m:], c))
+    whole = whole.transpose((0, 1 + m, 2 + n, *range(1, 1 + m), *range(2 + m, 2 + n)))
+    return whole.reshape((groups * o, c, *kernel))
+
+
+# The three entries.
+
+
+def forward(x: Array, w: Array, config: Config, split: bool = True) -> Array:
+    """The convolution. ``split`` allows one plain convolution for each of a few groups."""
+    o, c, *rest = w.shape
+    kernel, groups = tuple(rest), config.groups
+    outputs = config.outputs(x.shape[2:], kernel)
+    if _is_patches(kernel, config):
+        seen = _patches(x, kernel, outputs, config)
+        out = _product(w.reshape((groups, o // groups, -1)), seen)
+        return out.reshape((x.shape[0], o, *outputs))
+    if groups == 1 or prod(kernel) > MANY_TAPS:
+        return plain_forward(x, w, config)
+    if c <= 4 and c * prod(kernel) <= MANY_TAPS:
+        return _shifted(x, w, outputs, config)
+    if split and groups <= 8 and c >= 16:
+        alone = config._replace(groups=1)
+        pairs = zip(jnp.split(x, groups, 1), jnp.split(w, groups), strict=True)
+        return jnp.concatenate([plain_forward(a, b, alone) for a, b in pairs], 1)
+    return _by_products(x, w, outputs, config)
+
+
+def weight_gradient(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
+    """The gradient of the convolution with respect to its kernel, of lengths ``kernel``."""
+    groups = config.groups
+    c, o = x.shape[1] // groups, dy.shape[1] // groups
+    if _is_patches(kernel, config):
+        seen = _patches(x, kernel, dy.shape[2:], config)
+        grad = _product_gradient(dy.reshape((dy.shape[0], groups, o, -1)), seen)
+        return grad.reshape((groups * o, c, *kernel))
+    if groups > 1 and c == 1 and prod(kernel) <= MANY_TAPS:
+        return _shifted_weight(x, dy, kernel, config)
+    if prod(kernel) > MANY_TAPS or (groups == 1 and prod(dy.shape[2:]) < FEW_PLACES):
+        return _plain_weight(x, dy, kernel, config)
+    return _weight_by_products(x, dy, kernel, config)
+
+
+def input_gradient(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
+    """The gradient of the convolution with respect to an input of lengths ``sizes``; the transposed convolution."""
+    o, c, *rest = w.shape
+    kernel, groups, n = tuple(rest), config.groups, len(rest)
+    if _is_patches(kernel, config):
+        matrix = w.reshape((groups, o // groups, -1)).swapaxes(1, 2)
+        z = _product(matrix, dy.reshape((dy.shape[0], groups, o // groups, -1)))
+        z = z.reshape((dy.shape[0], groups * c, prod(kernel), -1))
+        return _scatter_patches(z, kernel, dy.shape[2:], sizes, config)
+    if prod(config.stride) > MANY_PHASES or prod(kernel) > MANY_TAPS:
+        return plain_transposed(dy, w, sizes, config)
+    flipped = _exchange(w, groups)
+    run: Callable[..., Array] = lambda x, k, g: forward(x, k, g, split=prod(config.stride) == 1)  # noqa: E731
+    return _sub_pixel(dy, flipped, sizes, config, run, n)
+
+
+def _sub_pixel(dy: Array, w: Array, sizes: Ints, config: Config, run: Callable[..., Array], n: int) -> Array:
+    """The positions of the result that leave one remainder by the stride are one ordinary convolution; interleaved.
+
+    Position ``s m + r`` receives ``w[a] dy[m + (r + low - d a) / s]`` from every tap ``a`` for which that is whole.
+    """
+    phases = []
+    lengths = [-(-size // s) for size, s in zip(sizes, config.stride, strict=True)]
+    for remainder in product(*map(range, config.stride)):
+        slices, pads, dilation = [], [], []
+        for i, r in enumerate(remainder):
+            s, d, low, k = config.stride[i], config.dilation[i], config.pads[i][0], w.shape[2 + i]
+            common = gcd(s, d)
+            taps = [a for a in range(k) if (r + low - d * a) % s == 0]
+            if not taps:
+                break
+            # Flipped, the last tap comes first; it sees the earliest position.
+            first, last = (r + low - d * taps[-1]) // s, (r + low - d * taps[0]) // s
+            slices.append(slice(taps[0], None, s // common))
+            dilation.append(d // common)
+            pads.append((-first, lengths[i] - 1 + last - (dy.shape[2 + i] - 1)))
+        if len(slices) < n:
+            phases.append(jnp.zeros((dy.shape[0], w.shape[0], *lengths), dy.dtype))
+            continue
+        part = lax.rev(w[(slice(None), slice(None), *slices)], tuple(range(2, 2 + n)))
+        inner = Config((1,) * n, tuple(pads), tuple(dilation), config.groups)
+        phases.append(run(dy, part, inner))
+    if len(phases) == 1:
+        return phases[0]
+    for i in reversed(range(n)):
+        s = config.stride[i]
+        whole = [jnp.stack(phases[j : j + s], 3 + i) for j in range(0, len(phases), s)]
+        phases = [p.reshape((*p.shape[: 2 + i], -1, *p.shape[4 + i :])) for p in whole]
+    return _cut(phases[0], [0] * n, sizes, (1,) * n)
