@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from functools import lru_cache, partial
+from functools import lru_cache, partial, reduce
 from typing import Any
 
 import jax
@@ -141,11 +141,15 @@ def _reduced(axis: Axis) -> bool:
 
 def _maxima(x: jax.Array, windows: Windows) -> jax.Array:
     """The maxima alone, one axis at a time if windows overlap."""
-    low = lowest(x.dtype)
+    # Not by reduce_window, whose maximum loses NaN on the CPU.
+    lead = x.ndim - len(windows.kernel)
     if windows.tiles(sizes_of(x, windows)):
-        ones = (1,) * (x.ndim - len(windows.kernel))
-        return reduce_windows(x, ones + windows.kernel, ones + windows.stride, (1,) * x.ndim, low, lax.max)
-    return _one_axis_at_a_time(x, windows, low, lax.max)
+        tiled = x.reshape(*x.shape[:lead], *(n for axis in windows.axes for n in (axis.out, axis.kernel)))
+        return tiled.max(tuple(range(lead + 1, tiled.ndim, 2)))
+    for i, axis in enumerate(windows.axes):
+        padded = axis.padded(x, lead + i, lowest(x.dtype))
+        x = reduce(lax.max, (axis.tap(padded, lead + i, tap) for tap in range(axis.kernel)))
+    return x
 
 
 def _one_axis_at_a_time(x: jax.Array, windows: Windows, start: Any, function: Any) -> jax.Array:

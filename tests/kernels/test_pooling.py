@@ -67,6 +67,15 @@ def test_nan_and_infinities(name, values):
     compare(np.random.default_rng(1).choice(values, shape), windows)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_nan_reaches_the_maximum_on_every_axis(dtype):
+    windows = Windows((5, 4, 4), (5, 8, 8), (0, 0, 0), (1, 3, 2), (2, 3, 3))
+    x = np.random.default_rng(2).choice([-np.inf, 0.0, np.nan], (2, 11, 17, 17)).astype(dtype)
+    assert_close(max_pool(x, windows), max_pool_reference(jnp.asarray(x), windows))
+    overlapping = Windows((3, 3), (1, 1), (1, 1), (1, 1), (17, 17))
+    assert_close(max_pool(x, overlapping), max_pool_reference(jnp.asarray(x), overlapping))
+
+
 def test_every_gradient_goes_to_the_first_maximum():
     windows = Windows((2, 2), (2, 2), (0, 0), (1, 1), (1, 1))
     for x, first in [
