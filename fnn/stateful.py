@@ -343,9 +343,9 @@ def donatable(arrays: list[Any]) -> list[Any]:
     Donating an array deletes it, so one that the user keeps (``old = p.data``) must not be donated; nor one that two
     boxes share. The arrays must be held by their boxes and by ``arrays`` alone at the time of the call.
     """
-    counts = _external_references(arrays)
-    if max(counts, default=0) <= _OWN_REFERENCES:
+    if max(map(sys.getrefcount, arrays), default=0) <= _OWN_REFERENCES:
         return arrays
+    counts = _external_references(arrays)
     return [
         array.copy() if count > _OWN_REFERENCES and isinstance(array, jax.Array) else array
         for array, count in zip(arrays, counts, strict=True)
