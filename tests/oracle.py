@@ -64,9 +64,8 @@ def assert_close(actual: Any, expected: Any, rtol: float = RTOL, atol: float = A
     """Equal shapes and values (NaN equals NaN, infinities by sign)."""
     actual, expected = np.asarray(actual), np.asarray(expected)
     assert actual.shape == expected.shape, f"{what}: shape {actual.shape}, expected {expected.shape}"
-    np.testing.assert_allclose(
-        actual.astype(expected.dtype), expected, rtol=rtol, atol=atol, equal_nan=True, err_msg=what
-    )
+    actual, expected = (x.astype(np.float32) if x.dtype == jnp.bfloat16 else x for x in (actual, expected))
+    np.testing.assert_allclose(actual, expected, rtol=rtol, atol=atol, equal_nan=True, err_msg=what)
 
 
 def _is_float(value: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnn.functional._loss_classification import check_class_weight, pick, safe_targets
-from fnn.functional._loss_common import absolute, as_floats, check_broadcast, finish, positive_part, widen
+from fnn.functional._loss_common import as_floats, check_broadcast, finish, positive_part, widen
 from fnn.functional._utils import (
     ArrayLike,
     as_array,
@@ -26,6 +25,7 @@ from fnn.functional._utils import (
     is_concrete,
     legacy_reduction,
 )
+from fnn.functional._vector_norm import vector_norm
 
 __all__ = [
     "cosine_embedding_loss",
@@ -414,24 +414,7 @@ def cosine_embedding_loss(
 
 def _distance(x: jax.Array, y: jax.Array, p: float, eps: Any) -> jax.Array:
     """The p-norm of ``x - y + eps`` over the last axis, with derivative 0 where the norm has none."""
-    difference = x - y + eps
-    size = absolute(difference)
-    if p == math.inf:
-        return jnp.max(size, -1)
-    if p == -math.inf:
-        return jnp.min(size, -1)
-    if p == 0:
-        return jnp.sum((size != 0).astype(size.dtype), -1)
-    if p == 1:
-        return jnp.sum(size, -1)
-    if p == 2:
-        total = jnp.sum(difference * difference, -1)
-    else:
-        zero = size == 0
-        total = jnp.sum(jnp.where(zero, 0.0 if p > 0 else math.inf, jnp.where(zero, 1, size) ** p), -1)
-    zero = total == 0
-    root = jnp.where(zero, 1, total)
-    return jnp.where(zero, 0, jnp.sqrt(root) if p == 2 else root ** (1 / p))
+    return vector_norm(x - y + eps, p, -1)
 
 
 def _triplet(near: jax.Array, far: jax.Array, between: jax.Array | None, margin: Any) -> jax.Array:

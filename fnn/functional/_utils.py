@@ -203,6 +203,11 @@ def index_dtype() -> Any:
     return jax.dtypes.canonicalize_dtype(np.int64)
 
 
+def to_wide(array: jax.Array) -> jax.Array:
+    """Half types as float32, in which sums are taken; other arrays as they are."""
+    return array.astype(jnp.promote_types(array.dtype, jnp.float32))
+
+
 def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
     """torch's deprecated ``size_average`` and ``reduce`` flags folded into ``reduction``, with a DeprecationWarning."""
     if size_average is None and reduce is None:

@@ -18,6 +18,7 @@ from fnn.functional._utils import (
     check_same_dtype,
     fail,
     normalize_axis,
+    to_wide,
 )
 from fnn.functional._vector_norm import magnitude, norm_order, vector_norm
 
@@ -25,10 +26,6 @@ __all__ = ["cosine_similarity", "normalize", "pairwise_distance", "pdist"]
 
 # Elements of the differences of rows that `pdist` holds at a time.
 _BLOCK = 1 << 22
-
-
-def _wide(x: jax.Array) -> jax.Array:
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def _pair(function: str, x1: Any, x2: Any, need_float: bool) -> tuple[jax.Array, jax.Array]:
@@ -55,7 +52,7 @@ def _cosine_similarity(x1: jax.Array, x2: jax.Array, eps: Any, axis: int) -> jax
     shape = jnp.broadcast_shapes(x1.shape, x2.shape) or (1,)
 
     def unit(x: jax.Array) -> jax.Array:
-        x = jnp.broadcast_to(_wide(x), shape)
+        x = jnp.broadcast_to(to_wide(x), shape)
         norm = vector_norm(x, 2, axis, keepdims=True)
         # As in torch, the clamp changes the value of the norm but not its derivative.
         least = jnp.asarray(eps).astype(norm.dtype)
@@ -100,7 +97,7 @@ def cosine_similarity(x1: ArrayLike, x2: ArrayLike, dim: int = 1, eps: float = 1
 
 @partial(jax.jit, static_argnames=("p", "keepdim"))
 def _pairwise_distance(x1: jax.Array, x2: jax.Array, eps: Any, p: float, keepdim: bool) -> jax.Array:
-    difference = _wide(x1) - _wide(x2)
+    difference = to_wide(x1) - to_wide(x2)
     difference = difference + jnp.asarray(eps).astype(difference.dtype)
     if difference.ndim == 0:
         return vector_norm(difference[None], p, 0).astype(x1.dtype)
@@ -164,7 +161,7 @@ def _gap(difference: jax.Array, p: float) -> jax.Array:
 @partial(jax.jit, static_argnames="p")
 def _pdist(x: jax.Array, p: float) -> jax.Array:
     count, length = x.shape
-    wide = _wide(x)
+    wide = to_wide(x)
 
     def from_row(row: jax.Array) -> jax.Array:
         return _gap(row - wide, p)
@@ -217,7 +214,7 @@ def pdist(input: ArrayLike, p: float = 2) -> jax.Array:
 
 @partial(jax.jit, static_argnames=("p", "axes"))
 def _normalize(x: jax.Array, eps: Any, p: float, axes: tuple[int, ...]) -> jax.Array:
-    wide = _wide(x if x.ndim else x[None])
+    wide = to_wide(x if x.ndim else x[None])
     norm = vector_norm(wide, p, axes, keepdims=True)
     eps = jnp.asarray(eps).astype(wide.dtype)
     return (wide / jnp.where(norm < eps, eps, norm)).astype(x.dtype).reshape(x.shape)

@@ -20,6 +20,7 @@ from fnn.functional._utils import (
     check_shape,
     fail,
     is_concrete,
+    to_wide,
 )
 
 __all__ = [
@@ -32,11 +33,6 @@ __all__ = [
     "local_response_norm",
     "rms_norm",
 ]
-
-
-def _wide(x: jax.Array) -> jax.Array:
-    """Half types are reduced in float32."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 AxisName = Hashable | tuple[Hashable, ...]
@@ -100,7 +96,7 @@ def _check_statistics(function: str, x: jax.Array, names: dict[str, jax.Array | 
 
 @jax.jit
 def _normalize_by_channel(x: Any, mean: Any, var: Any, weight: Any, bias: Any, eps: Any) -> jax.Array:
-    wide = _wide(x)
+    wide = to_wide(x)
     mean, var = (_channelwise(v, x.ndim).astype(wide.dtype) for v in (mean, var))
     weight, bias = (None if v is None else _channelwise(v, x.ndim) for v in (weight, bias))
     return _affine((wide - mean) * lax.rsqrt(var + eps), weight, bias, x.dtype)
@@ -110,7 +106,7 @@ def _normalize_by_channel(x: Any, mean: Any, var: Any, weight: Any, bias: Any, e
 def _normalize_by_moments(
     x: Any, weight: Any, bias: Any, eps: Any, axes: tuple[int, ...], axis_name: AxisName | None = None
 ) -> jax.Array:
-    wide = _wide(x)
+    wide = to_wide(x)
     mean, var = _moments(wide, axes, axis_name)
     return _affine((wide - mean) * lax.rsqrt(var + eps), weight, bias, x.dtype)
 
@@ -195,7 +191,7 @@ def batch_norm(
 def _updated(
     x: Any, mean: Any, var: Any, momentum: Any, axes: tuple[int, ...], axis_name: AxisName | None
 ) -> tuple[jax.Array, jax.Array]:
-    wide = lax.stop_gradient(_wide(x))
+    wide = lax.stop_gradient(to_wide(x))
     batch_mean, batch_var = _moments(wide, axes, axis_name)
     count = 1 if axis_name is None else lax.axis_size(axis_name)
     for axis in axes:
@@ -442,7 +438,7 @@ def _check_affine(function: str, x: Any, weight: Any, bias: Any, shape: tuple[in
 
 @partial(jax.jit, static_argnames="axes")
 def _rms_norm(x: Any, weight: Any, eps: Any, axes: tuple[int, ...]) -> jax.Array:
-    wide = _wide(x)
+    wide = to_wide(x)
     scale = lax.rsqrt(jnp.mean(jnp.square(wide), axes, keepdims=True) + eps)
     return _affine(wide * scale, weight, None, x.dtype)
 
@@ -492,7 +488,7 @@ def rms_norm(
 
 @partial(jax.jit, static_argnames="groups")
 def _group_norm(x: Any, weight: Any, bias: Any, eps: Any, groups: int) -> jax.Array:
-    parted = _wide(x).reshape((x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]))
+    parted = to_wide(x).reshape((x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]))
     mean, var = _moments(parted, tuple(range(2, parted.ndim)))
     out = ((parted - mean) * lax.rsqrt(var + eps)).reshape(x.shape)
     weight, bias = (None if v is None else _channelwise(v, x.ndim) for v in (weight, bias))
@@ -551,7 +547,7 @@ def group_norm(
 def _local_response_norm(x: Any, size: int, alpha: Any, beta: Any, k: Any) -> jax.Array:
     window = (1, size) + (1,) * (x.ndim - 2)
     pads = ((0, 0), (size // 2, (size - 1) // 2)) + ((0, 0),) * (x.ndim - 2)
-    squares = lax.reduce_window(_wide(x) ** 2, 0.0, lax.add, window, (1,) * x.ndim, pads)
+    squares = lax.reduce_window(to_wide(x) ** 2, 0.0, lax.add, window, (1,) * x.ndim, pads)
     return (x / (k + alpha * squares / size) ** beta).astype(x.dtype)
 
 
@@ -596,7 +592,7 @@ def local_response_norm(
 @partial(jax.jit, static_argnames="size")
 def _cross_map_lrn(x: Any, size: int, alpha: Any, beta: Any, k: Any) -> jax.Array:
     reach = (size + 1) // 2
-    wide = _wide(x) ** 2
+    wide = to_wide(x) ** 2
     pads = ((0, 0), (reach - 1, reach - 1), (0, 0), (0, 0))
     squares = lax.reduce_window(wide, 0.0, lax.add, (1, 2 * reach - 1, 1, 1), (1, 1, 1, 1), pads)
     # torch's running sum never lets go of the first channel.

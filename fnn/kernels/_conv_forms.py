@@ -6,7 +6,7 @@ the kernel's elements, the taps. Half precision is computed in float32 by the ca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import gcd, prod
@@ -445,7 +445,7 @@ def weight_gradient(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
 def input_gradient(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
     """The gradient of the convolution with respect to an input of lengths ``sizes``; the transposed convolution."""
     o, c, *rest = w.shape
-    kernel, groups, n = tuple(rest), config.groups, len(rest)
+    kernel, groups = tuple(rest), config.groups
     if _is_patches(kernel, config):
         matrix = w.reshape((groups, o // groups, -1)).swapaxes(1, 2)
         z = _product(matrix, dy.reshape((dy.shape[0], groups, o // groups, -1)))
@@ -453,17 +453,15 @@ def input_gradient(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
         return _scatter_patches(z, kernel, dy.shape[2:], sizes, config)
     if prod(config.stride) > MANY_PHASES or prod(kernel) > MANY_TAPS:
         return plain_transposed(dy, w, sizes, config)
-    flipped = _exchange(w, groups)
-    run: Callable[..., Array] = lambda x, k, g: forward(x, k, g, split=prod(config.stride) == 1)  # noqa: E731
-    return _sub_pixel(dy, flipped, sizes, config, run, n)
+    return _sub_pixel(dy, _exchange(w, groups), sizes, config)
 
 
-def _sub_pixel(dy: Array, w: Array, sizes: Ints, config: Config, run: Callable[..., Array], n: int) -> Array:
+def _sub_pixel(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
     """The positions of the result that leave one remainder by the stride are one ordinary convolution; interleaved.
 
     Position ``s m + r`` receives ``w[a] dy[m + (r + low - d a) / s]`` from every tap ``a`` for which that is whole.
     """
-    phases = []
+    phases, n = [], len(sizes)
     lengths = [-(-size // s) for size, s in zip(sizes, config.stride, strict=True)]
     for remainder in product(*map(range, config.stride)):
         slices, pads, dilation = [], [], []
@@ -483,7 +481,7 @@ def _sub_pixel(dy: Array, w: Array, sizes: Ints, config: Config, run: Callable[.
             continue
         part = lax.rev(w[(slice(None), slice(None), *slices)], tuple(range(2, 2 + n)))
         inner = Config((1,) * n, tuple(pads), tuple(dilation), config.groups)
-        phases.append(run(dy, part, inner))
+        phases.append(forward(dy, part, inner, split=prod(config.stride) == 1))
     if len(phases) == 1:
         return phases[0]
     for i in reversed(range(n)):

@@ -222,8 +222,10 @@ def sum_pool_reference(x: jax.Array, windows: Windows) -> jax.Array:
     for i, axis in enumerate(windows.axes):
         x = axis.padded(x, lead + i, 0)
     kernel, stride, dilation = ones + windows.kernel, ones + windows.stride, ones + windows.dilation
-    return reduce_windows(x, kernel, stride, dilation, np.zeros((), x.dtype), lax.add)
+    return window_sums(x, kernel, stride, dilation)
 
 
-def reduce_windows(x: jax.Array, kernel: Any, stride: Any, dilation: Any, start: Any, function: Any) -> jax.Array:
-    return lax.reduce_window(x, start, function, tuple(kernel), tuple(stride), "VALID", None, tuple(dilation))
+def window_sums(x: jax.Array, kernel: Any, stride: Any, dilation: Any) -> jax.Array:
+    """Sums of windows of a padded array; (the maximum by ``lax.reduce_window`` would lose NaN on the CPU)."""
+    zero = np.zeros((), x.dtype)
+    return lax.reduce_window(x, zero, lax.add, tuple(kernel), tuple(stride), "VALID", None, tuple(dilation))

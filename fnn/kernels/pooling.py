@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from functools import lru_cache, partial, reduce
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -23,9 +23,9 @@ from fnn.kernels._windows import (
     lowest,
     max_pool_reference,
     max_positions_reference,
-    reduce_windows,
     sizes_of,
     sum_pool_reference,
+    window_sums,
 )
 
 __all__ = ["Windows", "max_pool", "max_positions", "sum_pool"]
@@ -98,8 +98,6 @@ def _max_operation(windows: Windows) -> Operation:
 
     def forward(x: jax.Array) -> Any:
         best, choices = _winners(x, windows)
-        if any(_reduced(axis) for axis in windows.axes):
-            best = _maxima(x, windows)
         return (best,), tuple(choices)
 
     def backward(wanted: Any, args: Any, outs: Any, residuals: Any, cotangents: Any) -> Any:
@@ -134,30 +132,13 @@ def _winners(x: jax.Array, windows: Windows) -> tuple[jax.Array, list[jax.Array]
     return x, choices[::-1]
 
 
-def _reduced(axis: Axis) -> bool:
-    """Whether ``reduce_window`` gives the maxima sooner than the comparisons that give the winner too."""
-    return axis.dilation == 1 and (axis.kernel > axis.stride or axis.kernel > _TILE_TAPS)
-
-
-def _maxima(x: jax.Array, windows: Windows) -> jax.Array:
-    """The maxima alone, one axis at a time if windows overlap."""
-    # Not by reduce_window, whose maximum loses NaN on the CPU.
-    lead = x.ndim - len(windows.kernel)
-    if windows.tiles(sizes_of(x, windows)):
-        tiled = x.reshape(*x.shape[:lead], *(n for axis in windows.axes for n in (axis.out, axis.kernel)))
-        return tiled.max(tuple(range(lead + 1, tiled.ndim, 2)))
-    for i, axis in enumerate(windows.axes):
-        padded = axis.padded(x, lead + i, lowest(x.dtype))
-        x = reduce(lax.max, (axis.tap(padded, lead + i, tap) for tap in range(axis.kernel)))
-    return x
-
-
-def _one_axis_at_a_time(x: jax.Array, windows: Windows, start: Any, function: Any) -> jax.Array:
+def _sums_by_axis(x: jax.Array, windows: Windows) -> jax.Array:
+    """Window sums, one axis at a time."""
     for i, axis in enumerate(windows.axes):
         at = x.ndim - len(windows.kernel) + i
         one = np.eye(x.ndim, dtype=int)[at]
         kernel, stride, dilation = (1 + one * (size - 1) for size in (axis.kernel, axis.stride, axis.dilation))
-        x = reduce_windows(axis.padded(x, at, start), kernel, stride, dilation, start, function)
+        x = window_sums(axis.padded(x, at, 0), kernel, stride, dilation)
     return x
 
 
@@ -312,7 +293,7 @@ def _sum_operation(windows: Windows) -> Operation:
                 at = x.ndim - n + i
                 x = sum((axis.tap(x, at, tap) for tap in range(1, axis.kernel)), axis.tap(x, at, 0))
             return (x,), ()
-        return (_one_axis_at_a_time(x, windows, np.zeros((), x.dtype), lax.add),), ()
+        return (_sums_by_axis(x, windows),), ()
 
     def backward(wanted: Any, args: Any, outs: Any, residuals: Any, cotangents: Any) -> Any:
         (x,), (g,) = args, cotangents

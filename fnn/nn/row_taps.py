@@ -15,7 +15,7 @@ from fnn.kernels.row_sparse import RowSparse
 from fnn.nn.parameter import Parameter
 from fnn.stateful import trace_state
 
-__all__ = ["RowTaps", "looked_up_rows", "wants_row_gradients"]
+__all__ = ["RowTaps", "looked_up_rows", "row_gradients", "wants_row_gradients"]
 
 
 class _Active(threading.local):
@@ -67,12 +67,15 @@ class RowTaps:
         seen.append(indices if padding_idx is None else jnp.where(indices == padding_idx, table.shape[0], indices))
         return rows
 
-    def gradients(self, indices: list[list[jax.Array]], of_taps: list[list[jax.Array]]) -> list[RowSparse | None]:
-        """The gradient of each table from those of its taps; ``None`` for one that was not looked up."""
-        out: list[RowSparse | None] = []
-        for parameter, rows, values in zip(self.tables, indices, of_taps, strict=True):
-            out.append(RowSparse(jnp.concatenate(rows), jnp.concatenate(values), parameter.shape) if rows else None)
-        return out
+
+def row_gradients(
+    tables: Iterable[Parameter], indices: Iterable[list[jax.Array]], of_taps: Iterable[list[jax.Array]]
+) -> list[RowSparse]:
+    """The gradient of each table from the indices of its lookups and the gradients of its taps."""
+    return [
+        RowSparse(jnp.concatenate(rows), jnp.concatenate(values), table.shape)
+        for table, rows, values in zip(tables, indices, of_taps, strict=True)
+    ]
 
 
 def looked_up_rows(parameter: Parameter, input: ArrayLike, padding_idx: int | None) -> jax.Array | None:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter
-from fnn.nn.row_taps import RowTaps, wants_row_gradients
+from fnn.nn.row_taps import RowTaps, row_gradients, wants_row_gradients
 from fnn.stateful import Box, Scope
 
 __all__ = ["backward", "value_and_grad"]
@@ -89,7 +89,7 @@ def value_and_grad(
     for box, content in zip(written, contents, strict=True):
         box.data = content
     found: dict[int, Any] = {id(p): g for p, g in zip(rest, of_dense, strict=True) if id(p) in read}
-    found.update(zip(map(id, tables), RowTaps(tables).gradients(indices, of_taps), strict=True))
+    found.update(zip(map(id, tables), row_gradients(tables, indices, of_taps), strict=True))
     return loss, aux, [found.get(id(p)) for p in parameters]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fnn.functional._utils import is_concrete
+from fnn.functional._utils import is_concrete, to_wide
 from fnn.kernels.row_sparse import RowSparse
 from fnn.nn.parameter import Parameter, to_array
 
@@ -24,10 +24,6 @@ def _with_gradients(function: str, parameters: Any) -> list[Parameter]:
     return [p for p in members if p.grad is not None]
 
 
-def _wide(array: jax.Array) -> jax.Array:
-    return array.astype(jnp.promote_types(array.dtype, jnp.float32))
-
-
 def _elements(gradient: Any, order: float) -> jax.Array:
     """An array with the norm of the gradient; of a ``RowSparse`` only the distinct rows, if zeros do not count."""
     if isinstance(gradient, RowSparse):
@@ -36,7 +32,7 @@ def _elements(gradient: Any, order: float) -> jax.Array:
 
 
 def _norm(array: jax.Array, order: float) -> jax.Array:
-    size = jnp.abs(_wide(array)).ravel()
+    size = jnp.abs(to_wide(array)).ravel()
     if order == math.inf:
         return jnp.max(size, initial=0.0)
     if order == -math.inf:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 
-from fnn.functional._utils import ArrayLike, as_array, check_same_dtype, normalize_axis
+from fnn.functional._utils import ArrayLike, as_array, check_same_dtype, normalize_axis, to_wide
 from fnn.nn.lazy import is_lazy
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter
@@ -47,14 +47,9 @@ def norm_except_dim(v: ArrayLike, dim: int = 0) -> jax.Array:
     return _norm_except_dim(v, dim)
 
 
-def _wide(x: jax.Array) -> jax.Array:
-    """Half types as float32, in which sums are taken."""
-    return x.astype(jnp.float32) if jnp.finfo(x.dtype).bits < 32 else x
-
-
 @partial(jax.jit, static_argnames="dim")
 def _norm_except_dim(v: jax.Array, dim: int) -> jax.Array:
-    x = _wide(v)
+    x = to_wide(v)
     square = jnp.real(x * jnp.conj(x))
     if dim == -1:
         norm = jnp.sqrt(square.sum())
@@ -97,8 +92,8 @@ def normalized_weight(v: ArrayLike, g: ArrayLike, dim: int = 0) -> jax.Array:
 
 @partial(jax.jit, static_argnames="dim")
 def _normalized_weight(v: jax.Array, g: jax.Array, dim: int) -> jax.Array:
-    x = _wide(v)
-    return (x * (_wide(g) / _norm_except_dim(x, dim))).astype(v.dtype)
+    x = to_wide(v)
+    return (x * (to_wide(g) / _norm_except_dim(x, dim))).astype(v.dtype)
 
 
 class WeightNorm:

@@ -222,6 +222,7 @@ def test_power_steps_in_training_mode():
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_training_under_fnn_jit(norm):
+    fnn.manual_seed(0)
     m = apply(norm, linear())
     optimizer = optim.Adam(m.parameters(), lr=0.03)
     target = X @ rand(9, 3, 4)
