@@ -68,15 +68,30 @@ class Box:
     """A mutable cell that holds one array, or ``None`` while empty.
 
     Every array that fnn changes in place lives in a box, so that a transformation can put traced arrays in and
-    take the results out. Code of the library that gathers many boxes at once reads ``_data`` directly.
+    take the results out. ``_data`` is the content without the checks, for code of the library.
     """
 
-    __slots__ = ("__weakref__", "_data", "_label", "_origin")
+    __slots__ = ("__weakref__", "_content", "_label", "_origin")
 
     def __init__(self, data: Any = None, label: str = "") -> None:
-        self._data = data
+        self._content = data
         self._label = label
         self._origin = trace_state()
+
+    @property
+    def _data(self) -> Any:
+        content = self._content
+        return content.get() if type(content) is Place else content
+
+    @_data.setter
+    def _data(self, value: Any) -> None:
+        content = self._content
+        if type(content) is Place:
+            content.leave()
+        self._content = value
+
+    def __getstate__(self) -> Any:
+        return None, {"_content": self._data, "_label": self._label, "_origin": self._origin}
 
     @property
     def data(self) -> Any:
@@ -318,35 +333,106 @@ def walk(roots: Iterable[Stateful]) -> Iterator[Stateful]:
         stack.extend(list(obj._stateful_children_())[::-1])
 
 
-def _external_references(arrays: list[Any]) -> list[int]:
-    return list(map(sys.getrefcount, arrays))
-
-
 class _Holder:
     __slots__ = ("_data",)
 
 
-def _calibrate() -> int:
-    """The reference count that ``_external_references`` reports for an array held by its box and the list alone."""
+def _calibrate() -> tuple[int, int]:
+    """The reference counts of an array that a list alone holds, and of one that a box and a list hold."""
     holder = _Holder()
     holder._data = np.empty(0)
-    arrays = [box._data for box in [holder]]
-    return _external_references(arrays)[0]
+    return max(map(sys.getrefcount, [np.empty(0)])), max(map(sys.getrefcount, [holder._data]))
 
 
-_OWN_REFERENCES = _calibrate()
+_BY_LIST, _BY_BOX_AND_LIST = _calibrate()
 
 
-def donatable(arrays: list[Any]) -> list[Any]:
+def donatable(arrays: list[Any], references: int = _BY_BOX_AND_LIST) -> list[Any]:
     """The list with a copy in place of each array that somebody besides its box and this list holds.
 
     Donating an array deletes it, so one that the user keeps (``old = p.data``) must not be donated; nor one that two
     boxes share. The arrays must be held by their boxes and by ``arrays`` alone at the time of the call.
     """
-    if max(map(sys.getrefcount, arrays), default=0) <= _OWN_REFERENCES:
+    if max(map(sys.getrefcount, arrays), default=0) <= references:
         return arrays
-    counts = _external_references(arrays)
+    counts = list(map(sys.getrefcount, arrays))
     return [
-        array.copy() if count > _OWN_REFERENCES and isinstance(array, jax.Array) else array
+        array.copy() if count > references and isinstance(array, jax.Array) else array
         for array, count in zip(arrays, counts, strict=True)
     ]
+
+
+class Bank:
+    """The contents of many boxes as one list, which a compiled program takes and gives back whole, call after call.
+
+    While nobody looks into the boxes or writes to them, no work is done per box. A box that is written to leaves the
+    bank, and the next call has to read all boxes and fill the bank again; where that keeps happening the bank closes,
+    and the boxes hold their arrays themselves.
+
+    Args:
+        boxes: the boxes, in the order of the program's arguments.
+    """
+
+    __slots__ = ("arrays", "boxes", "losses", "places", "seen", "whole")
+
+    def __init__(self, boxes: list[Box]) -> None:
+        self.boxes = boxes
+        self.places = [Place(self, i) for i in range(len(boxes))]
+        self.arrays: list[Any] = [None] * len(boxes)
+        self.whole = False  # every box has its content here
+        self.seen = False  # somebody may have got hold of an array
+        self.losses = 0  # how much more often than not it was found not to be whole
+
+    def take(self) -> list[Any]:
+        """The arrays, to be donated: copies of those that somebody else holds."""
+        if not self.whole:
+            self.losses += 1
+            return donatable([box._data for box in self.boxes])
+        self.losses = max(self.losses - 1, 0)
+        return donatable(self.arrays, _BY_LIST) if self.seen else self.arrays
+
+    def put(self, arrays: list[Any]) -> None:
+        """Gives every box its new content, of the shape and dtype of the old."""
+        if self.whole:
+            self.arrays = arrays
+        elif self.losses > _LOSSES:
+            for box, array in zip(self.boxes, arrays, strict=True):
+                box._data = array
+        else:
+            for box, place in zip(self.boxes, self.places, strict=True):
+                content = box._content
+                if type(content) is Place and content is not place:
+                    content.leave()
+                box._content = place
+            self.arrays = arrays
+            self.whole = True
+        self.seen = False
+
+    def close(self) -> None:
+        """Puts the arrays into the boxes themselves."""
+        for box, place, array in zip(self.boxes, self.places, self.arrays, strict=True):
+            if box._content is place:
+                box._content = array
+        self.whole = False
+
+
+_LOSSES = 4
+
+
+class Place:
+    """What a box holds while its array is in a bank."""
+
+    __slots__ = ("bank", "index")
+
+    def __init__(self, bank: Bank, index: int) -> None:
+        self.bank = bank
+        self.index = index
+
+    def get(self) -> Any:
+        self.bank.seen = True
+        return self.bank.arrays[self.index]
+
+    def leave(self) -> None:
+        """The box gets another content; the array is let go."""
+        self.bank.whole = False
+        self.bank.arrays[self.index] = None

@@ -1,11 +1,24 @@
 """The ground of fnn.jit: the trace state, boxes, and the check before donation. These say when JAX changes beneath."""
 
+import copy
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fnn.stateful import Box, Identity, OptionalBox, donatable, is_eager, static_key, structure, trace_state
+from fnn.stateful import (
+    Bank,
+    Box,
+    Identity,
+    OptionalBox,
+    Place,
+    donatable,
+    is_eager,
+    static_key,
+    structure,
+    trace_state,
+)
 
 
 def test_trace_state_tells_every_transformation_apart():
@@ -88,6 +101,68 @@ def test_donatable_copies_what_somebody_else_holds():
     assert arrays[1] is not kept
     assert arrays[1].tolist() == kept.tolist()
     assert arrays[2] is boxes[2]._data
+
+
+def banked(count=3):
+    boxes = [Box(jnp.full(2, float(i))) for i in range(count)]
+    bank = Bank(boxes)
+    bank.put([a + 1 for a in bank.take()])
+    return boxes, bank
+
+
+def test_a_bank_keeps_the_contents_of_its_boxes():
+    boxes, bank = banked()
+    for _ in range(3):
+        assert bank.take() is bank.arrays
+        bank.put([a + 1 for a in bank.arrays])
+    assert [float(box.data[0]) for box in boxes] == [4.0, 5.0, 6.0]
+    twin = copy.deepcopy(boxes[0])
+    assert type(twin._content) is not Place
+    assert float(twin.data[0]) == 4.0
+
+
+def test_a_bank_copies_what_somebody_else_holds():
+    boxes, bank = banked()
+    kept = boxes[1].data
+    arrays = bank.take()
+    assert arrays[0] is bank.arrays[0]
+    assert arrays[1] is not kept
+    assert arrays[1].tolist() == kept.tolist()
+    del arrays
+    bank.put([a + 1 for a in bank.take()])
+    assert boxes[1].data.tolist() == [3.0, 3.0]
+    del kept
+
+
+def test_a_box_that_is_written_to_leaves_its_bank():
+    boxes, bank = banked()
+    boxes[1].data = jnp.zeros(2)
+    assert bank.arrays[1] is None
+    assert [a.tolist() for a in bank.take()] == [[1.0, 1.0], [0.0, 0.0], [3.0, 3.0]]
+    bank.put([a + 1 for a in bank.take()])
+    assert [float(box.data[0]) for box in boxes] == [2.0, 1.0, 4.0]
+
+
+def test_a_bank_takes_boxes_over_from_another():
+    boxes, bank = banked()
+    other = Bank(boxes[1:])
+    other.put([a + 1 for a in other.take()])
+    assert not bank.whole
+    assert bank.arrays[1:] == [None, None]
+    assert [float(box.data[0]) for box in boxes] == [1.0, 3.0, 4.0]
+    bank.close()
+    assert type(boxes[0]._content) is not Place
+    assert [float(box.data[0]) for box in boxes] == [1.0, 3.0, 4.0]
+
+
+def test_a_bank_whose_boxes_are_always_written_to_closes():
+    boxes, bank = banked()
+    for i in range(10):
+        boxes[0].data = jnp.full(2, float(i))
+        bank.put([a + 1 for a in bank.take()])
+        assert float(boxes[0].data[0]) == i + 1
+    assert not any(type(box._content) is Place for box in boxes)
+    assert float(boxes[2].data[0]) == 13.0
 
 
 def test_static_keys():

@@ -50,7 +50,6 @@ class _Uninitialized(ArrayBox):
 
     cls_to_become: type[ArrayBox]
     persistent: bool
-    _data: Any
 
     def __init__(self, requires_grad: bool, device: Any, dtype: Any) -> None:
         Box.__init__(self, _Pending(self, parse_dtype(dtype) or jnp.dtype(jnp.float32), parse_device(device)))

@@ -41,6 +41,7 @@ class Adam(Optimizer):
     """
 
     _rule = staticmethod(adam)
+    _elementwise = True
 
     def __init__(
         self,
@@ -147,6 +148,7 @@ class Adamax(Optimizer):
     """
 
     _rule = staticmethod(adamax)
+    _elementwise = True
 
     def __init__(
         self,
@@ -202,6 +204,7 @@ class NAdam(Optimizer):
     """
 
     _rule = staticmethod(nadam)
+    _elementwise = True
 
     def __init__(
         self,
@@ -260,6 +263,7 @@ class RAdam(Optimizer):
     """
 
     _rule = staticmethod(radam)
+    _elementwise = True
 
     def __init__(
         self,

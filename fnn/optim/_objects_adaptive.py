@@ -41,6 +41,7 @@ class Adadelta(Optimizer):
     """
 
     _rule = staticmethod(adadelta)
+    _elementwise = True
 
     def __init__(
         self,
@@ -148,6 +149,7 @@ class Adagrad(Optimizer):
     """
 
     _rule = staticmethod(adagrad)
+    _elementwise = True
     _state_from_start = True
 
     def __init__(
@@ -211,6 +213,7 @@ class RMSprop(Optimizer):
     """
 
     _rule = staticmethod(rmsprop)
+    _elementwise = True
 
     def __init__(
         self,
@@ -266,6 +269,7 @@ class Rprop(Optimizer):
     """
 
     _rule = staticmethod(rprop)
+    _elementwise = True
 
     def __init__(
         self,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
 import numpy as np
 from jax.core import Tracer
 
-from fnn.nn.parameter import to_array
+from fnn.nn.parameter import Parameter, to_array
 from fnn.stateful import Box, Cell, structure_changed
 
 
@@ -101,13 +103,33 @@ class Cohort:
 
 
 class Slot:
-    """The state of one parameter: its cohort and its own arrays by torch's names."""
+    """The state of one parameter: its cohort and its own arrays by torch's names, in boxes or as parts of a pack."""
 
     __slots__ = ("arrays", "cohort")
 
-    def __init__(self, cohort: Cohort, arrays: dict[str, Box]) -> None:
+    def __init__(self, cohort: Cohort, arrays: dict[str, Any]) -> None:
         self.cohort = cohort
         self.arrays = arrays
+
+
+class StateView(Mapping[Parameter, Mapping[str, Any]]):
+    """The state of the parameters for reading, each read when asked for."""
+
+    def __init__(self, slots: dict[Parameter, Slot], read: Callable[[Slot], dict[str, Any]]) -> None:
+        self._slots = slots
+        self._read = read
+
+    def __getitem__(self, parameter: Parameter) -> Mapping[str, Any]:
+        return MappingProxyType(self._read(self._slots[parameter]))
+
+    def __iter__(self) -> Iterator[Parameter]:
+        return iter(self._slots)
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 def plain_option(value: Any) -> Any:

@@ -59,6 +59,7 @@ class ASGD(Optimizer):
     """
 
     _rule = staticmethod(asgd)
+    _elementwise = True
 
     def __init__(
         self,
@@ -181,6 +182,7 @@ class SGD(Optimizer):
     """
 
     _rule = staticmethod(sgd)
+    _elementwise = True
 
     def __init__(
         self,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import jax
@@ -19,11 +18,13 @@ from fnn.optim._objects_state import (
     ElementCell,
     ParamGroup,
     Slot,
+    StateView,
     is_dynamic,
     is_number,
     plain_option,
     required,
 )
+from fnn.optim._packing import pack_of, pack_small, packs_of, separate, units, unpack_scattered
 from fnn.optim.transform import Transform, apply_updates
 from fnn.stateful import Box, Cell, Stateful, require_known, static_key, structure_changed, trace_state
 from fnn.transforms.backward import value_and_grad
@@ -66,6 +67,14 @@ class Optimizer(Stateful):
     _static_options: ClassVar[frozenset[str]] = frozenset()
     # Whether the state is there, and saved, before the first step.
     _state_from_start: ClassVar[bool] = False
+    # Whether the rule works on each number by itself, so that small parameters can be updated end to end as one.
+    _elementwise: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = cls.__dict__
+        if "_elementwise" not in own and ("_rule" in own or "_transform" in own):
+            cls._elementwise = False
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         name = type(self).__name__
@@ -221,6 +230,7 @@ class Optimizer(Stateful):
         for key, (cohort, members) in parts.items():
             if len(members) < sizes[key]:
                 cohort = cohort.split()
+                separate(self._slots[parameter] for parameter in members)
                 for parameter in members:
                     self._slots[parameter].cohort = cohort
                 structure_changed()
@@ -229,28 +239,31 @@ class Optimizer(Stateful):
 
     def _update_cohort(self, transform: Transform, cohort: Cohort, members: list[Parameter], grads: list[Any]) -> None:
         slots = [self._slots[p] for p in members]
-        arrays = [p.data for p in members]
+        values = [p.data for p in members]
+        self._complete_slots(transform, slots, values)
+        steps = units(members, slots, grads)
+        arrays = [unit.join(values) for unit in steps]
         fields = jax.eval_shape(transform.init, arrays)._asdict()
-        self._complete_slots(transform, fields, slots, arrays)
         for name, value in fields.items():
             if isinstance(value, list):
-                fields[name] = [None if v is None else s.arrays[name].data for s, v in zip(slots, value, strict=True)]
+                fields[name] = [None if v is None else u.box(name).data for u, v in zip(steps, value, strict=True)]
             elif value is not None:
                 fields[name] = cohort.shared[name].data
-        updates, state = transform.update(grads, self._state_type(transform)(**fields), arrays)
-        for parameter, value in zip(members, apply_updates(arrays, updates), strict=True):
+        joined = [unit.join(grads) for unit in steps]
+        updates, state = transform.update(joined, self._state_type(transform)(**fields), arrays)
+        for unit, value in zip(steps, apply_updates(arrays, updates), strict=True):
+            unit.part(value, values)
+        for parameter, value in zip(members, values, strict=True):
             parameter.data = value
         for name, value in state._asdict().items():
             if isinstance(value, list):
-                for slot, array in zip(slots, value, strict=True):
+                for unit, array in zip(steps, value, strict=True):
                     if array is not None:
-                        slot.arrays[name].data = array
+                        unit.box(name).data = array
             elif value is not None:
                 cohort.shared[name].data = value
 
-    def _complete_slots(
-        self, transform: Transform, fields: dict[str, Any], slots: list[Slot], arrays: list[Any]
-    ) -> None:
+    def _complete_slots(self, transform: Transform, slots: list[Slot], arrays: list[Any]) -> None:
         """Makes the arrays that the options have begun to need since the state was made, as a momentum switched on."""
 
         def lacking(name: str, value: Any) -> list[Slot]:
@@ -258,9 +271,12 @@ class Optimizer(Stateful):
                 return []
             return [s for s, v in zip(slots, value, strict=True) if v is not None and name not in s.arrays]
 
+        fields = jax.eval_shape(transform.init, arrays)._asdict()
         missing = {name: found for name, value in fields.items() if (found := lacking(name, value))}
         if not missing:
             return
+        for pack in packs_of(slots):
+            pack.dissolve()
         made = transform.init(arrays)
         for name, found in missing.items():
             of = dict(zip(map(id, slots), getattr(made, name), strict=True))
@@ -293,6 +309,8 @@ class Optimizer(Stateful):
                         made[parameter].arrays[name] = self._state_box(name, array)
             elif value is not None:
                 cohort.shared[name] = self._state_box(name, value)
+        if self._elementwise:
+            pack_small(made)
         self._slots.update(made)
         structure_changed()
         return new
@@ -302,12 +320,9 @@ class Optimizer(Stateful):
     @property
     def state(self) -> Mapping[Parameter, Mapping[str, Any]]:
         """The state of each parameter that has been updated: torch's names to arrays; for reading."""
-        return MappingProxyType(
-            {
-                p: MappingProxyType(self._named_state(slot))
-                for p, slot in self._slots.items()
-                if self._state_from_start or slot.cohort.has_stepped()
-            }
+        return StateView(
+            {p: slot for p, slot in self._slots.items() if self._state_from_start or slot.cohort.has_stepped()},
+            self._named_state,
         )
 
     def _named_state(self, slot: Slot) -> dict[str, Any]:
@@ -429,6 +444,8 @@ class Optimizer(Stateful):
             if mark not in cohorts:
                 cohorts[mark] = Cohort({k: self._state_box(k, v) for k, v in shared.items()})
             slots[parameter] = Slot(cohorts[mark], arrays)
+        if self._elementwise:
+            pack_small(slots)
         return slots
 
     # Hooks
@@ -483,6 +500,8 @@ class Optimizer(Stateful):
             parameter: Slot(cohorts[number], {k: self._state_box(k, v) for k, v in arrays.items()})
             for parameter, number, arrays in saved_slots
         }
+        if self._elementwise:
+            pack_small(self._slots)
         structure_changed()
 
     def __repr__(self) -> str:
@@ -501,10 +520,14 @@ class Optimizer(Stateful):
                 yield parameter._grad
         seen: set[int] = set()
         for slot in self._slots.values():
-            yield from slot.arrays.values()
-            if id(slot.cohort) not in seen:
-                seen.add(id(slot.cohort))
-                yield from slot.cohort.shared.values()
+            pack = pack_of(slot)
+            for part, boxes in (
+                (pack or slot, (pack.boxes if pack else slot.arrays)),
+                (slot.cohort, slot.cohort.shared),
+            ):
+                if id(part) not in seen:
+                    seen.add(id(part))
+                    yield from boxes.values()
 
     def _stateful_cells_(self) -> Iterable[Cell]:
         for group in self.param_groups:
@@ -533,12 +556,18 @@ class Optimizer(Stateful):
         cohorts: dict[int, int] = {}
         place = {id(p): i for i, p in enumerate(p for group in self.param_groups for p in group["params"])}
         slots = tuple(
-            (place[id(parameter)], tuple(slot.arrays), cohorts.setdefault(id(slot.cohort), len(cohorts)))
+            (
+                place[id(parameter)],
+                tuple(slot.arrays),
+                cohorts.setdefault(id(slot.cohort), len(cohorts)),
+                cohorts.setdefault(id(pack_of(slot)), len(cohorts)),
+            )
             for parameter, slot in self._slots.items()
         )
         return tuple(groups), slots, tuple(map(id, self._pre_hooks.values())), tuple(map(id, self._post_hooks.values()))
 
     def _stateful_prepare_(self) -> Callable[[], None] | None:
+        unpack_scattered(self._slots)
         made: list[Parameter] = []
         for group in self.param_groups:
             wanting = self._wanting(group)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
@@ -17,6 +18,7 @@ from jax.extend.core import jaxpr_as_fun
 from fnn.kernels import plain_selected
 from fnn.random import current_generator
 from fnn.stateful import (
+    Bank,
     Box,
     Cell,
     Identity,
@@ -52,6 +54,11 @@ def _names_of(code: CodeType) -> set[str]:
     return names
 
 
+def _same(new: list[Any], old: list[Any]) -> bool:
+    """Whether two lists hold the same objects."""
+    return len(new) == len(old) and all(map(operator.is_, new, old))
+
+
 class _Lookup:
     """Finds, afresh at each call, what the names in a function's code refer to."""
 
@@ -61,8 +68,7 @@ class _Lookup:
         self.cells = function.__closure__ or ()
 
     def values(self) -> list[Any]:
-        get = self.globals.get
-        out = [get(name) for name in self.names]
+        out = list(map(self.globals.get, self.names))
         for cell in self.cells:
             try:
                 out.append(cell.cell_contents)
@@ -162,14 +168,7 @@ class _Found:
 
     def still_right(self) -> bool:
         """Whether every name refers to what it referred to."""
-        for source, old in self._watched:
-            new = source.values()
-            if len(new) != len(old):
-                return False
-            for a, b in zip(new, old, strict=True):
-                if a is not b:
-                    return False
-        return True
+        return all(_same(source.values(), old) for source, old in self._watched)
 
 
 _ONLY_NONE = {type(None)}
@@ -182,6 +181,8 @@ class _Split(NamedTuple):
     donated: list[Box]
     kept: list[Box]
     written: list[Box]
+    cleared: list[Box]
+    bank: Bank | None  # of the donated boxes, if the same ones are written
 
 
 class _Gathered:
@@ -189,6 +190,7 @@ class _Gathered:
 
     def __init__(self, roots: Sequence[Any]) -> None:
         self.number = -1
+        self._banks: dict[tuple[int, ...], Bank] = {}
         self.roots = list(roots)
         self.objects = list(walk(r for r in roots if isinstance(r, Stateful)))
         self.undo = [undo for obj in self.objects if (undo := obj._stateful_prepare_()) is not None]
@@ -218,7 +220,10 @@ class _Gathered:
             tuple(_box_key(box) for box in self.boxes),
             tuple(places[id(root)] for root in roots),
         )
-        self._packed: tuple[Any, Any] | None = None
+        self._cell_wide: bool | None = None
+        self._cell_values: list[Any] = []
+        self._cell_numbers: tuple[Any, ...] = ()
+        self._cell_inputs: tuple[tuple[Any, ...], list[Any], Any] = (), [], None
         self._splits: dict[int, _Split] = {}
         self._optional_key: Hashable = None
         self._optional_version = -1
@@ -227,13 +232,28 @@ class _Gathered:
         """The boxes whose content a program takes over, those that it only reads, and those that it fills."""
         found = self._splits.get(id(program))
         if found is None:
+            donated = [self.boxes[i] for i in program.donated]
             found = self._splits[id(program)] = _Split(
                 program,
-                [self.boxes[i] for i in program.donated],
+                donated,
                 [self.boxes[i] for i in program.kept],
                 [self.boxes[i] for i in program.written] + program.new_boxes,
+                [self.boxes[i] for i in program.cleared],
+                self._bank(donated) if program.written == program.donated and not program.new_boxes else None,
             )
         return found
+
+    def _bank(self, boxes: list[Box]) -> Bank:
+        """The bank of these boxes, one for all programs that write the same ones."""
+        key = tuple(map(id, boxes))
+        bank = self._banks.get(key)
+        if bank is None:
+            bank = self._banks[key] = Bank(boxes)
+        return bank
+
+    def __del__(self) -> None:
+        for bank in self._banks.values():
+            bank.close()
 
     def optional_key(self) -> Hashable:
         """Which of the boxes that may be empty are, and the structure of what the others hold."""
@@ -252,12 +272,17 @@ class _Gathered:
         if not self.cells:
             return (), [], None
         values = [cell.get() for cell in self.cells]
-        kinds = tuple(int if type(v) is int else float if isinstance(v, float) else None for v in values)
-        numbers = tuple(v for v, kind in zip(values, kinds, strict=True) if kind is not None)
-        if self._packed is None or self._packed[0] != numbers:
-            wide = jax.dtypes.canonicalize_dtype(np.float64)
-            self._packed = (numbers, jax.device_put(np.array(numbers, wide)))
-        return kinds, [v for v, kind in zip(values, kinds, strict=True) if kind is None], self._packed[1]
+        wide = setting("jax_enable_x64")
+        if wide is not self._cell_wide or not _same(values, self._cell_values):
+            kinds = tuple(int if type(v) is int else float if isinstance(v, float) else None for v in values)
+            numbers = tuple(v for v, kind in zip(values, kinds, strict=True) if kind is not None)
+            packed = self._cell_inputs[2]
+            if wide is not self._cell_wide or numbers != self._cell_numbers:
+                packed = jax.device_put(np.array(numbers, np.float64 if wide else np.float32))
+            arrays = [v for v, kind in zip(values, kinds, strict=True) if kind is None]
+            self._cell_wide, self._cell_values, self._cell_numbers = wide, values, numbers
+            self._cell_inputs = kinds, arrays, packed
+        return self._cell_inputs
 
 
 def _box_key(box: Box) -> Hashable:
@@ -385,12 +410,14 @@ class JitFunction:
         checked = bool(current_scopes()) or not is_eager()
         boxes = gathered.split(program)
         if checked:
-            donated, run = [box.data for box in boxes.donated], program.run_kept
+            donated = [box.data for box in boxes.donated]
             kept = [box.data for box in boxes.kept]
+            outputs, new, cells = program.run_kept(donated, kept, cell_arrays, numbers, arrays)
         else:
-            donated, run = donatable([box._data for box in boxes.donated]), program.run
+            bank = boxes.bank
+            donated = donatable([box._data for box in boxes.donated]) if bank is None else bank.take()
             kept = [box._data for box in boxes.kept]
-        outputs, new, cells = run(donated, kept, cell_arrays, numbers, arrays)
+            outputs, new, cells = program.run(donated, kept, cell_arrays, numbers, arrays)
         _commit(gathered, boxes, new, cells, checked)
         return jax.tree.unflatten(program.out_tree, outputs)
 
@@ -440,12 +467,7 @@ class JitFunction:
             context.found = _Found(self.__wrapped__, owner)
         roots = [*context.found.roots, *argument_roots, current_generator()]
         gathered = context.gathered
-        if (
-            gathered is None
-            or gathered.version != structure.version
-            or len(gathered.roots) != len(roots)
-            or any(a is not b for a, b in zip(gathered.roots, roots, strict=True))
-        ):
+        if gathered is None or gathered.version != structure.version or not _same(roots, gathered.roots):
             gathered = context.gathered = _Gathered(roots)
         return context.found, gathered
 
@@ -566,16 +588,18 @@ def _commit(gathered: _Gathered, boxes: _Split, contents: list[Any], cells: list
     program = boxes.program
     if program.touches_optional:
         structure.optional += 1
-    cleared = [gathered.boxes[i] for i in program.cleared]
     if checked or program.changes_types:
         for box, value in zip(boxes.written, contents, strict=True):
             box.data = value
-        for box in cleared:
+        for box in boxes.cleared:
             box.data = None
     else:
-        for box, value in zip(boxes.written, contents, strict=True):
-            box._data = value
-        for box in cleared:
+        if boxes.bank is not None:
+            boxes.bank.put(contents)
+        else:
+            for box, value in zip(boxes.written, contents, strict=True):
+                box._data = value
+        for box in boxes.cleared:
             box._data = None
     for i, value in zip(program.cells, cells, strict=True):
         gathered.cells[i].set(value)

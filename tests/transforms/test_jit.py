@@ -2,6 +2,8 @@
 
 import copy
 import functools
+import gc
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -557,3 +559,67 @@ def test_a_parametrization_registered_in_a_step_that_raises_is_undone():
         step(jnp.ones(1))
     assert type(model) is fnn.nn.Linear
     assert sorted(model.state_dict()) == ["bias", "weight"]
+
+
+# The state between calls
+
+
+def trained():
+    model = nn.Linear(3, 3).double()
+    model.weight.data, model.bias.data = rand(0, 3, 3), rand(1, 3)
+    optimizer = optim.Adam(model.parameters(), lr=0.1)
+
+    @fnn.jit
+    def step(x):
+        return optimizer.step(lambda: (model(x) ** 2).mean())
+
+    return model, optimizer, step
+
+
+def test_state_may_be_read_written_and_kept_between_steps():
+    model, _, step = trained()
+    twin, _, twin_step = trained()
+    kept = []
+    for i in range(12):
+        x = rand(i, 2 + i % 2, 3)  # two programs over the same state
+        step(x)
+        twin_step(x)
+        if i % 3 == 1:
+            kept.append((model.weight.data, np.array(model.weight.data)))
+        if i % 4 == 2:
+            for m in (model, twin):
+                m.bias.data = m.bias.data + 1
+    assert_close(model.weight.data, twin.weight.data, 0, 0)
+    assert_close(model.bias.data, twin.bias.data, 0, 0)
+    for array, value in kept:
+        assert_close(array, value, 0, 0)
+
+
+def test_two_functions_take_turns_on_the_same_state():
+    model, optimizer, step = trained()
+    twin, _, twin_step = trained()
+
+    @fnn.jit
+    def other(x):
+        return optimizer.step(lambda: (model(x) ** 2).mean())
+
+    for i in range(14):
+        x = rand(i, 2, 3)
+        (other if i % 2 else step)(x)
+        twin_step(x)
+        assert_close(model(x), twin(x), 0, 0)
+
+
+def test_nothing_outlives_its_optimizer():
+    """The parameters must not keep the optimizer's arrays alive once it and the compiled step are gone."""
+    model, optimizer, step = trained()
+    for i in range(3):
+        step(rand(i, 2, 3))
+    weight = np.array(model.weight.data)
+    moments = [weakref.ref(box.data) for box in optimizer._stateful_boxes_() if box._label.startswith("Adam state")]
+    assert moments
+    assert all(ref() is not None for ref in moments)
+    del optimizer, step
+    gc.collect()
+    assert all(ref() is None for ref in moments)
+    assert_close(model.weight.data, weight, 0, 0)

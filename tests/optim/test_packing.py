@@ -1,0 +1,283 @@
+"""The state of small parameters kept end to end: what steps see and what users read must be as if it were not."""
+
+import copy
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import fnn
+from fnn import optim
+from fnn.kernels.row_sparse import RowSparse
+from fnn.nn import Parameter
+from fnn.optim import _packing
+from fnn.optim._packing import packs_of
+from tests.oracle import assert_close, rand
+
+SHAPES = [(3,), (), (2, 2), (1, 3), (5000,)]
+RULES = {
+    "ASGD": {},
+    "Adadelta": {},
+    "Adagrad": {"lr_decay": 0.1},
+    "Adam": {"amsgrad": True, "weight_decay": 0.1},
+    "AdamW": {"maximize": True},
+    "Adamax": {},
+    "NAdam": {"decoupled_weight_decay": True},
+    "RAdam": {},
+    "RMSprop": {"momentum": 0.9, "centered": True},
+    "Rprop": {},
+    "SGD": {"momentum": 0.9, "nesterov": True},
+}
+
+
+def start(shapes=SHAPES):
+    return [Parameter(rand(i, *shape)) for i, shape in enumerate(shapes)]
+
+
+def grads(step, parameters, without=()):
+    for i, p in enumerate(parameters):
+        p.grad = None if i in without else rand(100 * step + i, *p.shape)
+
+
+def packed(optimizer):
+    return [len(pack.slots) for pack in packs_of(optimizer._slots.values())]
+
+
+@pytest.fixture
+def unpacked(monkeypatch):
+    """Makes an optimizer whose state is never packed."""
+
+    def make(name, parameters, **options):
+        with monkeypatch.context() as patch:
+            patch.setattr(getattr(optim, name), "_elementwise", False)
+            optimizer = getattr(optim, name)(parameters, **options)
+            optimizer._stateful_prepare_()
+        assert packed(optimizer) == []
+        return optimizer
+
+    return make
+
+
+def check(one, other, what=""):
+    for a, b in zip(one.param_groups[0]["params"], other.param_groups[0]["params"], strict=True):
+        assert_close(a.data, b.data, 1e-12, 1e-12, what)
+    first, second = one.state_dict()["state"], other.state_dict()["state"]
+    assert first.keys() == second.keys()
+    for key, values in first.items():
+        assert values.keys() == second[key].keys()
+        for name, value in values.items():
+            assert_close(value, second[key][name], 1e-12, 1e-12, f"{what} {key} {name}")
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_steps_and_states_are_those_of_single_arrays(name, unpacked):
+    ours, theirs = start(), start()
+    one, other = getattr(optim, name)(ours, lr=0.1, **RULES[name]), unpacked(name, theirs, lr=0.1, **RULES[name])
+    for step in range(4):
+        grads(step, ours)
+        grads(step, theirs)
+        one.step()
+        other.step()
+        check(one, other, f"step {step}")
+    assert packed(one) == [4]
+
+
+def test_only_rules_on_single_numbers_are_packed():
+    for name in optim.objects.__all__:
+        assert getattr(optim, name)._elementwise == (name in RULES), name
+
+    class Own(optim.Adam):
+        def _transform(self, group):
+            return super()._transform(group)
+
+    class Renamed(optim.Adam):
+        pass
+
+    assert not Own._elementwise
+    assert Renamed._elementwise
+
+
+def test_parameters_that_skip_steps_part_from_their_pack(unpacked):
+    ours, theirs = start(), start()
+    one, other = optim.Adam(ours, lr=0.1), unpacked("Adam", theirs, lr=0.1)
+    for step, without in enumerate([(), (0,), (0,), (2, 3, 4), (), (1,)]):
+        grads(step, ours, without)
+        grads(step, theirs, without)
+        one.step()
+        other.step()
+        check(one, other, f"step {step}")
+    assert packed(one) == [2]  # the third and the fourth have always stepped together
+
+
+def test_a_part_that_steps_alone_stays_a_pack():
+    parameters = start([(2,)] * 5)
+    optimizer = optim.SGD(parameters, lr=0.1, momentum=0.9)
+    for step in range(2):
+        grads(step, parameters, (0, 1))
+        optimizer.step()
+    assert [len(pack.slots) for pack in packs_of(optimizer._slots[p] for p in parameters[2:])] == [3]
+
+
+def test_groups_and_dtypes_have_packs_of_their_own():
+    groups = [{"params": start([(2,)] * 3)}, {"params": start([(2,)] * 2), "lr": 0.5}]
+    groups[0]["params"] += [Parameter(jnp.ones(2, jnp.float32)) for _ in range(2)]
+    optimizer = optim.Adam(groups, lr=0.1)
+    for group in groups:
+        for p in group["params"]:
+            p.grad = jnp.ones(2, p.dtype)
+    optimizer.step()
+    assert sorted(packed(optimizer)) == [2, 2, 3]
+    assert groups[0]["params"][0].dtype == jnp.float64
+    assert groups[0]["params"][3].dtype == jnp.float32
+
+
+def test_gradients_that_do_not_fit_dissolve_the_pack(unpacked):
+    """A row-sparse gradient, or a parameter that was cast."""
+    ours, theirs = start([(4, 2), (3,), (3,), (2,)]), start([(4, 2), (3,), (3,), (2,)])
+    options = {"lr": 0.1, "momentum": 0.9}
+    one, other = optim.SGD(ours, **options), unpacked("SGD", theirs, **options)
+    for step in range(4):
+        for parameters in (ours, theirs):
+            grads(step, parameters)
+            if step == 1:
+                parameters[0].grad = RowSparse(jnp.array([1, 1]), jnp.ones((2, 2)), (4, 2))
+            if step == 2:
+                parameters[3].data = parameters[3].data.astype(jnp.float32)
+                parameters[3].grad = parameters[3].grad.astype(jnp.float32)
+        one.step()
+        other.step()
+        for a, b in zip(ours, theirs, strict=True):
+            assert a.dtype == b.dtype
+            assert_close(a.data, b.data, 1e-6 if a.dtype == jnp.float32 else 1e-12)
+    assert packed(one) == [2]
+
+
+def test_options_that_need_more_state(unpacked):
+    ours, theirs = start(), start()
+    one, other = optim.Adam(ours, lr=0.1), unpacked("Adam", theirs, lr=0.1)
+    for step in range(4):
+        if step == 2:
+            one.param_groups[0]["amsgrad"] = other.param_groups[0]["amsgrad"] = True
+        grads(step, ours)
+        grads(step, theirs)
+        one.step()
+        other.step()
+        check(one, other, f"step {step}")
+
+
+@pytest.mark.parametrize("how", ["deepcopy", "pickle", "state_dict"])
+def test_copies_continue_alike(how):
+    parameters = start()
+    optimizer = optim.Adam(parameters, lr=0.1)
+    grads(0, parameters)
+    optimizer.step()
+    if how == "deepcopy":
+        twins, twin = copy.deepcopy((parameters, optimizer))
+    elif how == "pickle":
+        twins, twin = pickle.loads(pickle.dumps((parameters, optimizer)))
+    else:
+        twins = [Parameter(p.data) for p in parameters]
+        twin = optim.Adam(twins, lr=0.5)
+        twin.load_state_dict(optimizer.state_dict())
+    assert packed(twin) == packed(optimizer) == [4]
+    for p, q in zip(parameters, twins, strict=True):
+        assert p is not q
+    for step in range(1, 3):
+        for some, one in ((parameters, optimizer), (twins, twin)):
+            grads(step, some)
+            one.step()
+        check(optimizer, twin)
+
+
+def test_a_step_that_raises_leaves_the_pack():
+    parameters = start()
+    optimizer = optim.Adam(parameters, lr=0.1)
+    grads(0, parameters)
+    optimizer.step()
+    before = copy.deepcopy(optimizer.state_dict())
+
+    def closure():
+        raise KeyError("no loss")
+
+    @fnn.jit
+    def step():
+        grads(1, parameters, (0,))
+        optimizer.step()
+        return optimizer.step(closure)
+
+    with pytest.raises(KeyError, match="no loss"):
+        step()
+    assert packed(optimizer) == [4]
+    after = optimizer.state_dict()
+    for key, values in before["state"].items():
+        for name, value in values.items():
+            assert_close(after["state"][key][name], value, 0, 0)
+
+
+def test_state_is_read_while_it_is_packed():
+    parameters = start()
+    optimizer = optim.Adam(parameters, lr=0.1)
+    assert len(optimizer.state) == 0
+    grads(0, parameters)
+    held = [p.grad for p in parameters]
+    optimizer.step()
+    assert list(optimizer.state) == parameters
+    for p, g in zip(parameters, held, strict=True):
+        state = optimizer.state[p]
+        assert state["exp_avg"].shape == p.shape
+        assert_close(state["exp_avg"], 0.1 * g)
+    kept = optimizer.state[parameters[0]]["exp_avg"]
+    value = np.array(kept)
+    grads(1, parameters)
+    optimizer.step()
+    assert_close(kept, value, 0, 0)
+    with pytest.raises(KeyError):
+        optimizer.state[Parameter(np.ones(1))]
+    assert "exp_avg" in repr(optimizer.state)
+
+
+def test_few_arrays_go_in_and_out():
+    """All small states of a field are one array; a large one is its own."""
+    parameters = start([(2,)] * 20 + [(_packing.LARGEST + 1,)])
+    optimizer = optim.Adam(parameters, lr=0.1)
+    grads(0, parameters)
+    optimizer.step()
+    of_state = [box for box in optimizer._stateful_boxes_() if box._label.startswith("Adam state")]
+    assert len(of_state) == 2 + 2 + 1  # both averages of each, and the count
+
+
+def test_parameters_on_several_devices_are_not_packed():
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
+    program = f"from {__name__} import check_several_devices; check_several_devices()"
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "XLA_FLAGS": flags}
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, cwd=root)
+    assert out.returncode == 0, out.stderr
+
+
+def check_several_devices():
+    mesh = jax.make_mesh((2,), ("x",), devices=jax.devices()[:2])
+    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    parameters = start([(2,), (3,)])
+    optimizer = optim.Adam(parameters, lr=0.1)
+    grads(0, parameters)
+    optimizer.step()
+    assert packed(optimizer) == [2]
+    for p in parameters:
+        p.data = jax.device_put(p.data, everywhere)
+    fresh = optim.Adam(parameters, lr=0.1)
+    fresh.load_state_dict(optimizer.state_dict())
+    grads(1, parameters)
+    fresh.step()
+    assert packed(fresh) == []
+    fnn.stateful.structure_changed()
+    grads(1, parameters)
+    optimizer.step()
+    assert packed(optimizer) == []
+    assert len(parameters[0].data.sharding.device_set) == 2
