@@ -22,7 +22,8 @@ from fnn.functional._utils import (
     fail,
     ntuple,
 )
-from fnn.kernels.conv import Config, convolve, convolve_transpose
+from fnn.kernels.conv import Config, convolve, convolve_transpose, suits_library
+from fnn.kernels.library import library_selected
 
 __all__ = [
     "conv1d",
@@ -42,23 +43,25 @@ def _add_bias(out: jax.Array, bias: jax.Array | None) -> jax.Array:
     return out if bias is None else out + bias.reshape((-1,) + (1,) * (out.ndim - 2))
 
 
-@partial(jax.jit, static_argnames=("stride", "pads", "dilation", "groups"))
-def _conv_call(x: Any, weight: Any, bias: Any, stride: Any, pads: Any, dilation: Any, groups: int) -> jax.Array:
-    return _add_bias(convolve(x, weight, Config(stride, pads, dilation, groups)), bias)
+@partial(jax.jit, static_argnames="config")
+def _conv_call(x: Any, weight: Any, bias: Any, config: Config) -> jax.Array:
+    return _add_bias(convolve(x, weight, config), bias)
 
 
-@partial(jax.jit, static_argnames=("stride", "padding", "output_padding", "dilation", "groups"))
-def _transpose_call(
-    x: Any, weight: Any, bias: Any, stride: Any, padding: Any, output_padding: Any, dilation: Any, groups: int
-) -> jax.Array:
+@partial(jax.jit, static_argnames=("config", "output_padding"))
+def _transpose_call(x: Any, weight: Any, bias: Any, config: Config, output_padding: Any) -> jax.Array:
     size = tuple(
-        (length - 1) * s - 2 * p + d * (k - 1) + e + 1
-        for length, s, p, e, d, k in zip(
-            x.shape[2:], stride, padding, output_padding, dilation, weight.shape[2:], strict=True
+        (length - 1) * s - sum(pad) + d * (k - 1) + e + 1
+        for length, s, pad, e, d, k in zip(
+            x.shape[2:], config.stride, config.pads, output_padding, config.dilation, weight.shape[2:], strict=True
         )
     )
-    config = Config(stride, tuple((p, p) for p in padding), dilation, groups)
     return _add_bias(convolve_transpose(x, weight, config, size), bias)
+
+
+def _config(weight: jax.Array, stride: Any, pads: Pads, dilation: Any, groups: int) -> Config:
+    inputs, kernel = weight.shape[1], weight.shape[2:]
+    return Config(stride, pads, dilation, groups, suits_library(kernel, groups, inputs) and library_selected())
 
 
 def _check_arrays(
@@ -120,7 +123,7 @@ def _conv(
         if size + sum(pad) < d * (k - 1) + 1:
             fail(ValueError, function, "input", f"at least {d * (k - 1) + 1} long on each axis after padding", x)
     batched = x.ndim == n + 2
-    out = _conv_call(x if batched else x[None], w, b, stride, pads, dilation, groups)
+    out = _conv_call(x if batched else x[None], w, b, _config(w, stride, pads, dilation, groups))
     return out if batched else out[0]
 
 
@@ -148,7 +151,8 @@ def _conv_transpose(
         if (size - 1) * s - 2 * p + d * (k - 1) + e + 1 <= 0:
             fail(ValueError, function, "padding", "small enough for an output of positive lengths", padding)
     batched = x.ndim == n + 2
-    out = _transpose_call(x if batched else x[None], w, b, stride, padding, extra, dilation, groups)
+    config = _config(w, stride, tuple((p, p) for p in padding), dilation, groups)
+    out = _transpose_call(x if batched else x[None], w, b, config, extra)
     return out if batched else out[0]
 
 

@@ -31,12 +31,22 @@ FEW_PLACES = 128
 
 
 class Config(NamedTuple):
-    """A convolution but for its arrays, each entry by axis; ``pads`` as (before, after)."""
+    """A convolution but for its arrays, each entry by axis.
+
+    Attributes:
+        stride: steps between the positions of the kernel.
+        pads: zeros (before, after) the input.
+        dilation: steps between the elements of the kernel.
+        groups: number of groups of channels.
+        library: whether the program is compiled with the option under which XLA hands dense convolutions in two
+            dimensions to a library; their plain form is then the fastest.
+    """
 
     stride: Ints
     pads: tuple[tuple[int, int], ...]
     dilation: Ints
     groups: int
+    library: bool = False
 
     def outputs(self, sizes: Ints, kernel: Ints) -> Ints:
         """The lengths of the output."""
@@ -180,6 +190,41 @@ def _product_gradient(dy: Array, x: Array) -> Array:
     if 4 * o * i <= (o + i) * length:
         return jnp.matmul(dy, x.swapaxes(2, 3)).sum(0)
     return lax.dot_general(dy, x, (((0, 3), (0, 3)), ((1,), (1,))))
+
+
+# Dense in three dimensions: the taps of the first axis side by side as channels, and a convolution of images in two.
+
+
+def _is_dense_volume(kernel: Ints, config: Config) -> bool:
+    return len(kernel) == 3 and config.groups == 1
+
+
+def _slices(x: Array, taps: int, length: int, config: Config) -> Array:
+    """x (N, C, D, ...) to (N length, taps C, ...): for each place on the first axis what the kernel sees there."""
+    x = _pad(x, [config.pads[0], *[(0, 0)] * (x.ndim - 3)]).swapaxes(1, 2)
+    step, apart = config.stride[0], config.dilation[0]
+    seen = [lax.slice_in_dim(x, a * apart, a * apart + (length - 1) * step + 1, step, 1) for a in range(taps)]
+    whole = jnp.concatenate(seen, 2)
+    return whole.reshape((-1, *whole.shape[2:]))
+
+
+def _of_images(config: Config) -> Config:
+    return config._replace(stride=config.stride[1:], pads=config.pads[1:], dilation=config.dilation[1:])
+
+
+def _volume_forward(x: Array, w: Array, outputs: Ints, config: Config) -> Array:
+    o, _, taps, *kernel = w.shape
+    images = _slices(x, taps, outputs[0], config)
+    out = forward(images, w.swapaxes(1, 2).reshape((o, -1, *kernel)), _of_images(config))
+    return out.reshape((x.shape[0], outputs[0], o, *outputs[1:])).swapaxes(1, 2)
+
+
+def _volume_weight(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
+    o, length = dy.shape[1:3]
+    images = _slices(x, kernel[0], length, config)
+    cotangents = dy.swapaxes(1, 2).reshape((-1, o, *dy.shape[3:]))
+    grad = weight_gradient(images, cotangents, kernel[1:], _of_images(config))
+    return grad.reshape((o, kernel[0], x.shape[1], *kernel[1:])).swapaxes(1, 2)
 
 
 # Few inputs to an output: a sum of shifted products.
@@ -407,6 +452,16 @@ def _weight_by_products(x: Array, dy: Array, kernel: Ints, config: Config) -> Ar
 # The three entries.
 
 
+def suits_library(kernel: Ints, groups: int, inputs: int) -> bool:
+    """Whether the forms differ with ``Config.library``; ``inputs`` is the number of channels that an output sees."""
+    return len(kernel) > 1 and prod(kernel) > 1 and (groups == 1 or _are_few_groups(groups, inputs))
+
+
+def _are_few_groups(groups: int, inputs: int) -> bool:
+    """Whether a plain convolution for each group is faster than products for all."""
+    return 1 < groups <= 8 and inputs >= 16
+
+
 def forward(x: Array, w: Array, config: Config, split: bool = True) -> Array:
     """The convolution. ``split`` allows one plain convolution for each of a few groups."""
     o, c, *rest = w.shape
@@ -416,11 +471,13 @@ def forward(x: Array, w: Array, config: Config, split: bool = True) -> Array:
         seen = _patches(x, kernel, outputs, config)
         out = _product(w.reshape((groups, o // groups, -1)), seen)
         return out.reshape((x.shape[0], o, *outputs))
+    if _is_dense_volume(kernel, config):
+        return _volume_forward(x, w, outputs, config)
     if groups == 1 or prod(kernel) > MANY_TAPS:
         return plain_forward(x, w, config)
     if c <= 4 and c * prod(kernel) <= MANY_TAPS:
         return _shifted(x, w, outputs, config)
-    if split and groups <= 8 and c >= 16:
+    if split and _are_few_groups(groups, c):
         alone = config._replace(groups=1)
         pairs = zip(jnp.split(x, groups, 1), jnp.split(w, groups), strict=True)
         return jnp.concatenate([plain_forward(a, b, alone) for a, b in pairs], 1)
@@ -437,7 +494,14 @@ def weight_gradient(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
         return grad.reshape((groups * o, c, *kernel))
     if groups > 1 and c == 1 and prod(kernel) <= MANY_TAPS:
         return _shifted_weight(x, dy, kernel, config)
-    if prod(kernel) > MANY_TAPS or (groups == 1 and prod(dy.shape[2:]) < FEW_PLACES):
+    if _is_dense_volume(kernel, config):
+        return _volume_weight(x, dy, kernel, config)
+    if config.library and _are_few_groups(groups, c):
+        alone = config._replace(groups=1)
+        pairs = zip(jnp.split(x, groups, 1), jnp.split(dy, groups, 1), strict=True)
+        return jnp.concatenate([_plain_weight(a, b, kernel, alone) for a, b in pairs])
+    plain_is_best = len(kernel) == 1 or config.library or prod(dy.shape[2:]) < FEW_PLACES
+    if prod(kernel) > MANY_TAPS or (groups == 1 and plain_is_best):
         return _plain_weight(x, dy, kernel, config)
     return _weight_by_products(x, dy, kernel, config)
 
@@ -451,7 +515,7 @@ def input_gradient(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
         z = _product(matrix, dy.reshape((dy.shape[0], groups, o // groups, -1)))
         z = z.reshape((dy.shape[0], groups * c, prod(kernel), -1))
         return _scatter_patches(z, kernel, dy.shape[2:], sizes, config)
-    if prod(config.stride) > MANY_PHASES or prod(kernel) > MANY_TAPS:
+    if prod(config.stride) > MANY_PHASES or (prod(kernel) > MANY_TAPS and not _is_dense_volume(kernel, config)):
         return plain_transposed(dy, w, sizes, config)
     return _sub_pixel(dy, _exchange(w, groups), sizes, config)
 
@@ -480,7 +544,7 @@ def _sub_pixel(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
             phases.append(jnp.zeros((dy.shape[0], w.shape[0], *lengths), dy.dtype))
             continue
         part = lax.rev(w[(slice(None), slice(None), *slices)], tuple(range(2, 2 + n)))
-        inner = Config((1,) * n, tuple(pads), tuple(dilation), config.groups)
+        inner = config._replace(stride=(1,) * n, pads=tuple(pads), dilation=tuple(dilation))
         phases.append(forward(dy, part, inner, split=prod(config.stride) == 1))
     if len(phases) == 1:
         return phases[0]

@@ -65,6 +65,7 @@ class Operation:
         forward: ``forward(*args)`` returns ``(outputs, residuals)``, two tuples of arrays; ``outputs`` equal ``plain``'s.
         backward: ``backward(wanted, args, outputs, residuals, cotangents)`` returns the gradients of the arguments at
             the positions in the tuple ``wanted``. Without it gradients are those of ``plain``.
+        library: whether the fast forms count on the compiler options of ``fnn.kernels.library``.
     """
 
     def __init__(
@@ -72,10 +73,12 @@ class Operation:
         plain: Callable[..., Any],
         forward: Callable[..., tuple[Arrays, Arrays]],
         backward: Callable[..., Sequence[Any]] | None = None,
+        library: bool = False,
     ) -> None:
         self.plain = plain
         self.forward = forward
         self.backward = backward
+        self.library = library
 
     def __call__(self, *args: Any) -> Any:
         """The value by the fast form on the CPU, by the plain one elsewhere, in ``shard_map`` and in ``plain()``."""

@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 
 from fnn.kernels import _conv_forms as forms
-from fnn.kernels._conv_forms import Config
+from fnn.kernels._conv_forms import Config, suits_library
 from fnn.kernels._operation import Operation
 
-__all__ = ["Config", "convolve", "convolve_transpose"]
+__all__ = ["Config", "convolve", "convolve_transpose", "suits_library"]
 
 
 def convolve(x: jax.Array, w: jax.Array, config: Config) -> jax.Array:
@@ -90,7 +90,7 @@ def _convolution(config: Config) -> Operation:
         )
         return [gradients[i]() for i in wanted]
 
-    return Operation(lambda x, w: forms.plain_forward(x, w, config), forward, backward)
+    return Operation(lambda x, w: forms.plain_forward(x, w, config), forward, backward, config.library)
 
 
 @lru_cache(maxsize=1024)
@@ -107,4 +107,4 @@ def _transposed(config: Config, sizes: tuple[int, ...]) -> Operation:
         )
         return [gradients[i]() for i in wanted]
 
-    return Operation(lambda x, w: forms.plain_transposed(x, w, sizes, config), forward, backward)
+    return Operation(lambda x, w: forms.plain_transposed(x, w, sizes, config), forward, backward, config.library)

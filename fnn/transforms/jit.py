@@ -16,6 +16,7 @@ from jax.core import Tracer
 from jax.extend.core import jaxpr_as_fun
 
 from fnn.kernels import plain_selected
+from fnn.kernels.library import library_forms, library_options, uses_library
 from fnn.random import current_generator
 from fnn.stateful import (
     Bank,
@@ -521,7 +522,8 @@ class JitFunction:
         restores = [obj._stateful_snapshot_() for obj in gathered.objects]
         old_cells = [cell.get() for cell in gathered.cells]
         try:
-            jaxpr, shape = jax.make_jaxpr(traced, return_shape=True)(contents, cell_arrays, numbers, arrays)
+            with library_forms(self._compiler_options is None):
+                jaxpr, shape = jax.make_jaxpr(traced, return_shape=True)(contents, cell_arrays, numbers, arrays)
         except BaseException:
             for restore in restores:
                 restore()
@@ -548,9 +550,10 @@ class JitFunction:
             return jax.tree.unflatten(out_structure, call(*jax.tree.leaves(inputs)))
 
         run.__name__ = run.__qualname__ = getattr(self.__wrapped__, "__name__", type(self.__wrapped__).__name__)
-        options = self._compiler_options
+        given = self._compiler_options
+        options = library_options() if given is None and uses_library(jaxpr.jaxpr) else given
         program.run = jax.jit(run, donate_argnums=0, compiler_options=options)
-        program.run_kept = jax.jit(run, compiler_options=options)
+        program.run_kept = jax.jit(run, compiler_options=given)  # perhaps within another program, where none may be set
         return program, gathered.static_keys() == gathered.statics and not program.new_boxes
 
     def _run_wrapped(self, owner: Any, leaves: list[Any], tree: Any, static: Any, arrays: list[Any]) -> Any:
@@ -623,7 +626,8 @@ def jit(
         function: the function, method or Module to compile; without it, ``jit`` is a decorator with options.
         static_argnums: positions of arguments that are compile-time constants.
         static_argnames: names of keyword arguments that are compile-time constants.
-        compiler_options: options for XLA, as in ``jax.jit``.
+        compiler_options: options for XLA, as in ``jax.jit``. Without it fnn chooses: on the CPU, a program with dense
+            convolutions is compiled with the option that hands them to a library. ``{}`` sets none.
 
     Returns:
         a callable with the same arguments and result.

@@ -86,11 +86,16 @@ FORWARD = {
     "patches": ((2, 4, 6, 9), (6, 2, 2, 3), Config((2, 3), ((1, 0), (0, 2)), (1, 1), 2)),
     "1-D": ((2, 4, 9), (4, 2, 4), Config((3,), ((2, 1),), (2,), 2)),
     "3-D": ((1, 2, 4, 5, 4), (4, 1, 2, 3, 2), Config((1, 2, 1), ((0, 1), (1, 1), (0, 0)), (1, 1, 2), 2)),
+    "volume": ((2, 2, 5, 5, 4), (3, 2, 3, 3, 2), Config((2, 2, 1), ((0, 1), (1, 1), (2, 0)), (2, 1, 2), 1)),
+    "library": ((2, 3, 7, 8), (4, 3, 3, 2), Config((2, 3), ((1, 1), (0, 0)), (1, 2), 1, True)),
+    "library, groups": ((1, 32, 5, 4), (4, 16, 3, 2), Config((1, 2), ((1, 1), (0, 0)), (1, 1), 2, True)),
 }
 TRANSPOSED = {
     "dense": ((2, 3, 4, 3), (3, 4, 3, 2), Config((1, 1), ((1, 1), (0, 0)), (1, 1), 1), None),
     "pointwise": ((2, 3, 4, 3), (3, 4, 1, 1), Config((2, 1), ((0, 0), (0, 0)), (1, 1), 1), (1, 0)),
     "strided": ((2, 3, 4, 3), (3, 4, 4, 2), Config((2, 3), ((1, 1), (0, 0)), (1, 1), 1), (1, 2)),
+    "volume": ((1, 3, 3, 2, 3), (3, 2, 2, 3, 2), Config((2, 1, 2), ((1, 0), (1, 1), (0, 0)), (1, 2, 1), 1), (0, 0, 1)),
+    "library": ((2, 3, 4, 3), (3, 4, 4, 2), Config((2, 3), ((1, 1), (0, 0)), (1, 1), 1, True), (1, 2)),
     "dilated": ((2, 3, 4, 3), (3, 2, 3, 3), Config((2, 2), ((1, 1), (2, 2)), (3, 2), 1), (1, 0)),
     "depthwise": ((2, 4, 4, 3), (4, 1, 3, 2), Config((2, 1), ((1, 1), (0, 0)), (1, 1), 4), None),
     "groups": ((2, 4, 4, 3), (4, 3, 3, 2), Config((2, 1), ((1, 1), (0, 0)), (1, 1), 2), None),
@@ -101,7 +106,10 @@ def cases(table, telling):
     return [pytest.param(name, marks=[] if name in telling else pytest.mark.slow) for name in table]
 
 
-@pytest.mark.parametrize("name", cases(FORWARD, ("dense", "strided", "depthwise", "many groups", "pointwise strided")))
+@pytest.mark.parametrize(
+    "name",
+    cases(FORWARD, ("dense", "strided", "depthwise", "many groups", "pointwise strided", "volume", "library, groups")),
+)
 def test_convolution(name):
     x, w, config = FORWARD[name]
     forward(rand(0, *x), rand(1, *w), config, second=name == "strided")

@@ -154,6 +154,19 @@ def test_bad_clip_bounds(make):
         make(-1.0)
 
 
+@pytest.mark.parametrize("count", [1, 6])
+def test_coalescing_sorts_large_tables_too(count):
+    """Row number and place do not fit into 32 bits together there."""
+    indices = np.array([5, 2**30, 0, 5, 2**30 + 7, -1])[:count]
+    values = rand(0, count, 2)
+    small = RowSparse(jnp.asarray(np.minimum(indices, 9)), jnp.asarray(values), (8, 2)).coalesce()
+    large = RowSparse(jnp.asarray(indices), jnp.asarray(values), (2**30, 2)).coalesce()
+    kept = np.asarray(small.indices) < 8
+    assert np.asarray(large.indices)[kept].tolist() == np.asarray(small.indices)[kept].tolist()
+    assert (np.asarray(large.indices)[~kept] == 2**30).all()
+    assert_close(large.values, small.values, 0, 0)
+
+
 def test_row_sparse():
     indices, values = jnp.array([3, 0, 3, 7, -1, 3]), jnp.asarray(rand(0, 6, 2))
     rows = RowSparse(indices, values, (5, 2))
