@@ -1,7 +1,7 @@
 """Single operations, forward and with gradients: fnn's forms, the default lowering of the same, and torch eager.
 
-The forms must agree before anything is timed; then they take turns in one process. With ``--option NAME=VALUE`` every
-program is compiled a second time with that option of XLA.
+The forms must agree before anything is timed; then they take turns in one process. fnn's programs are compiled as ``fnn.jit``
+compiles them. With ``--option NAME=VALUE`` every program is compiled a second time with that option of XLA.
 
     python benchmarks/ops.py conv
     python benchmarks/ops.py --option xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_DOT
@@ -22,6 +22,7 @@ from common import interleave, machine
 
 import fnn
 import fnn.nn.functional as F
+from fnn.kernels.library import library_forms, library_options, uses_library
 
 try:
     import torch
@@ -143,10 +144,13 @@ def jax_workers(row: Row, backward: bool, compiler_options: dict[str, str] | Non
         return row.run(F, *arrays)
 
     def with_gradients(*arrays: Any) -> Any:
+        *arrays, cotangent = arrays
         out, pull = jax.vjp(lambda *floats: run(*floats, *arrays[cut:]), *arrays[:cut])
-        return out, pull(jnp.cos(out))
+        return out, pull(cotangent)
 
     arrays = [jnp.asarray(a) for a in draw(row)]
+    if backward:
+        arrays.append(jnp.asarray(cotangent_of(jax.eval_shape(run, *arrays).shape)))
     function = with_gradients if backward else run
     found = {}
     for name, options in (("", None), (" +option", compiler_options)):
@@ -154,7 +158,7 @@ def jax_workers(row: Row, backward: bool, compiler_options: dict[str, str] | Non
             continue
         # A wrapper of its own for each, so that no trace is shared.
         start = time.perf_counter()
-        ours = jax.jit(lambda *a: function(*a), compiler_options=options).lower(*arrays).compile()
+        ours = compiled_by_fnn(function, arrays, options)
         compiled = time.perf_counter() - start
         with fnn.kernels.plain():
             start = time.perf_counter()
@@ -164,15 +168,27 @@ def jax_workers(row: Row, backward: bool, compiler_options: dict[str, str] | Non
     return found
 
 
+def compiled_by_fnn(function: Callable[..., Any], arrays: list[Any], options: dict[str, str] | None) -> Any:
+    """The function compiled with the given options or with those that ``fnn.jit`` chooses for it."""
+    with library_forms(options is None):
+        traced = jax.jit(lambda *a: function(*a)).trace(*arrays)
+        if options is None and uses_library(traced.jaxpr.jaxpr):
+            options = library_options()
+        return jax.jit(lambda *a: function(*a), compiler_options=options).lower(*arrays).compile()
+
+
 def torch_worker(row: Row, backward: bool) -> Callable[[], Any]:
     tensors = [torch.tensor(a, requires_grad=backward and a.dtype == np.float32) for a in draw(row)]
 
+    def forward() -> Any:
+        return row.torch_run(*tensors) if row.torch_run else row.run(torch.nn.functional, *tensors)
+
+    cotangent = torch.tensor(cotangent_of(tuple(forward().shape)))
+
     def run() -> Any:
-        out = row.torch_run(*tensors) if row.torch_run else row.run(torch.nn.functional, *tensors)
+        out = forward()
         if not backward:
             return (out,)
-        with torch.no_grad():
-            cotangent = torch.cos(out)
         return (out, *torch.autograd.grad(out, tensors[: len(row.shapes)], cotangent))
 
     return run
@@ -182,6 +198,10 @@ def draw(row: Row) -> list[np.ndarray]:
     source = np.random.default_rng(0)
     arrays = [source.normal(0, row.scale, shape).astype(np.float32) for shape in row.shapes]
     return arrays + [source.integers(0, bound, shape) for shape, bound in row.indices]
+
+
+def cotangent_of(shape: tuple[int, ...]) -> np.ndarray:
+    return np.asarray(np.random.default_rng(1).normal(size=shape), np.float32)
 
 
 def check(row: Row, name: str, results: Any, reference: Any) -> None:

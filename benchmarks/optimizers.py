@@ -13,6 +13,7 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -92,7 +93,7 @@ HAND = "hand-written, donated"
 MANY = {HAND: hand_written, "fnn Adam.step()": fnn_object, "torch foreach Adam": torch_foreach}
 
 
-def table_step(name: str) -> Worker:
+def table_step(name: str) -> tuple[Worker, Callable[[], Any]]:
     """One step on the table: ``SparseAdam`` or dense ``Adam``."""
     rows = np.random.default_rng(1).integers(0, ROWS, LOOKED_UP)
     grad = RowSparse(jnp.asarray(rows), jnp.ones((LOOKED_UP, WIDTH)), (ROWS, WIDTH))
@@ -104,7 +105,12 @@ def table_step(name: str) -> Worker:
         optimizer.step()
         return weight.data.block_until_ready()
 
-    return run
+    return run, weight.numpy
+
+
+TABLE: dict[str, Callable[[], tuple[Worker, Callable[[], Any]]]] = {
+    f"fnn {name}": partial(table_step, name) for name in ("Adam", "SparseAdam")
+}
 
 
 def time_many(names: list[str], rounds: int, steps: int) -> dict[str, float]:
@@ -123,7 +129,7 @@ def time_many(names: list[str], rounds: int, steps: int) -> dict[str, float]:
 
 def time_one(name: str, steps: int) -> float:
     """The median time of a step of one worker in microseconds, in this process."""
-    run, _ = MANY[name]()
+    run, _ = {**MANY, **TABLE}[name]()
     return interleave({name: run}, steps, 1)[name]
 
 
@@ -149,7 +155,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--worker", choices=list(MANY), help="time this one alone and print the microseconds")
+    parser.add_argument("--worker", choices=[*MANY, *TABLE], help="time this one alone and print the microseconds")
     options = parser.parse_args()
     if options.worker:
         print(time_one(options.worker, options.steps))
@@ -157,8 +163,7 @@ def main() -> None:
     print(machine())
     times = time_many(check_agreement(), options.rounds, options.steps)
     print(table(f"One Adam step, {ARRAYS} arrays, {ARRAYS * NUMBERS:,} numbers", times, HAND))
-    workers = {f"fnn {name}": table_step(name) for name in ("Adam", "SparseAdam")}
-    times = interleave(workers, options.rounds, 1)
+    times = time_many(list(TABLE), options.rounds, options.steps // 10)
     print(table(f"One step on a {ROWS:,} x {WIDTH} table, {LOOKED_UP:,} rows looked up", times, "fnn Adam"))
 
 
