@@ -362,6 +362,11 @@ def donatable(arrays: list[Any], references: int = _BY_BOX_AND_LIST) -> list[Any
     ]
 
 
+def held_elsewhere(arrays: list[Any]) -> bool:
+    """Whether somebody besides this list holds one of its arrays."""
+    return max(map(sys.getrefcount, arrays), default=0) > _BY_LIST
+
+
 class Bank:
     """The contents of many boxes as one list, which a compiled program takes and gives back whole, call after call.
 
@@ -391,8 +396,8 @@ class Bank:
         self.losses = max(self.losses - 1, 0)
         return donatable(self.arrays, _BY_LIST) if self.seen else self.arrays
 
-    def put(self, arrays: list[Any]) -> None:
-        """Gives every box its new content, of the shape and dtype of the old."""
+    def put(self, arrays: list[Any], shared: bool = False) -> None:
+        """Gives every box its new content, of the shape and dtype of the old; ``shared`` if somebody else may hold it."""
         if self.whole:
             self.arrays = arrays
         elif self.losses > _LOSSES:
@@ -406,7 +411,7 @@ class Bank:
                 box._content = place
             self.arrays = arrays
             self.whole = True
-        self.seen = False
+        self.seen = shared
 
     def close(self) -> None:
         """Puts the arrays into the boxes themselves."""

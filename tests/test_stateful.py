@@ -14,6 +14,7 @@ from fnn.stateful import (
     OptionalBox,
     Place,
     donatable,
+    held_elsewhere,
     is_eager,
     static_key,
     structure,
@@ -132,6 +133,16 @@ def test_a_bank_copies_what_somebody_else_holds():
     bank.put([a + 1 for a in bank.take()])
     assert boxes[1].data.tolist() == [3.0, 3.0]
     del kept
+
+
+def test_a_bank_does_not_give_away_what_was_put_in_shared():
+    boxes, bank = banked(2)
+    mine = [jnp.full(2, 7.0), jnp.full(2, 8.0)]
+    assert held_elsewhere([*mine])
+    assert not held_elsewhere([jnp.full(2, 7.0)])
+    bank.put([*mine], shared=True)
+    assert all(a is not b for a, b in zip(bank.take(), mine, strict=True))
+    assert boxes[1].data is mine[1]
 
 
 def test_a_box_that_is_written_to_leaves_its_bank():

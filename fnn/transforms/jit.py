@@ -28,6 +28,7 @@ from fnn.stateful import (
     Stateful,
     current_scopes,
     donatable,
+    held_elsewhere,
     is_eager,
     setting,
     static_key,
@@ -314,6 +315,7 @@ class _Program:
         self.cells: list[int] = []
         self.donated: list[int] = []
         self.kept: list[int] = []
+        self.shares: bool | None = None  # whether results are arrays that went in; not known before the first call
         self.touches_optional = False
         self.changes_types = False  # some box gets an array of another shape or dtype
         self.out_tree: Any = None
@@ -419,6 +421,8 @@ class JitFunction:
             donated = donatable([box._data for box in boxes.donated]) if bank is None else bank.take()
             kept = [box._data for box in boxes.kept]
             outputs, new, cells = program.run(donated, kept, cell_arrays, numbers, arrays)
+            if program.shares is None:
+                program.shares = held_elsewhere(new)
         _commit(gathered, boxes, new, cells, checked)
         return jax.tree.unflatten(program.out_tree, outputs)
 
@@ -598,7 +602,7 @@ def _commit(gathered: _Gathered, boxes: _Split, contents: list[Any], cells: list
             box.data = None
     else:
         if boxes.bank is not None:
-            boxes.bank.put(contents)
+            boxes.bank.put(contents, program.shares is not False)
         else:
             for box, value in zip(boxes.written, contents, strict=True):
                 box._data = value

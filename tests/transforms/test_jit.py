@@ -610,6 +610,30 @@ def test_two_functions_take_turns_on_the_same_state():
         assert_close(model(x), twin(x), 0, 0)
 
 
+def test_an_argument_that_becomes_state_stays_the_callers():
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("last", jnp.zeros(4))
+            self.register_buffer("before", jnp.zeros(4))
+
+        def forward(self, x):
+            self.before = self.last.data
+            self.last = x
+            return x, self.before
+
+    model = Last()
+    run = fnn.jit(lambda x: model(x))
+    xs = [jnp.arange(4.0), jnp.ones(4)]
+    outputs = [run(xs[i % 2]) for i in range(8)]
+    assert [x.tolist() for x in xs] == [[0.0, 1.0, 2.0, 3.0], [1.0] * 4]
+    assert model.last.data.tolist() == xs[1].tolist()
+    assert model.before.data.tolist() == xs[0].tolist()
+    for i, (x, before) in enumerate(outputs):
+        assert x.tolist() == xs[i % 2].tolist()
+        assert before.tolist() == (xs[1 - i % 2] if i else jnp.zeros(4)).tolist()
+
+
 def test_nothing_outlives_its_optimizer():
     """The parameters must not keep the optimizer's arrays alive once it and the compiled step are gone."""
     model, optimizer, step = trained()
