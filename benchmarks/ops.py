@@ -22,7 +22,7 @@ from common import interleave, machine
 
 import fnn
 import fnn.nn.functional as F
-from fnn.kernels.library import library_forms, library_options, uses_library
+from fnn.kernels.library import library_forms, options_for
 
 try:
     import torch
@@ -172,9 +172,7 @@ def compiled_by_fnn(function: Callable[..., Any], arrays: list[Any], options: di
     """The function compiled with the given options or with those that ``fnn.jit`` chooses for it."""
     with library_forms(options is None):
         traced = jax.jit(lambda *a: function(*a)).trace(*arrays)
-        if options is None and uses_library(traced.jaxpr.jaxpr):
-            options = library_options()
-        return jax.jit(lambda *a: function(*a), compiler_options=options).lower(*arrays).compile()
+        return traced.lower().compile(options_for(traced.jaxpr.jaxpr, options))
 
 
 def torch_worker(row: Row, backward: bool) -> Callable[[], Any]:

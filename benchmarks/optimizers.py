@@ -111,6 +111,7 @@ def table_step(name: str) -> tuple[Worker, Callable[[], Any]]:
 TABLE: dict[str, Callable[[], tuple[Worker, Callable[[], Any]]]] = {
     f"fnn {name}": partial(table_step, name) for name in ("Adam", "SparseAdam")
 }
+WORKERS = MANY | TABLE
 
 
 def time_many(names: list[str], rounds: int, steps: int) -> dict[str, float]:
@@ -129,7 +130,7 @@ def time_many(names: list[str], rounds: int, steps: int) -> dict[str, float]:
 
 def time_one(name: str, steps: int) -> float:
     """The median time of a step of one worker in microseconds, in this process."""
-    run, _ = {**MANY, **TABLE}[name]()
+    run, _ = WORKERS[name]()
     return interleave({name: run}, steps, 1)[name]
 
 
@@ -155,7 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--worker", choices=[*MANY, *TABLE], help="time this one alone and print the microseconds")
+    parser.add_argument("--worker", choices=list(WORKERS), help="time this one alone and print the microseconds")
     options = parser.parse_args()
     if options.worker:
         print(time_one(options.worker, options.steps))

@@ -367,6 +367,9 @@ def held_elsewhere(arrays: list[Any]) -> bool:
     return max(map(sys.getrefcount, arrays), default=0) > _BY_LIST
 
 
+_LOSSES = 4
+
+
 class Bank:
     """The contents of many boxes as one list, which a compiled program takes and gives back whole, call after call.
 
@@ -419,9 +422,6 @@ class Bank:
             if box._content is place:
                 box._content = array
         self.whole = False
-
-
-_LOSSES = 4
 
 
 class Place:

@@ -23,10 +23,13 @@ Arrays = tuple[Any, ...]
 
 
 class _Selection(threading.local):
+    """Which forms this thread's functions take: the plain ones; those that count on ``fnn.kernels.library``."""
+
     plain = False
+    library = False
 
 
-_selection = _Selection()
+selection = _Selection()
 
 
 @contextmanager
@@ -39,18 +42,18 @@ def plain() -> Iterator[None]:
         ...     fnn.nn.functional.max_pool1d(jnp.arange(4.0)[None], 2).tolist()
         [[1.0, 3.0]]
     """
-    before, _selection.plain = _selection.plain, True
+    before, selection.plain = selection.plain, True
     try:
         # The mark is part of the key by which JAX keeps traces and programs, so none of either kind is taken for the other.
         with set_xla_metadata(fnn_kernels="plain"):
             yield
     finally:
-        _selection.plain = before
+        selection.plain = before
 
 
 def plain_selected() -> bool:
     """Whether the caller is within ``plain()``."""
-    return _selection.plain
+    return selection.plain
 
 
 class Operation:
@@ -83,7 +86,7 @@ class Operation:
     def __call__(self, *args: Any) -> Any:
         """The value by the fast form on the CPU, by the plain one elsewhere, in ``shard_map`` and in ``plain()``."""
         args = tuple(jnp.asarray(a) for a in args)
-        if _selection.plain or any(map(_varies, args)):
+        if selection.plain or any(map(_varies, args)):
             # Within shard_map, whose types say what varies over which mesh axis, the plain form is taken too.
             return self.plain(*args)
         structure = _shapes(self, *map(jax.typeof, args))[0]

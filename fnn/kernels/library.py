@@ -6,7 +6,6 @@ functions choose the forms that are best under the option; if any did, the progr
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -14,19 +13,12 @@ from typing import Any
 
 import jax
 
-from fnn.kernels._operation import Operation
+from fnn.kernels._operation import Operation, selection
 
-__all__ = ["library_forms", "library_options", "library_selected", "uses_library"]
+__all__ = ["library_forms", "library_options", "library_selected", "options_for", "uses_library"]
 
 # It makes dense 3x3 convolutions, forward and backward, 1.2 to 2.5 times faster; see benchmarks/README.md.
 _OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
-
-
-class _Selection(threading.local):
-    library = False
-
-
-_selection = _Selection()
 
 
 @cache
@@ -44,16 +36,21 @@ def library_options() -> dict[str, Any] | None:
 @contextmanager
 def library_forms(selected: bool = True) -> Iterator[None]:
     """Within it, functions may choose forms that count on the options."""
-    before, _selection.library = _selection.library, selected
+    before, selection.library = selection.library, selected
     try:
         yield
     finally:
-        _selection.library = before
+        selection.library = before
 
 
 def library_selected() -> bool:
     """Whether the caller's program will be compiled with the options if it asks for them."""
-    return _selection.library and library_options() is not None
+    return selection.library and library_options() is not None
+
+
+def options_for(jaxpr: Any, given: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The options to compile a program with: the ones given, or without any those that its operations count on."""
+    return library_options() if given is None and uses_library(jaxpr) else given
 
 
 def uses_library(jaxpr: Any) -> bool:

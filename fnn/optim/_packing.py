@@ -61,11 +61,8 @@ class Pack:
 
     def dissolve(self) -> None:
         """Gives every slot boxes of its own."""
-        for name, box in self.boxes.items():
-            data = box.data
-            shares = self.parts(data) if isinstance(data, Tracer) else [slot.arrays[name].data for slot in self.slots]
-            for slot, share in zip(self.slots, shares, strict=True):
-                slot.arrays = {**slot.arrays, name: Box(share, box._label)}
+        for slot in self.slots:
+            slot.arrays = {name: Box(part.data, self.boxes[name]._label) for name, part in slot.arrays.items()}
         structure_changed()
 
     def divide(self, chosen: set[int]) -> None:
@@ -89,21 +86,21 @@ class Part:
         self.index = index
 
     @property
-    def box(self) -> Box:
-        """The box that holds the share with others."""
-        return self.pack.boxes[self.name]
-
-    @property
     def data(self) -> jax.Array:
         """The share, as an array of its own."""
-        return _share(self.box.data, self.pack.starts[self.index], self.pack.shapes[self.index])
+        return _share(self.pack.boxes[self.name].data, self.pack.starts[self.index], self.pack.shapes[self.index])
+
+
+def _part_of(slot: Slot) -> Part | None:
+    """One of the parts that a slot holds; ``None`` if it has boxes of its own, or nothing."""
+    held = next(iter(slot.arrays.values()), None)
+    return held if isinstance(held, Part) else None
 
 
 def pack_of(slot: Slot) -> Pack | None:
     """The pack that holds the arrays of a slot, if one does."""
-    for held in slot.arrays.values():
-        return held.pack if isinstance(held, Part) else None
-    return None
+    part = _part_of(slot)
+    return None if part is None else part.pack
 
 
 def packs_of(slots: Iterable[Slot]) -> list[Pack]:
@@ -117,12 +114,12 @@ def _devices(array: Any) -> int:
 
 
 def pack_small(slots: dict[Parameter, Slot]) -> None:
-    """Packs the slots of small parameters that have a cohort, dtypes and a device in common."""
+    """Packs those of these slots, none of them in a pack, whose small parameters have cohort, dtypes and device in common."""
     alike: dict[Any, list[tuple[Slot, tuple[int, ...]]]] = {}
     for parameter, slot in slots.items():
         arrays = {name: box.data for name, box in slot.arrays.items()}
         held = [parameter._data, *arrays.values()]
-        if not arrays or pack_of(slot) is not None or {*map(_devices, held)} != {1}:
+        if not arrays or {*map(_devices, held)} != {1}:
             continue
         if 0 < parameter.data.size <= LARGEST and all(a.shape == parameter.shape for a in held):
             fields = tuple((name, array.dtype, array.sharding, array.committed) for name, array in arrays.items())
@@ -135,7 +132,7 @@ def pack_small(slots: dict[Parameter, Slot]) -> None:
 
 def unpack_scattered(slots: dict[Parameter, Slot]) -> None:
     """Dissolves the packs of parameters that have come to lie on several devices."""
-    for pack in packs_of(s for p, s in slots.items() if pack_of(s) is not None and _devices(p._data) > 1):
+    for pack in packs_of(slot for parameter, slot in slots.items() if _devices(parameter._data) > 1):
         pack.dissolve()
 
 
@@ -179,12 +176,11 @@ def units(parameters: Sequence[Parameter], slots: Sequence[Slot], grads: Sequenc
     """The units of some parameters that step together; packs that their gradients do not fit are divided first."""
 
     def misfit(parameter: Parameter, slot: Slot, grad: Any) -> bool:
-        for held in slot.arrays.values():
-            if isinstance(held, Part):
-                expected = held.pack.shapes[held.index], held.pack.dtype
-                both = (parameter.data, grad)
-                return any(not isinstance(a, jax.Array) or (a.shape, a.dtype) != expected for a in both)
-        return False
+        part = _part_of(slot)
+        if part is None:
+            return False
+        expected = part.pack.shapes[part.index], part.pack.dtype
+        return any(not isinstance(a, jax.Array) or (a.shape, a.dtype) != expected for a in (parameter.data, grad))
 
     alone = [s for p, s, g in zip(parameters, slots, grads, strict=True) if misfit(p, s, g)]
     separate(alone)

@@ -284,6 +284,11 @@ class Optimizer(Stateful):
                 slot.arrays[name] = self._state_box(name, of[id(slot)])
         structure_changed()
 
+    def _pack(self, slots: dict[Parameter, Slot]) -> None:
+        """Packs new slots of small parameters, if the rule allows it."""
+        if self._elementwise:
+            pack_small(slots)
+
     def _state_type(self, transform: Transform) -> Any:
         return type(jax.eval_shape(transform.init, [jax.ShapeDtypeStruct((1, 1), jnp.float32)]))
 
@@ -309,8 +314,7 @@ class Optimizer(Stateful):
                         made[parameter].arrays[name] = self._state_box(name, array)
             elif value is not None:
                 cohort.shared[name] = self._state_box(name, value)
-        if self._elementwise:
-            pack_small(made)
+        self._pack(made)
         self._slots.update(made)
         structure_changed()
         return new
@@ -444,8 +448,7 @@ class Optimizer(Stateful):
             if mark not in cohorts:
                 cohorts[mark] = Cohort({k: self._state_box(k, v) for k, v in shared.items()})
             slots[parameter] = Slot(cohorts[mark], arrays)
-        if self._elementwise:
-            pack_small(slots)
+        self._pack(slots)
         return slots
 
     # Hooks
@@ -500,8 +503,7 @@ class Optimizer(Stateful):
             parameter: Slot(cohorts[number], {k: self._state_box(k, v) for k, v in arrays.items()})
             for parameter, number, arrays in saved_slots
         }
-        if self._elementwise:
-            pack_small(self._slots)
+        self._pack(self._slots)
         structure_changed()
 
     def __repr__(self) -> str:

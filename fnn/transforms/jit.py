@@ -16,7 +16,7 @@ from jax.core import Tracer
 from jax.extend.core import jaxpr_as_fun
 
 from fnn.kernels import plain_selected
-from fnn.kernels.library import library_forms, library_options, uses_library
+from fnn.kernels.library import library_forms, options_for
 from fnn.random import current_generator
 from fnn.stateful import (
     Bank,
@@ -555,8 +555,7 @@ class JitFunction:
 
         run.__name__ = run.__qualname__ = getattr(self.__wrapped__, "__name__", type(self.__wrapped__).__name__)
         given = self._compiler_options
-        options = library_options() if given is None and uses_library(jaxpr.jaxpr) else given
-        program.run = jax.jit(run, donate_argnums=0, compiler_options=options)
+        program.run = jax.jit(run, donate_argnums=0, compiler_options=options_for(jaxpr.jaxpr, given))
         program.run_kept = jax.jit(run, compiler_options=given)  # perhaps within another program, where none may be set
         return program, gathered.static_keys() == gathered.statics and not program.new_boxes
 
