@@ -4,7 +4,7 @@ The forms must agree before anything is timed; then they take turns in one proce
 compiles them. With ``--option NAME=VALUE`` every program is compiled a second time with that option of XLA.
 
     python benchmarks/ops.py conv
-    python benchmarks/ops.py --option xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_DOT
+    python benchmarks/ops.py --option xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_REDUCE
 """
 
 from __future__ import annotations

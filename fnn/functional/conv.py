@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from math import prod
 from typing import Any
 
 import jax
@@ -59,9 +60,13 @@ def _transpose_call(x: Any, weight: Any, bias: Any, config: Config, output_paddi
     return _add_bias(convolve_transpose(x, weight, config, size), bias)
 
 
-def _config(weight: jax.Array, stride: Any, pads: Pads, dilation: Any, groups: int) -> Config:
-    inputs, kernel = weight.shape[1], weight.shape[2:]
-    return Config(stride, pads, dilation, groups, suits_library(kernel, groups, inputs) and library_selected())
+def _config(
+    x: jax.Array, weight: jax.Array, stride: Any, pads: Pads, dilation: Any, groups: int, transposed: bool = False
+) -> Config:
+    channels = max(1, weight.shape[0] if transposed else weight.shape[1] * groups)
+    # How many times the whole kernel is used, borders aside.
+    places = x.size // channels // (1 if transposed else prod(stride))
+    return Config(stride, pads, dilation, groups, suits_library(weight.shape, groups, places) and library_selected())
 
 
 def _check_arrays(
@@ -123,7 +128,7 @@ def _conv(
         if size + sum(pad) < d * (k - 1) + 1:
             fail(ValueError, function, "input", f"at least {d * (k - 1) + 1} long on each axis after padding", x)
     batched = x.ndim == n + 2
-    out = _conv_call(x if batched else x[None], w, b, _config(w, stride, pads, dilation, groups))
+    out = _conv_call(x if batched else x[None], w, b, _config(x, w, stride, pads, dilation, groups))
     return out if batched else out[0]
 
 
@@ -151,7 +156,7 @@ def _conv_transpose(
         if (size - 1) * s - 2 * p + d * (k - 1) + e + 1 <= 0:
             fail(ValueError, function, "padding", "small enough for an output of positive lengths", padding)
     batched = x.ndim == n + 2
-    config = _config(w, stride, tuple((p, p) for p in padding), dilation, groups)
+    config = _config(x, w, stride, tuple((p, p) for p in padding), dilation, groups, transposed=True)
     out = _transpose_call(x if batched else x[None], w, b, config, extra)
     return out if batched else out[0]
 

@@ -22,6 +22,7 @@ from fnn.functional._utils import (
     is_concrete,
     to_wide,
 )
+from fnn.kernels.normalize import moments, normalize
 
 __all__ = [
     "batch_norm",
@@ -44,9 +45,11 @@ def _moments(x: jax.Array, axes: tuple[int, ...], axis_name: AxisName | None = N
     With ``axis_name`` also over that axis of the enclosing ``vmap`` or ``shard_map``, along which shapes are equal.
     """
 
+    if axis_name is None:
+        return moments(x, axes)
+
     def mean_of(values: jax.Array) -> jax.Array:
-        mean = jnp.mean(values, axes, keepdims=True)
-        return mean if axis_name is None else lax.pmean(mean, axis_name)
+        return lax.pmean(jnp.mean(values, axes, keepdims=True), axis_name)
 
     mean = mean_of(x)
     return mean, mean_of(jnp.square(x - mean))
@@ -102,9 +105,24 @@ def _normalize_by_channel(x: Any, mean: Any, var: Any, weight: Any, bias: Any, e
     return _affine((wide - mean) * lax.rsqrt(var + eps), weight, bias, x.dtype)
 
 
-@partial(jax.jit, static_argnames=("axes", "axis_name"))
 def _normalize_by_moments(
-    x: Any, weight: Any, bias: Any, eps: Any, axes: tuple[int, ...], axis_name: AxisName | None = None
+    x: jax.Array, weight: Any, bias: Any, eps: Any, axes: tuple[int, ...], axis_name: AxisName | None = None
+) -> jax.Array:
+    """By the moments over the axes; ``weight`` and ``bias`` broadcast to ``x``, with any number of axes."""
+    weight, bias = (None if v is None else v.reshape((1,) * (x.ndim - v.ndim) + v.shape) for v in (weight, bias))
+    if axis_name is None and is_concrete(eps):
+        return _normalize(x, weight, bias, float(eps), axes)
+    return _normalize_over_replicas(x, weight, bias, eps, axes, axis_name)
+
+
+@partial(jax.jit, static_argnames=("eps", "axes"))
+def _normalize(x: Any, weight: Any, bias: Any, eps: float, axes: tuple[int, ...]) -> jax.Array:
+    return normalize(to_wide(x), weight, bias, eps, axes).astype(x.dtype)
+
+
+@partial(jax.jit, static_argnames=("axes", "axis_name"))
+def _normalize_over_replicas(
+    x: Any, weight: Any, bias: Any, eps: Any, axes: tuple[int, ...], axis_name: AxisName | None
 ) -> jax.Array:
     wide = to_wide(x)
     mean, var = _moments(wide, axes, axis_name)
@@ -487,10 +505,14 @@ def rms_norm(
 
 
 @partial(jax.jit, static_argnames="groups")
-def _group_norm(x: Any, weight: Any, bias: Any, eps: Any, groups: int) -> jax.Array:
-    parted = to_wide(x).reshape((x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]))
-    mean, var = _moments(parted, tuple(range(2, parted.ndim)))
-    out = ((parted - mean) * lax.rsqrt(var + eps)).reshape(x.shape)
+def _in_groups(x: Any, groups: int) -> jax.Array:
+    """(N, C, *) to (N, groups, C / groups, *)."""
+    return to_wide(x).reshape((x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]))
+
+
+def _group_norm(x: jax.Array, weight: Any, bias: Any, eps: Any, groups: int) -> jax.Array:
+    parted = _in_groups(x, groups)
+    out = _normalize_by_moments(parted, None, None, eps, tuple(range(2, parted.ndim))).reshape(x.shape)
     weight, bias = (None if v is None else _channelwise(v, x.ndim) for v in (weight, bias))
     return _affine(out, weight, bias, x.dtype)
 

@@ -1,24 +1,33 @@
-"""Forms of a convolution and of its two gradients that run well on the CPU.
+"""Forms of a convolution and of its two gradients that run well on the CPU, and the choice among them.
 
-A convolution is written ``out[q] = sum_a w[a] x[stride q + dilation a - low]`` for each pair of channels, ``a`` running over
-the kernel's elements, the taps. Half precision is computed in float32 by the callers.
+Half precision is computed in float32 by the callers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import product
-from math import gcd, prod
-from typing import Any, NamedTuple
+from math import prod
 
 import jax.numpy as jnp
 from jax import lax, linear_transpose
 
-__all__ = ["Config", "fit", "forward", "input_gradient", "plain_forward", "plain_transposed", "weight_gradient"]
+from fnn.kernels import _conv_images as images
+from fnn.kernels._conv_common import (
+    Array,
+    Config,
+    Ints,
+    cut_last,
+    each_tap,
+    exchange,
+    fit,
+    interleave,
+    pad_last,
+    phases,
+    plain_forward,
+    plain_transposed,
+)
 
-Array = Any
-Ints = tuple[int, ...]
+__all__ = ["Config", "fit", "forward", "input_gradient", "plain_forward", "plain_transposed", "weight_gradient"]
 
 # Bounds on what is unrolled into one program; beyond them the plain form is taken.
 MANY_TAPS = 64
@@ -28,109 +37,8 @@ STEP_ELEMENTS = 1 << 19
 CACHED = 1 << 20
 # Places of an output below which XLA's own weight gradient of a dense convolution is as fast.
 FEW_PLACES = 128
-
-
-class Config(NamedTuple):
-    """A convolution but for its arrays, each entry by axis.
-
-    Attributes:
-        stride: steps between the positions of the kernel.
-        pads: zeros (before, after) the input.
-        dilation: steps between the elements of the kernel.
-        groups: number of groups of channels.
-        library: whether the program is compiled with the option under which XLA hands dense convolutions in two
-            dimensions to a library; their plain form is then the fastest.
-    """
-
-    stride: Ints
-    pads: tuple[tuple[int, int], ...]
-    dilation: Ints
-    groups: int
-    library: bool = False
-
-    def outputs(self, sizes: Ints, kernel: Ints) -> Ints:
-        """The lengths of the output."""
-        each = zip(sizes, self.pads, kernel, self.dilation, self.stride, strict=True)
-        return tuple((size + sum(pad) - d * (k - 1) - 1) // s + 1 for size, pad, k, d, s in each)
-
-
-def _numbers(n: int) -> lax.ConvDimensionNumbers:
-    space = "DHW"[3 - n :]
-    return lax.conv_dimension_numbers((1,) * (n + 2), (1,) * (n + 2), ("NC" + space, "OI" + space, "NC" + space))
-
-
-def plain_forward(x: Array, w: Array, config: Config) -> Array:
-    """The convolution of ``x`` (N, C, ...) with ``w`` (O, C / groups, ...) by ``lax``."""
-    return lax.conv_general_dilated(
-        x,
-        w,
-        window_strides=config.stride,
-        padding=config.pads,
-        rhs_dilation=config.dilation,
-        dimension_numbers=_numbers(x.ndim - 2),
-        feature_group_count=config.groups,
-    )
-
-
-def _exchange(w: Array, groups: int) -> Array:
-    """The kernel with inputs and outputs exchanged within each group: (O, c, ...) to (C, o, ...)."""
-    o, c, *kernel = w.shape
-    return w.reshape((groups, o // groups, c, *kernel)).swapaxes(1, 2).reshape((groups * c, o // groups, *kernel))
-
-
-def fit(config: Config, sizes: Ints, outputs: Ints, kernel: Ints) -> Config:
-    """The same with the padding behind with which an input of lengths ``sizes`` gives just ``outputs``."""
-    pads = []
-    for i, (low, _) in enumerate(config.pads):
-        reach = (outputs[i] - 1) * config.stride[i] + config.dilation[i] * (kernel[i] - 1) + 1
-        pads.append((low, reach - sizes[i] - low))
-    return config._replace(pads=tuple(pads))
-
-
-def plain_transposed(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
-    """The gradient of the convolution with respect to an input of lengths ``sizes``, by ``lax``.
-
-    It is the convolution of ``dy``, spread out by the stride, with the kernel flipped and its channels exchanged.
-    """
-    n = dy.ndim - 2
-    kernel = lax.rev(_exchange(w, config.groups), tuple(range(2, n + 2)))
-    pads = []
-    for i, (low, _) in enumerate(config.pads):
-        before = config.dilation[i] * (w.shape[i + 2] - 1) - low
-        spread = (dy.shape[i + 2] - 1) * config.stride[i] + 1
-        pads.append((before, sizes[i] + low - spread))
-    return lax.conv_general_dilated(
-        dy,
-        kernel,
-        window_strides=(1,) * n,
-        padding=pads,
-        lhs_dilation=config.stride,
-        rhs_dilation=config.dilation,
-        dimension_numbers=_numbers(n),
-        feature_group_count=config.groups,
-    )
-
-
-def _pad(x: Array, pads: Iterable[tuple[int, int]], spread: Iterable[int] | None = None) -> Array:
-    """The last axes padded, or cropped where the pad is negative, and elements set apart by ``spread``."""
-    pads = list(pads)
-    spread = [1] * len(pads) if spread is None else list(spread)
-    if not any(low or high for low, high in pads) and all(s == 1 for s in spread):
-        return x
-    rest = [(0, 0, 0)] * (x.ndim - len(pads))
-    return lax.pad(x, jnp.zeros((), x.dtype), rest + [(*p, s - 1) for p, s in zip(pads, spread, strict=True)])
-
-
-def _cut(x: Array, starts: Iterable[int], lengths: Iterable[int], strides: Iterable[int]) -> Array:
-    """A strided slice of the last axes."""
-    starts, lengths, strides = list(starts), list(lengths), list(strides)
-    lead = x.ndim - len(starts)
-    stops = [a + (q - 1) * s + 1 for a, q, s in zip(starts, lengths, strides, strict=True)]
-    return lax.slice(x, [0] * lead + starts, [*x.shape[:lead], *stops], [1] * lead + strides)
-
-
-def _taps(kernel: Iterable[int]) -> Iterator[Ints]:
-    return product(*map(range, kernel))
+# Products in a convolution below which the option costs as much as it gains.
+WORTHWHILE = 24_000_000
 
 
 # Kernels of one element, and those that step by their own length: a matrix product.
@@ -151,8 +59,8 @@ def _patches(x: Array, kernel: Ints, outputs: Ints, config: Config) -> Array:
         max((q - 1) * t + 1 - size - low, 0)
         for q, t, size, (low, _) in zip(seen, steps, x.shape[2:], config.pads, strict=True)
     ]
-    x = _pad(x, [(low, end) for (low, _), end in zip(config.pads, ends, strict=True)])
-    x = _cut(x, [0] * n, seen, steps)
+    x = pad_last(x, [(low, end) for (low, _), end in zip(config.pads, ends, strict=True)])
+    x = cut_last(x, [0] * n, seen, steps)
     x = x.reshape((*x.shape[:2], *(v for q, k in zip(outputs, kernel, strict=True) for v in (q, k))))
     x = x.transpose((0, 1, *range(3, 2 * n + 2, 2), *range(2, 2 * n + 2, 2)))
     return x.reshape((x.shape[0], groups, -1, prod(outputs)))
@@ -167,7 +75,7 @@ def _scatter_patches(z: Array, kernel: Ints, outputs: Ints, sizes: Ints, config:
     steps = [s if k == 1 else 1 for k, s in zip(kernel, config.stride, strict=True)]
     spread = [(q - 1) * t + 1 for q, t in zip(z.shape[2:], steps, strict=True)]
     each = zip(sizes, spread, config.pads, strict=True)
-    return _pad(z, [(-low, size + low - q) for size, q, (low, _) in each], steps)
+    return pad_last(z, [(-low, size + low - q) for size, q, (low, _) in each], steps)
 
 
 def _product(w: Array, x: Array) -> Array:
@@ -201,7 +109,7 @@ def _is_dense_volume(kernel: Ints, config: Config) -> bool:
 
 def _slices(x: Array, taps: int, length: int, config: Config) -> Array:
     """x (N, C, D, ...) to (N length, taps C, ...): for each place on the first axis what the kernel sees there."""
-    x = _pad(x, [config.pads[0], *[(0, 0)] * (x.ndim - 3)]).swapaxes(1, 2)
+    x = pad_last(x, [config.pads[0], *[(0, 0)] * (x.ndim - 3)]).swapaxes(1, 2)
     step, apart = config.stride[0], config.dilation[0]
     seen = [lax.slice_in_dim(x, a * apart, a * apart + (length - 1) * step + 1, step, 1) for a in range(taps)]
     whole = jnp.concatenate(seen, 2)
@@ -233,13 +141,13 @@ def _volume_weight(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
 def _shifted(x: Array, w: Array, outputs: Ints, config: Config) -> Array:
     o, c, *kernel = w.shape
     groups, n = config.groups, len(kernel)
-    x = lax.optimization_barrier(_pad(x, config.pads))
+    x = lax.optimization_barrier(pad_last(x, config.pads))
     x = x.reshape((x.shape[0], groups, c, 1, *x.shape[2:]))
     w = w.reshape((groups, o // groups, c, *kernel))
     total = None
-    for tap in _taps(kernel):
+    for tap in each_tap(kernel):
         starts = [a * d for a, d in zip(tap, config.dilation, strict=True)]
-        seen = _cut(x, starts, outputs, config.stride)
+        seen = cut_last(x, starts, outputs, config.stride)
         for i in range(c):
             term = seen[:, :, i] * w[(slice(None), slice(None), i, *tap)].reshape((groups, o // groups) + (1,) * n)
             total = term if total is None else total + term
@@ -250,8 +158,8 @@ def _shifted(x: Array, w: Array, outputs: Ints, config: Config) -> Array:
 def _shifted_weight(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
     """The gradient of the kernel where each output sees one input: the sum over the batch of shifted products."""
     groups, outputs = config.groups, dy.shape[2:]
-    padded = _pad(x, config.pads)
-    taps = list(_taps(kernel))
+    padded = pad_last(x, config.pads)
+    taps = list(each_tap(kernel))
     # Sums over the batch that stay arrays of one image are faster than sums over each image, while the cache holds them.
     reduced = len(taps) * prod(dy.shape[1:]) > CACHED
     space = tuple(range(2, 2 + len(kernel)))
@@ -261,7 +169,7 @@ def _shifted_weight(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
         products = []
         for tap in taps:
             starts = [a * d for a, d in zip(tap, config.dilation, strict=True)]
-            products.append(_cut(seen, starts, outputs, config.stride) * cotangent)
+            products.append(cut_last(seen, starts, outputs, config.stride) * cotangent)
         if reduced:
             products = [p.sum(space) for p in products]
         return [t + p for t, p in zip(totals, products, strict=True)], None
@@ -299,7 +207,7 @@ class _Class:
 def _classes(kernel: Ints, outputs: Ints, config: Config) -> list[_Class]:
     """The classes of taps of the axes of ``kernel``, the first of the convolution."""
     found: dict[Ints, list[tuple[Ints, Ints]]] = {}
-    for tap in _taps(kernel):
+    for tap in each_tap(kernel):
         reach = [a * d for a, d in zip(tap, config.dilation, strict=False)]
         rest = tuple(r % s for r, s in zip(reach, config.stride, strict=False))
         found.setdefault(rest, []).append((tap, tuple(r // s for r, s in zip(reach, config.stride, strict=False))))
@@ -336,11 +244,11 @@ def _spread(x: Array, each: _Class, m: int, kernel: Ints, outputs: Ints, config:
         max(a + (q - 1) * s + 1 - size, 0)
         for a, q, s, size in zip(each.starts, each.lengths, config.stride, x.shape[3:], strict=False)
     ]
-    x = _pad(x, [(0, e) for e in missing] + [(0, 0)] * (len(kernel) - m))
+    x = pad_last(x, [(0, e) for e in missing] + [(0, 0)] * (len(kernel) - m))
     pieces = []
-    for tap in _taps(kernel[m:]):
+    for tap in each_tap(kernel[m:]):
         starts = (*each.starts, *(a * d for a, d in zip(tap, inner, strict=True)))
-        pieces.append(_cut(x, starts, lengths, config.stride))
+        pieces.append(cut_last(x, starts, lengths, config.stride))
     laid = lax.optimization_barrier(jnp.concatenate(pieces, 1))
     return laid.reshape((*laid.shape[:2], -1))
 
@@ -382,14 +290,14 @@ def _by_products(x: Array, w: Array, outputs: Ints, config: Config) -> Array:
     ]
 
     def some(images: Array) -> Array:
-        laid = lax.optimization_barrier(_to_groups(_pad(images, config.pads), groups))
+        laid = lax.optimization_barrier(_to_groups(pad_last(images, config.pads), groups))
         total = None
         for each, matrix in zip(classes, matrices, strict=True):
             z = jnp.matmul(matrix, _spread(laid, each, m, kernel, outputs, config))
             z = lax.optimization_barrier(z)
             z = z.reshape((groups, len(each.taps), o // groups, images.shape[0], *each.lengths, *outputs[m:]))
             for i, shift in enumerate(each.shifts):
-                term = _cut(z[:, i], (*shift, *(0,) * (n - m)), outputs, (1,) * n)
+                term = cut_last(z[:, i], (*shift, *(0,) * (n - m)), outputs, (1,) * n)
                 total = term if total is None else total + term
         assert total is not None
         total = total.transpose((2, 0, 1, *range(3, 3 + n)))
@@ -410,12 +318,12 @@ def _weight_by_products(x: Array, dy: Array, kernel: Ints, config: Config) -> Ar
     classes = _classes(kernel[:m], outputs, config)
 
     def some(images: Array, cotangents: Array) -> list[Array]:
-        laid = lax.optimization_barrier(_to_groups(_pad(images, config.pads), groups))
+        laid = lax.optimization_barrier(_to_groups(pad_last(images, config.pads), groups))
         cotangents = _to_groups(cotangents, groups)
         grads = []
         for each in classes:
             shifted = [
-                _pad(
+                pad_last(
                     cotangents,
                     [(s, q - s - k) for s, q, k in zip(shift, each.lengths, outputs, strict=False)]
                     + [(0, 0)] * (n - m),
@@ -443,27 +351,77 @@ def _weight_by_products(x: Array, dy: Array, kernel: Ints, config: Config) -> Ar
     for each, grad in zip(classes, grads, strict=True):
         grad = grad.reshape((groups, len(each.taps), o, *kernel[m:], c))
         of_tap.update({tap: grad[:, i] for i, tap in enumerate(each.taps)})
-    whole = jnp.stack([of_tap[tap] for tap in _taps(kernel[:m])], 1)
+    whole = jnp.stack([of_tap[tap] for tap in each_tap(kernel[:m])], 1)
     whole = whole.reshape((groups, *kernel[:m], o, *kernel[m:], c))
     whole = whole.transpose((0, 1 + m, 2 + n, *range(1, 1 + m), *range(2 + m, 2 + n)))
     return whole.reshape((groups * o, c, *kernel))
 
 
+# Few places for many channels: products with the kernel as it lies in memory, since moving it would cost as much.
+
+
+def _are_few_places(places: int, o: int, config: Config) -> bool:
+    return config.groups == 1 and places <= o
+
+
+def _beside(x: Array, kernel: Ints, outputs: Ints, config: Config) -> Array:
+    """x (N, c, ...) to (c taps, N places): what each tap sees."""
+    padded = pad_last(x.swapaxes(0, 1), config.pads)
+    starts = [[a * d for a, d in zip(tap, config.dilation, strict=True)] for tap in each_tap(kernel)]
+    seen = [cut_last(padded, start, outputs, config.stride) for start in starts]
+    return jnp.stack(seen, 1).reshape((x.shape[1] * prod(kernel), -1))
+
+
+def _few_forward(x: Array, w: Array, outputs: Ints, config: Config) -> Array:
+    o, _, *kernel = w.shape
+    out = w.reshape((o, -1)) @ _beside(x, tuple(kernel), outputs, config)
+    return out.reshape((o, x.shape[0], *outputs)).swapaxes(0, 1)
+
+
+def _few_weight(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
+    o = dy.shape[1]
+    seen = _beside(x, kernel, dy.shape[2:], config)
+    grad = lax.dot_general(dy.swapaxes(0, 1).reshape((o, -1)), seen, (((1,), (1,)), ((), ())))
+    return grad.reshape((o, x.shape[1], *kernel))
+
+
+def _few_input(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
+    o, c, *kernel = w.shape
+    n, outputs = dy.shape[0], dy.shape[2:]
+    each = lax.dot_general(w.reshape((o, -1)), dy.swapaxes(0, 1).reshape((o, -1)), (((0,), (0,)), ((), ())))
+    each = each.reshape((c, -1, n, *outputs))
+    total = None
+    for i, tap in enumerate(each_tap(kernel)):
+        pads = []
+        for j, a in enumerate(tap):
+            before = a * config.dilation[j] - config.pads[j][0]
+            pads.append((before, sizes[j] - before - ((outputs[j] - 1) * config.stride[j] + 1)))
+        term = pad_last(each[:, i], pads, config.stride)
+        total = term if total is None else total + term
+    assert total is not None
+    return total.swapaxes(0, 1)
+
+
 # The three entries.
 
 
-def suits_library(kernel: Ints, groups: int, inputs: int) -> bool:
-    """Whether the forms differ with ``Config.library``; ``inputs`` is the number of channels that an output sees."""
-    return len(kernel) > 1 and prod(kernel) > 1 and (groups == 1 or _are_few_groups(groups, inputs))
+def suits_library(weight: Ints, groups: int, places: int) -> bool:
+    """Whether the forms for a kernel of shape ``weight``, used ``places`` times, differ with ``Config.library``."""
+    return (
+        len(weight) > 3
+        and prod(weight[2:]) > 1
+        and prod(weight) * places >= WORTHWHILE
+        and _is_dense(groups, weight[1])
+    )
 
 
-def _are_few_groups(groups: int, inputs: int) -> bool:
-    """Whether a plain convolution for each group is faster than products for all."""
-    return 1 < groups <= 8 and inputs >= 16
+def _is_dense(groups: int, inputs: int) -> bool:
+    """Whether dense convolutions, one for each of a few groups, are faster than products for all groups."""
+    return groups == 1 or (groups <= 8 and inputs >= 16)
 
 
-def forward(x: Array, w: Array, config: Config, split: bool = True) -> Array:
-    """The convolution. ``split`` allows one plain convolution for each of a few groups."""
+def forward(x: Array, w: Array, config: Config) -> Array:
+    """The convolution."""
     o, c, *rest = w.shape
     kernel, groups = tuple(rest), config.groups
     outputs = config.outputs(x.shape[2:], kernel)
@@ -473,14 +431,15 @@ def forward(x: Array, w: Array, config: Config, split: bool = True) -> Array:
         return out.reshape((x.shape[0], o, *outputs))
     if _is_dense_volume(kernel, config):
         return _volume_forward(x, w, outputs, config)
-    if groups == 1 or prod(kernel) > MANY_TAPS:
+    few_taps = prod(kernel) <= MANY_TAPS
+    if few_taps and _are_few_places(x.shape[0] * prod(outputs), o, config):
+        return _few_forward(x, w, outputs, config)
+    if _is_dense(groups, c):
+        return images.forward(x, w, config)
+    if not few_taps:
         return plain_forward(x, w, config)
     if c <= 4 and c * prod(kernel) <= MANY_TAPS:
         return _shifted(x, w, outputs, config)
-    if split and _are_few_groups(groups, c):
-        alone = config._replace(groups=1)
-        pairs = zip(jnp.split(x, groups, 1), jnp.split(w, groups), strict=True)
-        return jnp.concatenate([plain_forward(a, b, alone) for a, b in pairs], 1)
     return _by_products(x, w, outputs, config)
 
 
@@ -492,16 +451,19 @@ def weight_gradient(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
         seen = _patches(x, kernel, dy.shape[2:], config)
         grad = _product_gradient(dy.reshape((dy.shape[0], groups, o, -1)), seen)
         return grad.reshape((groups * o, c, *kernel))
-    if groups > 1 and c == 1 and prod(kernel) <= MANY_TAPS:
-        return _shifted_weight(x, dy, kernel, config)
     if _is_dense_volume(kernel, config):
         return _volume_weight(x, dy, kernel, config)
-    if config.library and _are_few_groups(groups, c):
-        alone = config._replace(groups=1)
-        pairs = zip(jnp.split(x, groups, 1), jnp.split(dy, groups, 1), strict=True)
-        return jnp.concatenate([_plain_weight(a, b, kernel, alone) for a, b in pairs])
-    plain_is_best = len(kernel) == 1 or config.library or prod(dy.shape[2:]) < FEW_PLACES
-    if prod(kernel) > MANY_TAPS or (groups == 1 and plain_is_best):
+    few_taps = prod(kernel) <= MANY_TAPS
+    if few_taps and groups > 1 and c == 1:
+        return _shifted_weight(x, dy, kernel, config)
+    if few_taps and _are_few_places(x.shape[0] * prod(dy.shape[2:]), o, config):
+        return _few_weight(x, dy, kernel, config)
+    by_images = (
+        config.library or not few_taps or (groups == 1 and (len(kernel) == 1 or prod(dy.shape[2:]) < FEW_PLACES))
+    )
+    if by_images and _is_dense(groups, c):
+        return images.weight_gradient(x, dy, kernel, config)
+    if not few_taps:
         return _plain_weight(x, dy, kernel, config)
     return _weight_by_products(x, dy, kernel, config)
 
@@ -515,41 +477,26 @@ def input_gradient(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
         z = _product(matrix, dy.reshape((dy.shape[0], groups, o // groups, -1)))
         z = z.reshape((dy.shape[0], groups * c, prod(kernel), -1))
         return _scatter_patches(z, kernel, dy.shape[2:], sizes, config)
-    if prod(config.stride) > MANY_PHASES or (prod(kernel) > MANY_TAPS and not _is_dense_volume(kernel, config)):
+    few_taps = prod(kernel) <= MANY_TAPS
+    if few_taps and _are_few_places(dy.shape[0] * prod(dy.shape[2:]), c, config):
+        return _few_input(dy, w, sizes, config)
+    volume = _is_dense_volume(kernel, config)
+    if prod(config.stride) > MANY_PHASES or not (few_taps or volume):
         return plain_transposed(dy, w, sizes, config)
-    return _sub_pixel(dy, _exchange(w, groups), sizes, config)
+    if _is_dense(groups, o // groups) and not volume:
+        return images.input_gradient(dy, w, sizes, config)
+    return _sub_pixel(dy, exchange(w, groups), sizes, config)
 
 
 def _sub_pixel(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
-    """The positions of the result that leave one remainder by the stride are one ordinary convolution; interleaved.
-
-    Position ``s m + r`` receives ``w[a] dy[m + (r + low - d a) / s]`` from every tap ``a`` for which that is whole.
-    """
-    phases, n = [], len(sizes)
+    """Each phase an ordinary convolution; interleaved. The kernel has its channels exchanged already."""
+    n = len(sizes)
     lengths = [-(-size // s) for size, s in zip(sizes, config.stride, strict=True)]
-    for remainder in product(*map(range, config.stride)):
-        slices, pads, dilation = [], [], []
-        for i, r in enumerate(remainder):
-            s, d, low, k = config.stride[i], config.dilation[i], config.pads[i][0], w.shape[2 + i]
-            common = gcd(s, d)
-            taps = [a for a in range(k) if (r + low - d * a) % s == 0]
-            if not taps:
-                break
-            # Flipped, the last tap comes first; it sees the earliest position.
-            first, last = (r + low - d * taps[-1]) // s, (r + low - d * taps[0]) // s
-            slices.append(slice(taps[0], None, s // common))
-            dilation.append(d // common)
-            pads.append((-first, lengths[i] - 1 + last - (dy.shape[2 + i] - 1)))
-        if len(slices) < n:
-            phases.append(jnp.zeros((dy.shape[0], w.shape[0], *lengths), dy.dtype))
+    parts = []
+    for phase in phases(dy.shape[2:], sizes, w.shape[2:], config):
+        if phase is None:
+            parts.append(jnp.zeros((dy.shape[0], w.shape[0], *lengths), dy.dtype))
             continue
-        part = lax.rev(w[(slice(None), slice(None), *slices)], tuple(range(2, 2 + n)))
-        inner = config._replace(stride=(1,) * n, pads=tuple(pads), dilation=tuple(dilation))
-        phases.append(forward(dy, part, inner, split=prod(config.stride) == 1))
-    if len(phases) == 1:
-        return phases[0]
-    for i in reversed(range(n)):
-        s = config.stride[i]
-        whole = [jnp.stack(phases[j : j + s], 3 + i) for j in range(0, len(phases), s)]
-        phases = [p.reshape((*p.shape[: 2 + i], -1, *p.shape[4 + i :])) for p in whole]
-    return _cut(phases[0], [0] * n, sizes, (1,) * n)
+        kernel = lax.rev(w[(slice(None), slice(None), *phase.slices)], tuple(range(2, 2 + n)))
+        parts.append(forward(dy, kernel, phase.config))
+    return interleave(parts, sizes, config.stride, 2)

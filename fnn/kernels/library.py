@@ -1,4 +1,4 @@
-"""The compiler option under which XLA hands dense convolutions on the CPU to a library, and who may count on it.
+"""The compiler option that chooses XLA's library for dense convolutions on the CPU, and who may count on it.
 
 Options belong to a whole program, so that only whoever compiles one can set them: ``fnn.jit`` does. While it traces, the
 functions choose the forms that are best under the option; if any did, the program is compiled with it.
@@ -17,8 +17,11 @@ from fnn.kernels._operation import Operation, selection
 
 __all__ = ["library_forms", "library_options", "library_selected", "options_for", "uses_library"]
 
-# It makes dense 3x3 convolutions, forward and backward, 1.2 to 2.5 times faster; see benchmarks/README.md.
-_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
+# XLA hands products, sums over axes and convolutions to YNNPACK. Without convolutions, which then go to Eigen, dense 3x3 ones
+# are 1.3 to 2.5 times faster, forward and backward; see benchmarks/README.md.
+_OPTIONS = {
+    "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE",
+}
 
 
 @cache

@@ -1,5 +1,7 @@
 """The forms of convolution against ``lax``: values, gradients and second derivatives."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fnn.kernels import _conv_forms as forms
+from fnn.kernels import _conv_images
 from fnn.kernels import conv as module
 from fnn.kernels._conv_forms import plain_forward as convolve_reference
 from fnn.kernels.conv import Config, convolve, convolve_transpose
@@ -19,6 +22,7 @@ def small_images(monkeypatch):
     """Small images take the path of large ones, in several steps over the batch."""
     monkeypatch.setattr(forms, "FEW_PLACES", 0)
     monkeypatch.setattr(forms, "STEP_ELEMENTS", 64)
+    monkeypatch.setattr(_conv_images, "SMALL", 0)
     module._convolution.cache_clear()
     module._transposed.cache_clear()
     yield
@@ -78,6 +82,7 @@ def transposed(x, w, config, extra=None, second=False):
 FORWARD = {
     "dense": ((2, 3, 6, 5), (4, 3, 3, 2), Config((1, 1), ((1, 1), (0, 1)), (1, 1), 1)),
     "strided": ((2, 3, 7, 8), (4, 3, 3, 2), Config((2, 3), ((1, 1), (0, 0)), (1, 2), 1)),
+    "few places": ((1, 5, 3, 4), (6, 5, 3, 2), Config((2, 1), ((1, 0), (0, 1)), (1, 2), 1)),
     "depthwise": ((2, 3, 6, 5), (6, 1, 3, 3), Config((1, 2), ((1, 1), (2, 0)), (1, 1), 3)),
     "groups": ((2, 4, 6, 5), (6, 2, 3, 2), Config((2, 1), ((1, 0), (0, 1)), (1, 1), 2)),
     "many groups": ((2, 6, 6, 5), (9, 2, 3, 2), Config((1, 1), ((1, 0), (0, 1)), (2, 1), 3)),
@@ -102,13 +107,37 @@ TRANSPOSED = {
 }
 
 
+TELLING = (
+    "dense",
+    "strided",
+    "few places",
+    "depthwise",
+    "many groups",
+    "pointwise strided",
+    "volume",
+    "library, groups",
+)
+
+
 def cases(table, telling):
     return [pytest.param(name, marks=[] if name in telling else pytest.mark.slow) for name in table]
 
 
 @pytest.mark.parametrize(
     "name",
-    cases(FORWARD, ("dense", "strided", "depthwise", "many groups", "pointwise strided", "volume", "library, groups")),
+    cases(
+        FORWARD,
+        (
+            "dense",
+            "strided",
+            "few places",
+            "depthwise",
+            "many groups",
+            "pointwise strided",
+            "volume",
+            "library, groups",
+        ),
+    ),
 )
 def test_convolution(name):
     x, w, config = FORWARD[name]
@@ -148,6 +177,35 @@ def test_forms_for_sums_beyond_the_cache(monkeypatch):
     for name in ("depthwise", "pointwise strided", "dense"):
         x, w, config = FORWARD[name]
         forward(rand(0, *x), rand(1, *w), config)
+
+
+def compiled(function, *args):
+    return jax.jit(function).lower(*args).compile().as_text()
+
+
+def test_convolutions_within_a_loop_have_the_layout_that_xla_has_a_library_for():
+    """Elsewhere than in the outermost function it does not bring about that layout by itself."""
+    shape, kernel, config = FORWARD["dense"]
+    x, w = (jnp.asarray(rand(i, *s), jnp.float32) for i, s in enumerate((shape, kernel)))
+
+    def loop(xs, w):
+        return jax.lax.map(lambda x: convolve(x, w, config), xs)
+
+    gradients = jax.grad(lambda xs, w: loop(xs, w).sum(), (0, 1))
+    for function in (loop, gradients):
+        found = re.findall(r"dim_labels=(\S+?)[,\s]", compiled(function, jnp.stack([x] * 3), w))
+        assert set(found) <= {"b01f_01io->b01f"}
+    assert found
+
+
+def test_large_arrays_are_moved_apart_from_what_is_around():
+    def around(x):
+        return _conv_images.moved(x * 2, (1, 0)) + 1
+
+    x = jnp.asarray(rand(0, 8, 4), jnp.float32)
+    assert "call(" in compiled(around, x)
+    assert "call(" not in compiled(lambda x: (x * 2).T + 1, x)
+    assert_close(around(x), (x * 2).T + 1)
 
 
 def test_the_special_forms_run():

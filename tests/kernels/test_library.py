@@ -6,12 +6,19 @@ import pytest
 
 import fnn
 from fnn import nn, optim
-from fnn.kernels import library
+from fnn.kernels import _conv_forms, library
 from fnn.kernels.library import library_forms, library_options, library_selected, uses_library
 from fnn.nn import functional as F
 from tests.oracle import assert_close, rand
 
-OPTION = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
+OPTION = {
+    "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE",
+}
+
+
+@pytest.fixture(autouse=True)
+def small_ones_too(monkeypatch):
+    monkeypatch.setattr(_conv_forms, "WORTHWHILE", 0)
 
 
 @pytest.fixture
@@ -57,6 +64,14 @@ def test_which_programs_count_on_it():
     assert not marked(F.conv1d, rand(0, 1, 2, 5), rand(1, 3, 2, 3))
     assert not marked(F.linear, x, rand(1, 4, 5))
     assert not uses_library(jax.make_jaxpr(lambda x, w: F.conv2d(x, w))(x, w).jaxpr)
+
+
+def test_small_convolutions_do_without(monkeypatch):
+    monkeypatch.setattr(_conv_forms, "WORTHWHILE", 5 * 5 * 3 * 2 * 3 * 3 + 1)
+    x, w = rand(0, 1, 2, 5, 5), rand(1, 3, 2, 3, 3)
+    assert not marked(lambda x, w: F.conv2d(x, w, padding=1), x, w)
+    assert marked(lambda x, w: F.conv2d(x, w, padding=1), rand(0, 2, 2, 5, 5), w)
+    assert not marked(lambda x, w: F.conv2d(x, w, padding=1, stride=2), rand(0, 2, 2, 5, 5), w)
 
 
 @pytest.mark.parametrize(("layer", "expected"), [("Conv2d", OPTION), ("Linear", None)])

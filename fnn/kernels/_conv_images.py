@@ -1,0 +1,112 @@
+"""Dense convolutions as XLA's own convolution on the CPU wants them: the channels last, the kernel's spatial axes first.
+
+Given any other layout XLA moves the arrays itself, but only in the outermost function of a program (within a loop it falls
+back to a plain one, 40 times slower), and it fuses the moves with what is around them, element by element over long strides.
+Here the moves are functions of their own, which run by blocks.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.experimental.layout import Layout, with_layout_constraint
+from jax.experimental.xla_metadata import set_xla_metadata
+
+from fnn.kernels._conv_common import Array, Config, Ints, fit, interleave, phases
+
+__all__ = ["forward", "input_gradient", "moved", "weight_gradient"]
+
+# Numbers below which a move is fused with its surroundings: then it reads from the cache.
+SMALL = 1 << 19
+
+
+def moved(x: Array, order: Ints) -> Array:
+    """``x.transpose(order)``, which XLA is not to fuse with anything."""
+    if order == tuple(range(x.ndim)):
+        return x
+    if x.size < SMALL:
+        return x.transpose(order)
+    with set_xla_metadata(inlineable="false"):
+        return _move(order)(x)
+
+
+@cache
+def _move(order: Ints) -> Any:
+    layout = Layout(tuple(range(len(order))))
+
+    def move(x: Array) -> Array:
+        return with_layout_constraint(with_layout_constraint(x, layout).transpose(order), layout)
+
+    return jax.jit(move)
+
+
+def _space(x: Array) -> Ints:
+    return tuple(range(2, x.ndim))
+
+
+def _to_last(x: Array) -> Array:
+    return moved(x, (0, *_space(x), 1))
+
+
+def _to_first(x: Array) -> Array:
+    return moved(x, (0, x.ndim - 1, *range(1, x.ndim - 1)))
+
+
+def _convolve(x: Array, kernel: Array, config: Config) -> Array:
+    """x (N, ..., C) with kernel (..., C, O), dense."""
+    space = "DHW"[5 - x.ndim :]
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        window_strides=config.stride,
+        padding=config.pads,
+        rhs_dilation=config.dilation,
+        dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"),
+    )
+
+
+def _grouped(x: Array, kernel: Array, config: Config) -> Array:
+    """x (N, ..., C) with kernel (..., C / groups, O): one dense convolution for each group."""
+    groups = config.groups
+    if groups == 1:
+        return _convolve(x, kernel, config)
+    pairs = zip(jnp.split(x, groups, -1), jnp.split(kernel, groups, -1), strict=True)
+    return jnp.concatenate([_convolve(a, b, config) for a, b in pairs], -1)
+
+
+def forward(x: Array, w: Array, config: Config) -> Array:
+    """The convolution of x (N, C, ...) with w (O, C / groups, ...)."""
+    return _to_first(_grouped(_to_last(x), moved(w, (*_space(w), 1, 0)), config))
+
+
+def weight_gradient(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
+    """Its gradient by the kernel, of lengths ``kernel``: a convolution over the batch of x with dy as the kernel."""
+    config = fit(config, x.shape[2:], dy.shape[2:], kernel)
+    swapped = config._replace(stride=config.dilation, dilation=config.stride)
+    x, dy = moved(x, (1, *_space(x), 0)), moved(dy, (*_space(dy), 0, 1))
+    pairs = zip(jnp.split(x, config.groups), jnp.split(dy, config.groups, -1), strict=True)
+    grads = [_convolve(a, b, swapped) for a, b in pairs]
+    whole = grads[0] if len(grads) == 1 else jnp.concatenate(grads, -1)
+    return moved(whole, (whole.ndim - 1, *range(whole.ndim - 1)))
+
+
+def input_gradient(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
+    """Its gradient by the input, of lengths ``sizes``: an ordinary convolution for each phase."""
+    n, groups = len(sizes), config.groups
+    kernel = moved(w, (*_space(w), 0, 1))
+    if groups > 1:  # (..., groups o, c) to (..., o, groups c)
+        kernel = kernel.reshape((*kernel.shape[:n], groups, -1, kernel.shape[-1])).swapaxes(-3, -2)
+        kernel = kernel.reshape((*kernel.shape[: n + 1], -1))
+    dy = _to_last(dy)
+    lengths = [-(-size // s) for size, s in zip(sizes, config.stride, strict=True)]
+    parts = []
+    for phase in phases(dy.shape[1:-1], sizes, w.shape[2:], config):
+        if phase is None:
+            parts.append(jnp.zeros((dy.shape[0], *lengths, kernel.shape[-1]), dy.dtype))
+        else:
+            parts.append(_grouped(dy, lax.rev(kernel[phase.slices], tuple(range(n))), phase.config))
+    return _to_first(interleave(parts, sizes, config.stride, 1))

@@ -1,0 +1,95 @@
+"""The gradient of normalization against the derivative of its plain form."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fnn import kernels
+from fnn.kernels.normalize import normalize
+from tests.oracle import assert_close, rand
+
+CASES = {
+    "batch": ((4, 3, 5, 2), (1, 3, 1, 1), (0, 2, 3)),
+    "instance": ((2, 3, 5), (1, 3, 1), (2,)),
+    "layer": ((3, 4, 5), (1, 1, 5), (2,)),
+    "two axes": ((3, 4, 5), (1, 4, 5), (1, 2)),
+    "whole": ((6,), (6,), (0,)),
+}
+
+
+def results(x, weight, bias, axes, second=False):
+    given = [v for v in (weight, bias) if v is not None]
+
+    def function(x, *given):
+        given = list(given)
+        w = given.pop(0) if weight is not None else None
+        return normalize(x, w, given[0] if given else None, 1e-3, axes)
+
+    every = tuple(range(1 + len(given)))
+    cotangent = jnp.asarray(rand(9, *x.shape), x.dtype)
+
+    @jax.jit
+    def run(x, *given):
+        value, pull = jax.vjp(function, x, *given)
+        out = [value, pull(cotangent)]
+        if second:
+
+            def slope(*args):
+                return jax.grad(lambda *a: (function(*a) ** 3).sum(), every)(*args)
+
+            out.append(jax.grad(lambda *a: sum((g**2).sum() for g in slope(*a)), every)(x, *given))
+            out.append(jax.jvp(function, (x, *given), tuple(map(jnp.cos, (x, *given))))[1])
+        return out
+
+    return jax.tree.leaves(run(x, *given))
+
+
+def compare(x, weight, bias, axes, second=False):
+    ours = results(x, weight, bias, axes, second)
+    with kernels.plain():
+        theirs = results(x, weight, bias, axes, second)
+    for a, b in zip(ours, theirs, strict=True):
+        assert_close(a, b, rtol=1e-10, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_against_the_plain_form(name):
+    shape, parameters, axes = CASES[name]
+    compare(rand(0, *shape), rand(1, *parameters), rand(2, *parameters), axes, second=name in ("batch", "layer"))
+
+
+@pytest.mark.parametrize(("weighted", "biased"), [(True, False), (False, True), (False, False)])
+def test_without_weight_or_bias(weighted, biased):
+    shape, parameters, axes = CASES["batch"]
+    compare(rand(0, *shape), rand(1, *parameters) if weighted else None, rand(2, *parameters) if biased else None, axes)
+
+
+def test_float32_to_rounding():
+    shape, parameters, axes = CASES["batch"]
+    arrays = [jnp.asarray(rand(i, *s), jnp.float32) for i, s in enumerate((shape, parameters, parameters))]
+    exact = results(*(np.asarray(a, np.float64) for a in arrays), axes)
+    for a, b in zip(results(*arrays, axes), exact, strict=True):
+        assert_close(a, b, rtol=1e-5, atol=1e-5)
+
+
+def test_vmap():
+    shape, parameters, axes = CASES["layer"]
+    xs, w, b = rand(0, 2, *shape), rand(1, *parameters), rand(2, *parameters)
+
+    def gradients(x):
+        return jax.grad(lambda x, w, b: (normalize(x, w, b, 1e-3, axes) ** 3).sum(), (0, 1, 2))(x, w, b)
+
+    for a, b in zip(jax.vmap(gradients)(xs), zip(*map(gradients, xs), strict=True), strict=True):
+        assert_close(a, jnp.stack(b), rtol=1e-10, atol=1e-11)
+
+
+@pytest.mark.slow
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.data())
+def test_random_shapes(shape, data):
+    axes = tuple(sorted(data.draw(st.sets(st.integers(0, len(shape) - 1), min_size=1))))
+    parameters = tuple(size if data.draw(st.booleans()) else 1 for size in shape)
+    compare(rand(0, *shape), rand(1, *parameters), rand(2, *parameters), axes)
