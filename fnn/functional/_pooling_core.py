@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +11,7 @@ import numpy as np
 from jax import lax
 
 from fnn.functional._utils import index_dtype
+from fnn.kernels import adaptive_pooling as adaptive
 from fnn.kernels import pooling as kernels
 from fnn.kernels._windows import gather_maxima, positions_by_lists
 
@@ -34,18 +34,6 @@ def max_windows(
     return kernels.max_pool(x, windows), kernels.max_positions(x, windows).astype(index_dtype()) if indices else None
 
 
-def _adaptive_bounds(size: int, out: int) -> tuple[np.ndarray, np.ndarray]:
-    i = np.arange(out)
-    return i * size // out, -(-(i + 1) * size // out)
-
-
-def _adaptive_positions(size: int, out: int) -> tuple[np.ndarray, np.ndarray | None]:
-    start, stop = _adaptive_bounds(size, out)
-    at = start[:, None] + np.arange((stop - start).max(initial=1))
-    inside = at < stop[:, None]
-    return np.clip(at, 0, size - 1), None if inside.all() else inside
-
-
 @partial(jax.jit, static_argnames=("out", "indices"))
 def adaptive_max(x: jax.Array, *, out: Ints, indices: bool) -> tuple[jax.Array, jax.Array | None]:
     """Maxima and flat indices over windows [floor(iL/O), ceil((i+1)L/O))."""
@@ -54,13 +42,8 @@ def adaptive_max(x: jax.Array, *, out: Ints, indices: bool) -> tuple[jax.Array, 
     if all(o and size % o == 0 for size, o in zip(sizes, out, strict=True)):
         tile = tuple(size // o for size, o in zip(sizes, out, strict=True))
         return max_windows(x, kernel=tile, stride=tile, padding=(0,) * n, dilation=(1,) * n, out=out, indices=indices)
-    pairs = [_adaptive_positions(size, o) for size, o in zip(sizes, out, strict=True)]
-    return _listed_max(x, [p for p, _ in pairs], [m for _, m in pairs])
-
-
-def _listed_max(x: jax.Array, positions: Any, masks: Any) -> tuple[jax.Array, jax.Array]:
-    flat = positions_by_lists(lax.stop_gradient(x), positions, masks)
-    return gather_maxima(x, flat, len(positions)), flat.astype(index_dtype())
+    values = adaptive.adaptive_max_pool(x, out)
+    return values, adaptive.adaptive_max_positions(x, out).astype(index_dtype()) if indices else None
 
 
 def _wide(x: jax.Array) -> jax.Array:
@@ -76,7 +59,7 @@ def _outer(counts: list[np.ndarray]) -> np.ndarray:
 
 @partial(jax.jit, static_argnames=("out",))
 def adaptive_mean(x: jax.Array, *, out: Ints) -> jax.Array:
-    """Means over windows [floor(iL/O), ceil((i+1)L/O)), one axis at a time."""
+    """Means over windows [floor(iL/O), ceil((i+1)L/O))."""
     n = len(out)
     sizes = x.shape[x.ndim - n :]
     if max(out) > 1 and all(o and size % o == 0 for size, o in zip(sizes, out, strict=True)):
@@ -84,18 +67,8 @@ def adaptive_mean(x: jax.Array, *, out: Ints) -> jax.Array:
         return mean_windows(
             x, kernel=tile, stride=tile, padding=(0,) * n, out=out, include_pad=True, divisor=math.prod(tile)
         )
-    wide, counts = _wide(x), []
-    for i, o in enumerate(out):
-        axis = x.ndim - n + i
-        size = x.shape[axis]
-        start, stop = _adaptive_bounds(size, o)
-        counts.append(stop - start)
-        if o and size % o == 0:
-            wide = wide.reshape((*wide.shape[:axis], o, size // o, *wide.shape[axis + 1 :])).sum(axis + 1)
-            continue
-        at, mask = _adaptive_positions(size, o)
-        v = jnp.take(jnp.moveaxis(wide, axis, -1), at, axis=-1)
-        wide = jnp.moveaxis((v if mask is None else jnp.where(mask, v, 0)).sum(-1), -1, axis)
+    counts = [adaptive.window_bounds(size, o).lengths for size, o in zip(sizes, out, strict=True)]
+    wide = adaptive.adaptive_sum_pool(_wide(x), out)
     return (wide / _outer(counts).astype(wide.dtype)).astype(x.dtype)
 
 
@@ -128,7 +101,8 @@ def fractional_max(x: jax.Array, samples: jax.Array, *, kernel: Ints, out: Ints)
         starts = jnp.trunc((steps + u) * alpha).astype(jnp.int32) - jnp.trunc(u * alpha).astype(jnp.int32)
         starts = jnp.where(np.arange(o) == o - 1, size - k, starts)
         positions.append(starts[..., None] + np.arange(k, dtype=np.int32))
-    return _listed_max(x, positions, [None] * n)
+    flat = positions_by_lists(lax.stop_gradient(x), positions, [None] * n)
+    return gather_maxima(x, flat, n), flat.astype(index_dtype())
 
 
 @partial(jax.jit, static_argnames=("out",))

@@ -7,15 +7,13 @@ Here the moves are functions of their own, which run by blocks.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from functools import partial
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.experimental.layout import Layout, with_layout_constraint
-from jax.experimental.xla_metadata import set_xla_metadata
 
+from fnn.kernels._apart import apart
 from fnn.kernels._conv_common import Array, Config, Ints, fit, interleave, phases
 
 __all__ = ["forward", "input_gradient", "moved", "weight_gradient"]
@@ -25,23 +23,20 @@ SMALL = 1 << 19
 
 
 def moved(x: Array, order: Ints) -> Array:
-    """``x.transpose(order)``, which XLA is not to fuse with anything."""
+    """``x.transpose(order)``, by blocks if it is large."""
     if order == tuple(range(x.ndim)):
         return x
-    if x.size < SMALL:
-        return x.transpose(order)
-    with set_xla_metadata(inlineable="false"):
-        return _move(order)(x)
+    return x.transpose(order) if x.size < SMALL else _move(x, order=order)
 
 
-@cache
-def _move(order: Ints) -> Any:
-    layout = Layout(tuple(range(len(order))))
+def _in_order(x: Array) -> Array:
+    """The same, its last axis contiguous in memory; else XLA would take a move for another view of the same memory."""
+    return with_layout_constraint(x, Layout(tuple(range(x.ndim))))
 
-    def move(x: Array) -> Array:
-        return with_layout_constraint(with_layout_constraint(x, layout).transpose(order), layout)
 
-    return jax.jit(move)
+@partial(apart, static=("order",))
+def _move(x: Array, *, order: Ints) -> Array:
+    return _in_order(_in_order(x).transpose(order))
 
 
 def _space(x: Array) -> Ints:

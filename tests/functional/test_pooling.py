@@ -77,6 +77,16 @@ def test_adaptive(n, shape, size):
     check_against_torch(getattr(P, name), theirs(name), x, size, return_indices=True)
 
 
+@pytest.mark.parametrize("size", [2, 3])
+def test_adaptive_without_a_batch(size):
+    x = jnp.ones((0, 2, 6, 5))
+    for f in (P.adaptive_avg_pool2d, P.adaptive_max_pool2d):
+        value, pull = jax.vjp(lambda x, f=f: f(x, size), x)
+        assert pull(value)[0].shape == x.shape
+        assert [v.shape for v in jax.tree.leaves(value)] == [(0, 2, size, size)]
+    assert P.adaptive_max_pool2d_with_indices(x, size)[1].shape == (0, 2, size, size)
+
+
 @needs_torch
 @pytest.mark.parametrize(("n", "p"), [(1, 2), (2, 3), (2, 1.5), (3, 2)])
 def test_lp(n, p):

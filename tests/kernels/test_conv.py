@@ -151,14 +151,15 @@ def test_transposed_convolution(name):
 
 
 def test_vmap_and_narrow_dtypes():
-    shape, kernel, config = FORWARD["depthwise"]
-    x, w = rand(0, 2, *shape), rand(1, *kernel)
-    ours, theirs = (
-        jax.vmap(jax.grad(lambda x, w, f=f: (f(x, w, config) ** 2).sum(), (0, 1)), (0, None))(x, w)
-        for f in (convolve, convolve_reference)
-    )
-    for a, b in zip(ours, theirs, strict=True):
-        assert_close(a, b, rtol=1e-10)
+    for name in ("dense", "depthwise"):
+        shape, kernel, config = FORWARD[name]
+        x, w = rand(0, 2, *shape), rand(1, *kernel)
+        ours, theirs = (
+            jax.vmap(jax.grad(lambda x, w, f=f: (f(x, w, config) ** 2).sum(), (0, 1)), (0, None))(x, w)
+            for f in (convolve, convolve_reference)
+        )
+        for a, b in zip(ours, theirs, strict=True):
+            assert_close(a, b, rtol=1e-10, atol=1e-12)
     for dtype in (jnp.float32, jnp.bfloat16):
         narrow = jnp.asarray(x[0], dtype), jnp.asarray(w, dtype)
         out = convolve(*narrow, config)
