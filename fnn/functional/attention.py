@@ -20,14 +20,13 @@ from fnn.functional._utils import (
     fail,
     is_concrete,
 )
-from fnn.functional.dropout import dropout
-from fnn.kernels.attention import attention, attention_weights
+from fnn.kernels.attention import Dropout, attention
 from fnn.random import next_key
 
 __all__ = ["multi_head_attention_forward", "scaled_dot_product_attention"]
 
 
-@partial(jax.jit, static_argnames=("is_causal", "repeat", "batch"))
+@partial(jax.jit, static_argnames=("is_causal", "repeat", "batch", "fixed"))
 def _attention(
     query: Any,
     key: Any,
@@ -39,17 +38,16 @@ def _attention(
     scale: Any,
     repeat: int,
     batch: tuple[int, ...],
+    fixed: float | None,
 ) -> jax.Array:
-    dtype = query.dtype
-    wide = jnp.promote_types(dtype, jnp.float32)
+    wide = jnp.promote_types(query.dtype, jnp.float32)
     if repeat > 1:
         key, value = jnp.repeat(key, repeat, -3), jnp.repeat(value, repeat, -3)
     query, key, value = (jnp.broadcast_to(a, (*batch, *a.shape[-2:])) for a in (query, key, value))
+    if fixed is not None:
+        return attention(query, key, value, mask, is_causal, fixed)
     query = query.astype(wide) * jnp.asarray(scale).astype(wide)
-    if rng is None:
-        return attention(query, key, value, mask, is_causal)
-    weights = dropout(attention_weights(query, key, mask, is_causal), p, rng=rng)
-    return jnp.matmul(weights, value.astype(wide)).astype(dtype)
+    return attention(query, key, value, mask, is_causal, dropout=None if rng is None else Dropout(rng, p))
 
 
 def scaled_dot_product_attention(
@@ -65,6 +63,10 @@ def scaled_dot_product_attention(
     rng: Any = None,
 ) -> jax.Array:
     """Attention, ``softmax(query @ key.T * scale + mask) @ value`` (Vaswani et al., 2017).
+
+    On CUDA cuDNN computes it where it can: halves, E = Ev up to 128, no dropout, ``scale`` a number, a boolean mask or a
+    square causal one, L and S even and at least 64. Arrays spread over several devices must then all be so in the same
+    way, and not along L, S or E; ``fnn.kernels.plain()`` lifts that.
 
     Args:
         query: what looks.
@@ -132,7 +134,9 @@ def scaled_dot_product_attention(
     rng = next_key(name, rng) if drops else None
     if scale is None:
         scale = 1 / math.sqrt(q.shape[-1]) if q.shape[-1] else 1.0
-    return _attention(q, k, v, mask, dropout_p, rng, bool(is_causal), scale, repeat, batch)
+    # cuDNN, which takes halves alone, wants the scale as a number; others need not be compiled for each scale.
+    fixed = float(scale) if rng is None and q.dtype.itemsize == 2 and isinstance(scale, int | float) else None
+    return _attention(q, k, v, mask, dropout_p, rng, bool(is_causal), scale, repeat, batch, fixed)
 
 
 def _group_size(name: str, q: Any, k: Any, v: Any) -> int:

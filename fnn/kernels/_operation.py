@@ -60,8 +60,8 @@ class Operation:
     """A function of arrays in two forms that agree: the plain one, and a fast one for the CPU.
 
     Under ``grad`` the fast ``backward`` runs; forward mode and higher derivatives go through ``plain``. Other platforms
-    run ``plain`` throughout. Make one Operation for one configuration and keep it (``lru_cache``): its identity is
-    what compiled programs are cached by.
+    run ``plain`` throughout, save CUDA where ``cuda`` is given. Make one Operation for one configuration and keep it
+    (``lru_cache``): its identity is what compiled programs are cached by.
 
     Args:
         plain: ``plain(*args)`` returns an array or a tuple of arrays, by differentiable ``lax`` operations.
@@ -69,6 +69,9 @@ class Operation:
         backward: ``backward(wanted, args, outputs, residuals, cotangents)`` returns the gradients of the arguments at
             the positions in the tuple ``wanted``. Without it gradients are those of ``plain``.
         library: whether the fast forms count on the compiler options of ``fnn.kernels.library``.
+        cuda: returns what ``plain`` does, in programs for CUDA alone. If there is a ``backward``, the gradients there
+            are those of ``cuda``, by reverse mode. It must take further leading axes, the same on every argument:
+            under ``vmap`` it is given them.
     """
 
     def __init__(
@@ -77,11 +80,13 @@ class Operation:
         forward: Callable[..., tuple[Arrays, Arrays]],
         backward: Callable[..., Sequence[Any]] | None = None,
         library: bool = False,
+        cuda: Callable[..., Any] | None = None,
     ) -> None:
         self.plain = plain
         self.forward = forward
         self.backward = backward
         self.library = library
+        self.cuda = cuda
 
     def __call__(self, *args: Any) -> Any:
         """The value by the fast form on the CPU, by the plain one elsewhere, in ``shard_map`` and in ``plain()``."""
@@ -90,7 +95,7 @@ class Operation:
             # Within shard_map, whose types say what varies over which mesh axis, the plain form is taken too.
             return self.plain(*args)
         structure = _shapes(self, *map(jax.typeof, args))[0]
-        outs = _call.bind(*args, op=self)
+        outs = _bind(self, args)
         return outs[0] if structure is None else tuple(outs[:structure])
 
     @cached_property
@@ -107,8 +112,16 @@ class Operation:
     def plain_flat(self) -> Callable[..., Arrays]:
         """``fast_flat`` by the plain form, with zeros for the residuals, which nobody reads then."""
 
+        return self._flat(self.plain)
+
+    @cached_property
+    def cuda_flat(self) -> Callable[..., Arrays]:
+        """``plain_flat`` by the form for CUDA, if there is one."""
+        return self.plain_flat if self.cuda is None else self._flat(self.cuda)
+
+    def _flat(self, function: Callable[..., Any]) -> Callable[..., Arrays]:
         def run(*args: Any) -> Arrays:
-            outs = _tuple(self.plain(*args))
+            outs = _tuple(function(*args))
             rest = _shapes(self, *map(jax.typeof, args))[1][len(outs) :]
             return (*outs, *(jnp.zeros(r.shape, r.dtype) for r in rest))
 
@@ -120,10 +133,12 @@ class Operation:
 
         @cache
         def make(wanted: tuple[int, ...], n_args: int, n_outs: int) -> Operation:
-            def plain_gradients(*operands: Any) -> Arrays:
+            def pulled(function: Callable[..., Any], *operands: Any) -> Arrays:
                 args, cotangents = operands[:n_args], operands[len(operands) - n_outs :]
-                outs, pull = jax.vjp(_of(self.plain, args, wanted), *(args[i] for i in wanted))
+                outs, pull = jax.vjp(_of(function, args, wanted), *(args[i] for i in wanted))
                 return pull(tuple(jnp.asarray(c, o.dtype) for c, o in zip(cotangents, outs, strict=True)))
+
+            plain_gradients = partial(pulled, self.plain)
 
             def fast_gradients(*operands: Any) -> tuple[Arrays, Arrays]:
                 if self.backward is None:
@@ -137,7 +152,8 @@ class Operation:
                 grads = self.backward(wanted, args, outs, residuals, operands[end:])
                 return tuple(g.astype(args[i].dtype) for g, i in zip(grads, wanted, strict=True)), ()
 
-            return Operation(plain_gradients, fast_gradients)
+            cuda = None if self.cuda is None or self.backward is None else partial(pulled, self.cuda)
+            return Operation(plain_gradients, fast_gradients, cuda=cuda)
 
         return make
 
@@ -148,15 +164,16 @@ class Operation:
         @cache
         def make(axes: tuple[int | None, ...]) -> Operation:
             of_one = self.backward
+            cuda = None if self.cuda is None else _spread(self.cuda, axes)
             if of_one is None:
-                return Operation(jax.vmap(self.plain, axes), jax.vmap(self.forward, axes))
+                return Operation(jax.vmap(self.plain, axes), jax.vmap(self.forward, axes), cuda=cuda)
 
             def backward(wanted: Any, args: Any, outs: Any, residuals: Any, cotangents: Any) -> Sequence[Any]:
                 over = jax.vmap(partial(of_one, wanted), in_axes=(axes, 0, 0, 0))
                 grads = over(args, outs, residuals, cotangents)
                 return [g if axes[i] == 0 else g.sum(0) for g, i in zip(grads, wanted, strict=True)]
 
-            return Operation(jax.vmap(self.plain, axes), jax.vmap(self.forward, axes), backward)
+            return Operation(jax.vmap(self.plain, axes), jax.vmap(self.forward, axes), backward, cuda=cuda)
 
         return make
 
@@ -183,6 +200,18 @@ def _of(function: Callable[..., Any], args: Arrays, wanted: tuple[int, ...]) -> 
     return run
 
 
+def _spread(function: Callable[..., Any], axes: tuple[int | None, ...]) -> Callable[..., Any]:
+    """``function`` with the leading axis on all arguments: those whose entry is ``None`` are repeated along it."""
+
+    def run(*args: Any) -> Any:
+        size = next(a.shape[0] for a, axis in zip(args, axes, strict=True) if axis == 0)
+        return function(
+            *(a if axis == 0 else jnp.broadcast_to(a, (size, *a.shape)) for a, axis in zip(args, axes, strict=True))
+        )
+
+    return run
+
+
 @lru_cache(maxsize=4096)
 def _shapes(op: Operation, *avals: Any) -> tuple[int | None, tuple[Any, ...]]:
     """The number of outputs (``None`` for a bare one), and the shapes of outputs and residuals."""
@@ -203,25 +232,36 @@ def _count(op: Operation, avals: Iterable[Any]) -> int:
     return _shapes(op, *avals)[0] or 1
 
 
-# The call: operands are the arguments, results the outputs and the residuals.
+# The call: operands are the arguments, results the outputs and the residuals. JAX looks into a primitive's jaxprs for
+# others that need the devices when they are lowered, as calls of cuDNN do: hence that of the form for CUDA is with it.
 
 _call = Primitive("fnn_operation")
 _call.multiple_results = True
 
 
+def _bind(op: Operation, args: Iterable[Any]) -> Any:
+    args = tuple(args)
+    return _call.bind(*args, op=op, cuda=_cuda_jaxpr(op, *map(jax.typeof, args)))
+
+
+@lru_cache(maxsize=4096)
+def _cuda_jaxpr(op: Operation, *avals: Any) -> Any:
+    return op.cuda and jax.make_jaxpr(op.cuda_flat)(*(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in avals))
+
+
 @_call.def_abstract_eval
-def _call_abstract(*avals: Any, op: Operation) -> Arrays:
+def _call_abstract(*avals: Any, op: Operation, cuda: Any) -> Arrays:
     return _shapes(op, *avals)[1]
 
 
 @_call.def_impl
-@partial(jax.jit, static_argnames="op")
-def _call_impl(*args: Any, op: Operation) -> Any:
-    return _call.bind(*args, op=op)
+@partial(jax.jit, static_argnames=("op", "cuda"))
+def _call_impl(*args: Any, op: Operation, cuda: Any) -> Any:
+    return _call.bind(*args, op=op, cuda=cuda)
 
 
-def _call_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, op: Operation) -> tuple[Any, Any]:
-    results = _call.bind(*primals, op=op)
+def _call_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, op: Operation, cuda: Any) -> tuple[Any, Any]:
+    results = _call.bind(*primals, op=op, cuda=cuda)
     wanted = tuple(i for i, t in enumerate(tangents) if type(t) is not ad.Zero)
     n_outs = _count(op, map(jax.typeof, primals))
     out_tangents = _tangent.bind(
@@ -232,18 +272,23 @@ def _call_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, op: Operation)
     return results, [*out_tangents, *zeros]
 
 
-def _call_batch(args: Sequence[Any], dims: Sequence[Any], *, op: Operation) -> tuple[Any, Any]:
+def _call_batch(args: Sequence[Any], dims: Sequence[Any], *, op: Operation, cuda: Any) -> tuple[Any, Any]:
     axes = tuple(0 if isinstance(d, int) else None for d in dims)
-    results = _call.bind(*map(_front, args, dims), op=op.batched(axes))
+    results = _bind(op.batched(axes), map(_front, args, dims))
     return results, [0] * len(results)
 
 
 ad.primitive_jvps[_call] = _call_jvp
 batching.primitive_batchers[_call] = _call_batch
-mlir.register_lowering(_call, mlir.lower_fun(lambda *args, op: op.plain_flat(*args), multiple_results=True))
-mlir.register_lowering(
-    _call, mlir.lower_fun(lambda *args, op: op.fast_flat(*args), multiple_results=True), platform="cpu"
-)
+
+
+def _lowering(flat: Callable[[Operation], Callable[..., Arrays]]) -> Any:
+    return mlir.lower_fun(lambda *args, op, cuda: flat(op)(*args), multiple_results=True)
+
+
+mlir.register_lowering(_call, _lowering(lambda op: op.plain_flat))
+mlir.register_lowering(_call, _lowering(lambda op: op.fast_flat), platform="cpu")
+mlir.register_lowering(_call, _lowering(lambda op: op.cuda_flat), platform="cuda")
 
 
 # Its tangent: operands are the arguments, the results of the call, and the tangents of the arguments at ``wanted``, in
@@ -306,7 +351,7 @@ def _tangent_transpose(
     if all(type(c) is ad.Zero for c in cotangents):
         return [None] * len(operands)
     gradients = op.gradients(wanted, n_args, len(cotangents))
-    grads = _call.bind(*args, *saved, *map(_dense, cotangents), op=gradients)
+    grads = _bind(gradients, (*args, *saved, *map(_dense, cotangents)))
     return [None] * (len(operands) - len(wanted)) + list(grads)
 
 

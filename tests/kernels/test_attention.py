@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fnn import kernels
 from fnn.kernels import attention as module
-from fnn.kernels.attention import attention, attention_reference
+from fnn.kernels.attention import Dropout, attention, attention_reference
 from tests.oracle import assert_close, rand
 
 
@@ -80,6 +80,66 @@ def test_fast_form_is_what_runs():
     assert "fnn_operation" in text
     with kernels.plain():
         assert "fnn_operation" not in str(jax.make_jaxpr(lambda *a: attention(*a))(*arrays()))
+
+
+def dropped(key, p, mask=None, causal=False):
+    return lambda *args: attention(*args, mask, causal, dropout=Dropout(key, p))
+
+
+@pytest.mark.parametrize(
+    ("name", "causal"),
+    [("none", True), ("a batch", False), *(pytest.param(n, False, marks=pytest.mark.slow) for n in ("none", "all"))],
+)
+@pytest.mark.parametrize("key", [jax.random.key(3), jax.random.PRNGKey(3)], ids=["typed", "words"])
+def test_dropout_draws_the_same_in_both_forms(name, causal, key):
+    args, cotangent = arrays(), rand(9, 2, 3, 37, 5)
+    function = dropped(key, 0.3, MASKS[name], causal)
+    assert "fnn_operation" in str(jax.make_jaxpr(function)(*args))
+
+    def run(*args):
+        return function(*args), *jax.grad(lambda *a: (function(*a) * cotangent).sum(), (0, 1, 2))(*args)
+
+    ours = jax.jit(run)(*args)
+    with kernels.plain():
+        theirs = jax.jit(run)(*args)
+    for a, b in zip(ours, theirs, strict=True):
+        assert_close(a, b, rtol=1e-10, atol=1e-11)
+
+
+def test_dropout_drops_each_weight_alone():
+    """With equal scores and the unit matrix as values, the output is the weights."""
+    q, p = jnp.zeros((6, 48, 4)), 0.3
+    out = np.asarray(dropped(jax.random.key(0), p)(q, q, jnp.broadcast_to(jnp.eye(48), (6, 48, 48)))) * 48 * (1 - p)
+    assert_close(out, np.round(out), atol=1e-10)
+    assert set(np.unique(np.round(out))) == {0.0, 1.0}
+    spread = np.sqrt(p * (1 - p))
+    assert abs(out.mean() - (1 - p)) < 5 * spread / np.sqrt(out.size)
+    blocks = out.reshape(6, 3, 16, 48).reshape(18, -1)
+    # No two blocks are alike, nor two rows of one.
+    assert np.abs(np.corrcoef(blocks) - np.eye(18)).max() < 5 / np.sqrt(blocks.shape[1])
+    assert len(np.unique(out.reshape(-1, 48), axis=0)) == 6 * 48
+
+
+@pytest.mark.slow
+def test_dropout_of_other_keys_probabilities_and_under_vmap():
+    q, k, v = arrays()
+    assert "fnn_operation" not in str(jax.make_jaxpr(dropped(jax.random.key(0, impl="rbg"), 0.3))(q, k, v))
+    key = jax.random.key(1)
+    assert_close(jax.jit(lambda p: dropped(key, p)(q, k, v))(1.0), np.zeros((2, 3, 37, 5)))
+
+    def of_probability(p):
+        return (dropped(key, p)(q, k, v) ** 2).sum()
+
+    # Where no draw lies between, the output goes with 1 / (1 - p).
+    assert_close(jax.grad(of_probability)(0.3), 2 * of_probability(0.3) / 0.7, rtol=1e-9)
+    keys = jax.random.split(key, 3)
+    many = jax.vmap(lambda key: jax.grad(lambda q: (dropped(key, 0.3)(q, k, v) ** 2).sum())(q))(keys)
+    for one, its_key in zip(many, keys, strict=True):
+        assert_close(one, jax.grad(lambda q, key=its_key: (dropped(key, 0.3)(q, k, v) ** 2).sum())(q), rtol=1e-9)
+    moved = [rand(10 + i, *a.shape) for i, a in enumerate((q, k, v))]
+    ours = jax.jvp(dropped(key, 0.3), (q, k, v), tuple(moved))[1]
+    with kernels.plain():
+        assert_close(ours, jax.jvp(dropped(key, 0.3), (q, k, v), tuple(moved))[1], rtol=1e-9)
 
 
 @pytest.mark.slow
