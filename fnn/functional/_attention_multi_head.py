@@ -25,7 +25,7 @@ from fnn.functional._utils import (
 )
 from fnn.functional.dropout import dropout
 from fnn.functional.linear import linear
-from fnn.kernels.attention import attention, attention_weights
+from fnn.kernels.attention import Dropout, attention
 from fnn.random import next_key
 
 __all__ = ["multi_head_attention_forward"]
@@ -114,10 +114,10 @@ def _multi_head(
     extra = (added is not None) + add_zero_attn
     merged = merged_mask(mask, padding, (batch, num_heads), extra, dtype)
     wide = jnp.promote_types(dtype, jnp.float32)
-    q = q.astype(wide) * math.sqrt(1 / q.shape[-1])
+    scale = math.sqrt(1 / q.shape[-1])
     kept = None
     if need_weights:
-        scores = jnp.matmul(q, k.astype(wide).swapaxes(-1, -2))
+        scores = jnp.matmul(q.astype(wide) * scale, k.astype(wide).swapaxes(-1, -2))
         if merged is not None:
             scores = scores + _added(merged, wide).astype(wide)
         # Unlike below, a query that may look at nothing gives NaN, as in torch.
@@ -129,11 +129,7 @@ def _multi_head(
     else:
         if merged is not None and merged.dtype == jnp.bool_:
             merged = ~merged
-        if rng is None:
-            out = attention(q, k, v, merged, is_causal)
-        else:
-            dropped = dropout(attention_weights(q, k, merged, is_causal), p, rng=rng)
-            out = jnp.matmul(dropped, v.astype(wide)).astype(dtype)
+        out = attention(q, k, v, merged, is_causal, scale, None if rng is None else Dropout(rng, p))
     out = linear(out.transpose(2, 0, 1, 3).reshape(length, batch, size), out_weight, out_bias)
     if batched:
         return out, kept

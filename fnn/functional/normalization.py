@@ -197,8 +197,8 @@ def batch_norm(
     w, b = arrays["weight"], arrays["bias"]
     if training:
         _check_batch_size("batch_norm", x, _axis_size("batch_norm", axis_name))
-        shaped = [None if v is None else _channelwise(v, x.ndim) for v in (w, b)]
-        return _normalize_by_moments(x, *shaped, eps, _batch_axes(x), axis_name)
+        scale, shift = (None if v is None else _channelwise(v, x.ndim) for v in (w, b))
+        return _normalize_by_moments(x, scale, shift, eps, _batch_axes(x), axis_name)
     mean, var = arrays["running_mean"], arrays["running_var"]
     if mean is None or var is None:
         raise RuntimeError("batch_norm: running_mean and running_var must be given when training is False, got None")
@@ -347,8 +347,8 @@ def instance_norm(
             positions *= n
         if positions == 1:
             fail(ValueError, "instance_norm", "input", "of more than 1 position when its statistics are used", x)
-        shaped = [None if v is None else _channelwise(v, x.ndim) for v in (w, b)]
-        return _normalize_by_moments(x, *shaped, eps, tuple(range(2, x.ndim)))
+        scale, shift = (None if v is None else _channelwise(v, x.ndim) for v in (w, b))
+        return _normalize_by_moments(x, scale, shift, eps, tuple(range(2, x.ndim)))
     mean, var = arrays["running_mean"], arrays["running_var"]
     if mean is None or var is None:
         raise RuntimeError(

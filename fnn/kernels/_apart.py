@@ -12,7 +12,7 @@ from jax.experimental.xla_metadata import set_xla_metadata
 __all__ = ["apart"]
 
 
-def apart(function: Callable[..., jax.Array], static: tuple[str, ...] = ()) -> Callable[..., jax.Array]:
+def apart(function: Callable[..., Any], static: tuple[str, ...] = ()) -> Callable[..., Any]:
     """The function of arrays as one that XLA does not merge into what is around it; it may call no other ``jit``.
 
     Fused with its neighbours a function may be computed element by element over long strides, or anew for each use.
@@ -33,7 +33,7 @@ def apart(function: Callable[..., jax.Array], static: tuple[str, ...] = ()) -> C
     compiled = jax.jit(function, static_argnames=static)
 
     @wraps(function)
-    def call(*arrays: Any, **options: Any) -> jax.Array:
+    def call(*arrays: Any, **options: Any) -> Any:
         with set_xla_metadata(inlineable="false"):
             return compiled(*arrays, **options)
 

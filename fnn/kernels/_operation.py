@@ -17,6 +17,8 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from fnn.kernels._apart import apart
+
 __all__ = ["Operation", "plain", "plain_selected"]
 
 Arrays = tuple[Any, ...]
@@ -69,6 +71,7 @@ class Operation:
         backward: ``backward(wanted, args, outputs, residuals, cotangents)`` returns the gradients of the arguments at
             the positions in the tuple ``wanted``. Without it gradients are those of ``plain``.
         library: whether the fast forms count on the compiler options of ``fnn.kernels.library``.
+        apart: whether XLA compiles the fast forms on their own, see ``fnn.kernels._apart``.
         cuda: returns what ``plain`` does, in programs for CUDA alone. If there is a ``backward``, the gradients there
             are those of ``cuda``, by reverse mode. It must take further leading axes, the same on every argument:
             under ``vmap`` it is given them.
@@ -80,12 +83,14 @@ class Operation:
         forward: Callable[..., tuple[Arrays, Arrays]],
         backward: Callable[..., Sequence[Any]] | None = None,
         library: bool = False,
+        apart: bool = False,
         cuda: Callable[..., Any] | None = None,
     ) -> None:
         self.plain = plain
         self.forward = forward
         self.backward = backward
         self.library = library
+        self.apart = apart
         self.cuda = cuda
 
     def __call__(self, *args: Any) -> Any:
@@ -106,7 +111,7 @@ class Operation:
             outs, residuals = self.forward(*args)
             return (*outs, *residuals)
 
-        return jax.jit(run)
+        return apart(run) if self.apart else jax.jit(run)
 
     @cached_property
     def plain_flat(self) -> Callable[..., Arrays]:
@@ -153,7 +158,7 @@ class Operation:
                 return tuple(g.astype(args[i].dtype) for g, i in zip(grads, wanted, strict=True)), ()
 
             cuda = None if self.cuda is None or self.backward is None else partial(pulled, self.cuda)
-            return Operation(plain_gradients, fast_gradients, cuda=cuda)
+            return Operation(plain_gradients, fast_gradients, apart=self.apart, cuda=cuda)
 
         return make
 
@@ -166,14 +171,15 @@ class Operation:
             of_one = self.backward
             cuda = None if self.cuda is None else _spread(self.cuda, axes)
             if of_one is None:
-                return Operation(jax.vmap(self.plain, axes), jax.vmap(self.forward, axes), cuda=cuda)
+                return Operation(jax.vmap(self.plain, axes), jax.vmap(self.forward, axes), apart=self.apart, cuda=cuda)
 
             def backward(wanted: Any, args: Any, outs: Any, residuals: Any, cotangents: Any) -> Sequence[Any]:
                 over = jax.vmap(partial(of_one, wanted), in_axes=(axes, 0, 0, 0))
                 grads = over(args, outs, residuals, cotangents)
                 return [g if axes[i] == 0 else g.sum(0) for g, i in zip(grads, wanted, strict=True)]
 
-            return Operation(jax.vmap(self.plain, axes), jax.vmap(self.forward, axes), backward, cuda=cuda)
+            forward = jax.vmap(self.forward, axes)
+            return Operation(jax.vmap(self.plain, axes), forward, backward, apart=self.apart, cuda=cuda)
 
         return make
 

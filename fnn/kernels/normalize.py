@@ -83,7 +83,9 @@ def _normalization(axes: tuple[int, ...], eps: float, weighted: bool, biased: bo
             gradients[1 + weighted] = lambda: _summed(dy, given[-1].shape)
         return [gradients[i]() for i in wanted]
 
-    return Operation(lambda x, *given: parts(x, given)[0], forward, backward)
+    # Along a residual stream only sums and products lie between two norms of layers; XLA would compute the stream from its
+    # beginning for each of them, which costs time, in compiling too, that grows with the square of the depth.
+    return Operation(lambda x, *given: parts(x, given)[0], forward, backward, apart=0 not in axes)
 
 
 def _summed(x: Array, shape: tuple[int, ...]) -> Array:
