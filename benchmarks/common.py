@@ -9,9 +9,14 @@ import time
 from collections.abc import Callable, Mapping
 from importlib import metadata
 
+# Seconds between turns: the threads of the last worker may wait busily for more work, torch's for several milliseconds.
+PAUSE = 0.02
+
 
 def interleave(workers: Mapping[str, Callable[[], object]], rounds: int, repeats: int) -> dict[str, float]:
     """The median time of one call of each worker in microseconds; the workers take turns, so that all meet the same machine.
+
+    A turn begins with a call that is not timed, which wakes the worker's threads and fills the caches.
 
     Args:
         workers: names to functions that do one step and wait for its result.
@@ -24,6 +29,8 @@ def interleave(workers: Mapping[str, Callable[[], object]], rounds: int, repeats
             worker()
     for _ in range(rounds):
         for name, worker in workers.items():
+            time.sleep(PAUSE)
+            worker()
             start = time.perf_counter()
             for _ in range(repeats):
                 worker()

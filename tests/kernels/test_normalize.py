@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from fnn import kernels
 from fnn.kernels.normalize import normalize
+from fnn.nn import functional as F
 from tests.oracle import assert_close, rand
 
 CASES = {
@@ -84,6 +85,22 @@ def test_vmap():
 
     for a, b in zip(jax.vmap(gradients)(xs), zip(*map(gradients, xs), strict=True), strict=True):
         assert_close(a, jnp.stack(b), rtol=1e-10, atol=1e-11)
+
+
+def test_deep_stacks_are_not_computed_anew_for_each_layer():
+    """XLA would fuse a residual stream from its beginning into every layer, so that programs grew with the depth squared."""
+
+    def lines(depth):
+        def loss(ws, x):
+            for w in ws:
+                x = F.layer_norm(x + jnp.tanh(x @ w), (4,))
+            return (x**2).sum()
+
+        program = jax.jit(jax.value_and_grad(loss)).lower([jnp.ones((4, 4))] * depth, jnp.ones((3, 4))).compile()
+        return len(program.as_text().splitlines())
+
+    first, second, third = map(lines, (4, 8, 12))
+    assert third - second < 1.2 * (second - first)
 
 
 @pytest.mark.slow
