@@ -155,7 +155,7 @@ def test_vmap_and_narrow_dtypes():
         shape, kernel, config = FORWARD[name]
         x, w = rand(0, 2, *shape), rand(1, *kernel)
         ours, theirs = (
-            jax.vmap(jax.grad(lambda x, w, f=f: (f(x, w, config) ** 2).sum(), (0, 1)), (0, None))(x, w)
+            jax.vmap(jax.grad(lambda x, w, f=f, c=config: (f(x, w, c) ** 2).sum(), (0, 1)), (0, None))(x, w)
             for f in (convolve, convolve_reference)
         )
         for a, b in zip(ours, theirs, strict=True):
