@@ -12,13 +12,14 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from common import interleave, machine
+from jax import lax
 
 import fnn
 import fnn.nn.functional as F
@@ -42,6 +43,7 @@ class Row:
         tolerance: of the comparison, relative to the largest element.
         scale: standard deviation of the arrays.
         indices: (shape, bound) of the integer arrays that ``run`` gets after the others.
+        default: ``default(*arrays)`` as JAX's users write it, where fnn's plain form is another.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Row:
     tolerance: float = 1e-4
     scale: float = 1.0
     indices: tuple[tuple[tuple[int, ...], int], ...] = ()
+    default: Callable[..., Any] | None = None
 
 
 def conv(name: str, x: tuple[int, ...], w: tuple[int, ...], function: str = "conv2d", **options: Any) -> Row:
@@ -60,6 +63,15 @@ def conv(name: str, x: tuple[int, ...], w: tuple[int, ...], function: str = "con
 def image(name: str, function: str, *arguments: Any, **options: Any) -> Row:
     """A function of one batch of images."""
     return Row(name, ((32, 64, 32, 32),), lambda F, x: getattr(F, function)(x, *arguments, **options))
+
+
+def max_pool(name: str, size: int, stride: int, padding: int) -> Row:
+    def default(x: Any) -> Any:
+        pads = ((0, 0), (0, 0), (padding, padding), (padding, padding))
+        return lax.reduce_window(x, -jnp.inf, lax.max, (1, 1, size, size), (1, 1, stride, stride), pads)
+
+    row = image(name, "max_pool2d", size, stride=stride, padding=padding)
+    return replace(row, default=default)
 
 
 def attention(name: str, shape: tuple[int, ...], causal: bool) -> Row:
@@ -104,8 +116,8 @@ ROWS = [
     conv("conv grouped 3x3, 32 groups", (16, 128, 28, 28), (128, 4, 3, 3), padding=1, groups=32),
     conv("conv_transpose 4x4 stride 2", (32, 64, 16, 16), (64, 64, 4, 4), "conv_transpose2d", stride=2, padding=1),
     conv("conv_transpose 2x2 stride 2", (16, 64, 32, 32), (64, 32, 2, 2), "conv_transpose2d", stride=2),
-    image("max_pool 2x2", "max_pool2d", 2),
-    image("max_pool 3x3 stride 2", "max_pool2d", 3, stride=2, padding=1),
+    max_pool("max_pool 2x2", 2, 2, 0),
+    max_pool("max_pool 3x3 stride 2", 3, 2, 1),
     image("adaptive_avg_pool 7x7", "adaptive_avg_pool2d", 7),
     image("adaptive_max_pool 7x7", "adaptive_max_pool2d", 7),
     attention("attention 512", (4, 8, 512, 32), False),
@@ -140,29 +152,32 @@ def jax_workers(row: Row, backward: bool, compiler_options: dict[str, str] | Non
 
     cut = len(row.shapes)
 
+    def program(run: Callable[..., Any]) -> Callable[..., Any]:
+        """``run``, with gradients if asked for; a function of its own at each call, so that no trace is shared."""
+
+        def with_gradients(*arrays: Any) -> Any:
+            *arrays, cotangent = arrays
+            out, pull = jax.vjp(lambda *floats: run(*floats, *arrays[cut:]), *arrays[:cut])
+            return out, pull(cotangent)
+
+        return with_gradients if backward else lambda *arrays: run(*arrays)
+
     def run(*arrays: Any) -> Any:
         return row.run(F, *arrays)
-
-    def with_gradients(*arrays: Any) -> Any:
-        *arrays, cotangent = arrays
-        out, pull = jax.vjp(lambda *floats: run(*floats, *arrays[cut:]), *arrays[:cut])
-        return out, pull(cotangent)
 
     arrays = [jnp.asarray(a) for a in draw(row)]
     if backward:
         arrays.append(jnp.asarray(cotangent_of(jax.eval_shape(run, *arrays).shape)))
-    function = with_gradients if backward else run
     found = {}
     for name, options in (("", None), (" +option", compiler_options)):
         if name and not options:
             continue
-        # A wrapper of its own for each, so that no trace is shared.
         start = time.perf_counter()
-        ours = compiled_by_fnn(function, arrays, options)
+        ours = compiled_by_fnn(program(run), arrays, options)
         compiled = time.perf_counter() - start
         with fnn.kernels.plain():
             start = time.perf_counter()
-            default = jax.jit(lambda *a: function(*a), compiler_options=options).lower(*arrays).compile()
+            default = jax.jit(program(row.default or run), compiler_options=options).lower(*arrays).compile()
         found["fnn" + name] = (lambda run=ours: run(*arrays), compiled)
         found["default" + name] = (lambda run=default: run(*arrays), time.perf_counter() - start)
     return found
@@ -171,7 +186,7 @@ def jax_workers(row: Row, backward: bool, compiler_options: dict[str, str] | Non
 def compiled_by_fnn(function: Callable[..., Any], arrays: list[Any], options: dict[str, str] | None) -> Any:
     """The function compiled with the given options or with those that ``fnn.jit`` chooses for it."""
     with library_forms(options is None):
-        traced = jax.jit(lambda *a: function(*a)).trace(*arrays)
+        traced = jax.jit(function).trace(*arrays)
         return traced.lower().compile(options_for(traced.jaxpr.jaxpr, options))
 
 

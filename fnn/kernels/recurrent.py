@@ -202,6 +202,11 @@ def _turned(w: Any) -> Any:
     return lax.optimization_barrier(w.T)
 
 
+def _sigmoid_or_tanh(x: Any, scale: Any) -> Any:
+    """The sigmoid where ``scale`` is 0.5 and tanh where it is 1, as one function: ``sigmoid(x) = (tanh(x / 2) + 1) / 2``."""
+    return jnp.tanh(x * scale) * scale + (1 - scale)
+
+
 def _gru(kind: _Kind) -> Any:
     def forward(*args: Any) -> Any:
         a = _Arguments.of(kind, args)
@@ -211,7 +216,7 @@ def _gru(kind: _Kind) -> Any:
             x, mask = xs
             hidden = h @ w
             # One loop over all three gates costs less than one over the two whose sigmoid is used.
-            gates = lax.optimization_barrier(jax.nn.sigmoid(x + hidden))
+            gates = lax.optimization_barrier(_sigmoid_or_tanh(x + hidden, 0.5))
             r, z = gates[:, :size], gates[:, size : 2 * size]
             part = hidden[:, 2 * size :] if a.bias is None else hidden[:, 2 * size :] + a.bias
             n = jnp.tanh(x[:, 2 * size :] + r * part)
@@ -223,20 +228,20 @@ def _gru(kind: _Kind) -> Any:
 
     def backward(wanted: Any, args: Any, outs: Any, residuals: Any, cotangents: Any) -> Any:
         a = _Arguments.of(kind, args)
-        before = _before(outs[0], a.h, kind.reverse)
+        before, (r, z, n, part) = _before(outs[0], a.h, kind.reverse), residuals
+        # What the slopes of the gates are multiplied by in each step is made before the loop, of all steps at once.
+        of_n, of_r, of_z = (1 - z) * (1 - n * n), part * r * (1 - r), (before - n) * z * (1 - z)
 
         def step(dh: Any, xs: Any) -> Any:
-            h, r, z, n, part, g, mask = xs
+            r, z, of_n, of_r, of_z, g, mask = xs
             dh = dh + g
             live = dh if mask is None else jnp.where(mask[:, None], dh, 0)
-            dn = live * (1 - z) * (1 - n * n)
-            dr = dn * part * r * (1 - r)
-            dz = live * (h - n) * z * (1 - z)
-            hidden = jnp.concatenate([dr, dz, dn * r], -1)
+            dn = live * of_n
+            hidden = jnp.concatenate([dn * of_r, live * of_z, dn * r], -1)
             back = hidden @ a.w + live * z
             return (back if mask is None else back + (dh - live)), (hidden, dn)
 
-        xs = (before, *residuals, cotangents[0], a.mask)
+        xs = (r, z, of_n, of_r, of_z, cotangents[0], a.mask)
         dh, (hidden, dn) = lax.scan(step, jnp.zeros_like(a.h), xs, reverse=not kind.reverse)
         size = a.h.shape[-1]
         dx = jnp.concatenate([hidden[..., : 2 * size], dn], -1)
@@ -250,59 +255,51 @@ def _lstm(kind: _Kind) -> Any:
     def forward(*args: Any) -> Any:
         a = _Arguments.of(kind, args)
         w = _turned(a.w)
-        is_g = jnp.arange(a.w.shape[0]) // a.c.shape[-1] == 2
+        scale = jnp.where(jnp.arange(a.w.shape[0]) // a.c.shape[-1] == 2, 1, 0.5).astype(a.w.dtype)
 
         def step(state: Any, xs: Any) -> Any:
             (h, c), (x, mask) = state, xs
-            pre = x + h @ w
-            # One loop over all the gates, though it computes two functions, is faster than one over each.
-            gates = lax.optimization_barrier(jnp.where(is_g, jnp.tanh(pre), jax.nn.sigmoid(pre)))
+            gates = lax.optimization_barrier(_sigmoid_or_tanh(x + h @ w, scale))
             i, f, g, o = jnp.split(gates, 4, -1)
             new_c = f * c + i * g
             new_h = o * jnp.tanh(new_c)
             if a.projection is not None:
                 new_h = new_h @ a.projection.T
             state = _keep(mask, new_h, h), _keep(mask, new_c, c)
-            return state, (state[0], new_c, state[1], i, f, g, o) if kind.masked else (state[0], new_c, i, f, g, o)
+            return state, (state[0], gates, new_c, state[1]) if kind.masked else (state[0], gates, new_c)
 
         (_, c), (hs, *saved) = lax.scan(step, (a.h, a.c), (a.x, a.mask), reverse=kind.reverse)
         return (hs, c), tuple(saved)
 
     def backward(wanted: Any, args: Any, outs: Any, residuals: Any, cotangents: Any) -> Any:
         a = _Arguments.of(kind, args)
-        made = residuals[0]  # the cell state that each step computed
-        kept = residuals[1] if kind.masked else made
-        gates = residuals[-4:]
-        before_c = _before(kept, a.c, kind.reverse)
+        saved, made, *kept = residuals  # the gates, the cell state that each step computed and, masked, the one it kept
+        before = _before(kept[0] if kept else made, a.c, kind.reverse)
+        i, f, g, o = jnp.split(saved, 4, -1)
+        tanh = jnp.tanh(made)
+        # As for a GRU; the slopes of i, f and g go with that of c, the one of o with that of h.
+        factors = [g * i * (1 - i), before * f * (1 - f), i * (1 - g * g), tanh * o * (1 - o)]
+        of_gates, of_c = jnp.concatenate(factors, -1), o * (1 - tanh * tanh)
 
         def step(carry: Any, xs: Any) -> Any:
             dh, dc = carry
-            before, c, i, f, g, o, ct, mask = xs
+            of_gates, of_c, f, ct, mask = xs
             dh = dh + ct
             live_h = dh if mask is None else jnp.where(mask[:, None], dh, 0)
             live_c = dc if mask is None else jnp.where(mask[:, None], dc, 0)
             raw = live_h if a.projection is None else live_h @ a.projection
-            tanh = jnp.tanh(c)
-            whole = live_c + raw * o * (1 - tanh * tanh)
-            pre = jnp.concatenate(
-                [
-                    whole * g * i * (1 - i),
-                    whole * before * f * (1 - f),
-                    whole * i * (1 - g * g),
-                    raw * tanh * o * (1 - o),
-                ],
-                -1,
-            )
+            whole = live_c + raw * of_c
+            pre = jnp.concatenate([whole, whole, whole, raw], -1) * of_gates
             back_h, back_c = pre @ a.w, whole * f
             if mask is not None:
                 back_h, back_c = back_h + (dh - live_h), back_c + (dc - live_c)
             return (back_h, back_c), ((pre,) if a.projection is None else (pre, live_h))
 
-        xs = (before_c, made, *gates, cotangents[0], a.mask)
+        xs = (of_gates, of_c, f, cotangents[0], a.mask)
         (dh, dc), (pre, *live) = lax.scan(step, (jnp.zeros_like(a.h), cotangents[1]), xs, reverse=not kind.reverse)
         grads = {"x": pre, "h": dh, "c": dc, "w": _product(pre, _before(outs[0], a.h, kind.reverse))}
         if live:
-            grads["projection"] = _product(live[0], gates[3] * jnp.tanh(made))
+            grads["projection"] = _product(live[0], o * tanh)
         return _chosen(wanted, kind, grads, args)
 
     return forward, backward
