@@ -576,8 +576,14 @@ def workers_of(work: Workload, names: list[str]) -> dict[str, Worker]:
     reference = losses[names[0]]
     for name, values in losses.items():
         # The first loss tests the network; rounding errors grow in the steps after it, which test the optimizer.
-        if not np.allclose(values, reference, rtol=[1e-4, 5e-3, 5e-3], atol=0):
-            raise SystemExit(f"{name} reports the losses {values}, {names[0]} {reference}")
+        if np.allclose(values, reference, rtol=[1e-4, 5e-3, 5e-3], atol=0):
+            continue
+        message = f"the losses are {values}, those of {names[0]} {reference}"
+        if name != "torch.compile":
+            raise SystemExit(f"{name}: {message}")
+        # Adam makes steps of equal length of gradients that are nothing but rounding errors.
+        print(f"  {name}: left out, {message}")
+        del workers[name]
     return workers
 
 

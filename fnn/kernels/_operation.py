@@ -103,6 +103,9 @@ class Operation:
         outs = _bind(self, args)
         return outs[0] if structure is None else tuple(outs[:structure])
 
+    def _compiled_alike(self, plain: Any, forward: Any, backward: Any = None, cuda: Any = None) -> Operation:
+        return Operation(plain, forward, backward, self.library, self.apart, cuda)
+
     @cached_property
     def fast_flat(self) -> Callable[..., Arrays]:
         """Outputs and residuals as one tuple; compiled as one function however often a program calls it."""
@@ -116,7 +119,6 @@ class Operation:
     @cached_property
     def plain_flat(self) -> Callable[..., Arrays]:
         """``fast_flat`` by the plain form, with zeros for the residuals, which nobody reads then."""
-
         return self._flat(self.plain)
 
     @cached_property
@@ -158,7 +160,7 @@ class Operation:
                 return tuple(g.astype(args[i].dtype) for g, i in zip(grads, wanted, strict=True)), ()
 
             cuda = None if self.cuda is None or self.backward is None else partial(pulled, self.cuda)
-            return Operation(plain_gradients, fast_gradients, apart=self.apart, cuda=cuda)
+            return self._compiled_alike(plain_gradients, fast_gradients, cuda=cuda)
 
         return make
 
@@ -170,16 +172,16 @@ class Operation:
         def make(axes: tuple[int | None, ...]) -> Operation:
             of_one = self.backward
             cuda = None if self.cuda is None else _spread(self.cuda, axes)
+            plain, forward = jax.vmap(self.plain, axes), jax.vmap(self.forward, axes)
             if of_one is None:
-                return Operation(jax.vmap(self.plain, axes), jax.vmap(self.forward, axes), apart=self.apart, cuda=cuda)
+                return self._compiled_alike(plain, forward, cuda=cuda)
 
             def backward(wanted: Any, args: Any, outs: Any, residuals: Any, cotangents: Any) -> Sequence[Any]:
                 over = jax.vmap(partial(of_one, wanted), in_axes=(axes, 0, 0, 0))
                 grads = over(args, outs, residuals, cotangents)
                 return [g if axes[i] == 0 else g.sum(0) for g, i in zip(grads, wanted, strict=True)]
 
-            forward = jax.vmap(self.forward, axes)
-            return Operation(jax.vmap(self.plain, axes), forward, backward, apart=self.apart, cuda=cuda)
+            return self._compiled_alike(plain, forward, backward, cuda)
 
         return make
 

@@ -18,6 +18,7 @@ from fnn.kernels.adaptive_pooling import (
     adaptive_sum_pool,
     adaptive_sum_reference,
 )
+from tests.kernels.derivatives import derivatives
 from tests.oracle import assert_close, rand
 
 CASES = {
@@ -33,27 +34,10 @@ CASES = {
 PAIRS = [(adaptive_max_pool, adaptive_max_reference), (adaptive_sum_pool, adaptive_sum_reference)]
 
 
-def results(function, out, x, second=False):
-    """The value, the gradient and, if asked for, a second derivative and a derivative in forward mode."""
-
-    def f(x):
-        return function(x, out)
-
-    @jax.jit
-    def run(x):
-        value, pull = jax.vjp(f, x)
-        first = value, pull(jnp.asarray(rand(9, *value.shape), value.dtype))[0]
-        if not second:
-            return first
-        curved = jax.grad(lambda x: (jax.grad(lambda x: (f(x) ** 3).sum())(x) ** 2).sum())
-        return *first, curved(x), jax.jvp(f, (x,), (jnp.cos(x),))[1]
-
-    return run(x)
-
-
 def compare(x, out, second=False):
     for fast, plain in PAIRS if np.isfinite(x).all() else PAIRS[:1]:
-        for a, b in zip(results(fast, out, x, second), results(plain, out, x, second), strict=True):
+        ours, theirs = (derivatives(lambda x, f=f: f(x, out), x, second=second) for f in (fast, plain))
+        for a, b in zip(ours, theirs, strict=True):
             assert_close(a, b, rtol=1e-10, atol=1e-12)
     assert_close(adaptive_max_positions(x, out), adaptive_positions_reference(jnp.asarray(x), out))
 

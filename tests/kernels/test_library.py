@@ -57,6 +57,11 @@ def test_which_programs_count_on_it():
     assert marked(F.conv2d, x, w)
     assert marked(jax.jit(jax.grad(lambda x, w: F.conv2d(x, w).sum(), 1)), x, w)
     assert marked(lambda x, w: jax.lax.scan(lambda c, _: (c, F.conv2d(c, w)), x, None, 2), x, w)
+    assert marked(jax.vmap(F.conv2d, (0, None)), x[None], w)
+    assert marked(jax.vjp(F.conv2d, x, w)[1], rand(2, 1, 3, 3, 3)) is False
+    with library_forms():
+        pull = jax.vjp(F.conv2d, x, w)[1]
+    assert marked(pull, rand(2, 1, 3, 3, 3))
     assert marked(F.conv_transpose2d, x, rand(1, 2, 3, 3, 3))
     assert marked(F.conv3d, rand(0, 1, 2, 3, 4, 4), rand(1, 3, 2, 2, 2, 2))
     assert not marked(F.conv2d, x, rand(1, 3, 2, 1, 1))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from fnn import kernels
 from fnn.kernels.normalize import normalize
 from fnn.nn import functional as F
+from tests.kernels.derivatives import derivatives
 from tests.oracle import assert_close, rand
 
 CASES = {
@@ -22,30 +23,12 @@ CASES = {
 
 
 def results(x, weight, bias, axes, second=False):
-    given = [v for v in (weight, bias) if v is not None]
-
     def function(x, *given):
         given = list(given)
         w = given.pop(0) if weight is not None else None
         return normalize(x, w, given[0] if given else None, 1e-3, axes)
 
-    every = tuple(range(1 + len(given)))
-    cotangent = jnp.asarray(rand(9, *x.shape), x.dtype)
-
-    @jax.jit
-    def run(x, *given):
-        value, pull = jax.vjp(function, x, *given)
-        out = [value, pull(cotangent)]
-        if second:
-
-            def slope(*args):
-                return jax.grad(lambda *a: (function(*a) ** 3).sum(), every)(*args)
-
-            out.append(jax.grad(lambda *a: sum((g**2).sum() for g in slope(*a)), every)(x, *given))
-            out.append(jax.jvp(function, (x, *given), tuple(map(jnp.cos, (x, *given))))[1])
-        return out
-
-    return jax.tree.leaves(run(x, *given))
+    return derivatives(function, x, *(v for v in (weight, bias) if v is not None), second=second)
 
 
 def compare(x, weight, bias, axes, second=False):

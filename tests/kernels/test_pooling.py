@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from fnn import kernels
 from fnn.kernels._windows import max_pool_reference, max_positions_reference, sum_pool_reference
 from fnn.kernels.pooling import Windows, max_pool, max_positions, sum_pool
+from tests.kernels.derivatives import derivatives
 from tests.oracle import assert_close, rand
 
 CASES = {
@@ -26,25 +27,10 @@ CASES = {
 }
 
 
-def results(function, x, second=False):
-    """The value, the gradient and, if asked for, a second derivative and a derivative in forward mode."""
-
-    @jax.jit
-    def run(x):
-        value, pull = jax.vjp(function, x)
-        first = value, pull(jnp.asarray(rand(9, *value.shape), value.dtype))[0]
-        if not second:
-            return first
-        curved = jax.grad(lambda x: (jax.grad(lambda x: (function(x) ** 3).sum())(x) ** 2).sum())
-        return *first, curved(x), jax.jvp(function, (x,), (jnp.cos(x),))[1]
-
-    return run(x)
-
-
 def compare(x, windows, second=False):
     pairs = [(max_pool, max_pool_reference), (sum_pool, sum_pool_reference)]
     for fast, plain in pairs if np.isfinite(x).all() else pairs[:1]:
-        ours, theirs = (results(lambda x, f=f: f(x, windows), x, second) for f in (fast, plain))
+        ours, theirs = (derivatives(lambda x, f=f: f(x, windows), x, second=second) for f in (fast, plain))
         for a, b in zip(ours, theirs, strict=True):
             assert_close(a, b, rtol=1e-10, atol=1e-12)
     assert_close(max_positions(x, windows), max_positions_reference(x, windows))
