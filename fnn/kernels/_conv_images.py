@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.experimental.layout import Layout, with_layout_constraint
@@ -23,10 +24,13 @@ SMALL = 1 << 19
 
 
 def moved(x: Array, order: Ints) -> Array:
-    """``x.transpose(order)``, by blocks if it is large."""
+    """``x.transpose(order)``, by blocks if it is large and there is one device."""
     if order == tuple(range(x.ndim)):
         return x
-    return x.transpose(order) if x.size < SMALL else _move(x, order=order)
+    # An array that is spread over devices some versions of XLA would gather to give it an order in memory.
+    if x.size < SMALL or jax.device_count() > 1:
+        return x.transpose(order)
+    return _move(x, order=order)
 
 
 def _in_order(x: Array) -> Array:

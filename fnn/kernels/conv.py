@@ -65,8 +65,12 @@ def convolve_transpose(x: jax.Array, w: jax.Array, config: Config, sizes: tuple[
 
 
 def _known(x: jax.Array, w: jax.Array) -> bool:
-    """Whether there may be a form other than the plain one; each of the three functions then chooses by shape."""
-    return x.size > 0 and w.size > 0
+    """Whether there may be a form other than the plain one; each of the three functions then chooses by shape.
+
+    Of arrays whose types say how they are spread over devices there is none: JAX would have to be told at each
+    convolution how its result is.
+    """
+    return x.size > 0 and w.size > 0 and not any((*jax.typeof(x).sharding.spec, *jax.typeof(w).sharding.spec))
 
 
 def _widened(function: Callable[..., Any], *arrays: Any) -> Any:

@@ -1,6 +1,9 @@
 """The forms of convolution against ``lax``: values, gradients and second derivatives."""
 
+import os
 import re
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -207,6 +210,33 @@ def test_large_arrays_are_moved_apart_from_what_is_around():
     assert "call(" in compiled(around, x)
     assert "call(" not in compiled(lambda x: (x * 2).T + 1, x)
     assert_close(around(x), (x * 2).T + 1)
+
+
+SHARDED = """
+import jax, jax.numpy as jnp, numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+from fnn.kernels import _conv_images
+from fnn.kernels.conv import Config, convolve
+from tests.oracle import rand
+_conv_images.SMALL = 0
+x, w = (jnp.asarray(rand(i, *s), jnp.float32) for i, s in enumerate(((4, 3, 6, 6), (5, 3, 3, 3))))
+config = Config((1, 1), ((1, 1), (1, 1)), (1, 1), 1)
+step = jax.jit(jax.value_and_grad(lambda x, w: (convolve(x, w, config) ** 2).mean(), (0, 1)))
+for kind in (AxisType.Auto, AxisType.Explicit):
+    mesh = jax.make_mesh((2,), ("i",), axis_types=(kind,))
+    spread = jax.device_put(x, NamedSharding(mesh, P("i"))), jax.device_put(w, NamedSharding(mesh, P()))
+    assert "all-gather" not in step.lower(*spread).compile().as_text()
+    for a, b in zip(jax.tree.leaves(step(*spread)), jax.tree.leaves(step(x, w)), strict=True):
+        np.testing.assert_allclose(a, b, 1e-4, 1e-6)
+print("agree")
+"""
+
+
+@pytest.mark.slow
+def test_a_batch_spread_over_devices_stays_so():
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    run = subprocess.run([sys.executable, "-c", SHARDED], capture_output=True, text=True, env=environment)
+    assert run.stdout == "agree\n", run.stderr
 
 
 def test_the_special_forms_run():
