@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from functools import partial
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial, wraps
 from typing import Any
 
 import jax
@@ -37,22 +37,6 @@ __all__ = [
 
 
 AxisName = Hashable | tuple[Hashable, ...]
-
-
-def _moments(x: jax.Array, axes: tuple[int, ...], axis_name: AxisName | None = None) -> tuple[jax.Array, jax.Array]:
-    """Mean and biased variance over the axes, which stay as axes of length 1; two passes, as the variance needs.
-
-    With ``axis_name`` also over that axis of the enclosing ``vmap`` or ``shard_map``, along which shapes are equal.
-    """
-
-    if axis_name is None:
-        return moments(x, axes)
-
-    def mean_of(values: jax.Array) -> jax.Array:
-        return lax.pmean(jnp.mean(values, axes, keepdims=True), axis_name)
-
-    mean = mean_of(x)
-    return mean, mean_of(jnp.square(x - mean))
 
 
 def _axis_size(function: str, axis_name: AxisName | None) -> int:
@@ -105,27 +89,33 @@ def _normalize_by_channel(x: Any, mean: Any, var: Any, weight: Any, bias: Any, e
     return _affine((wide - mean) * lax.rsqrt(var + eps), weight, bias, x.dtype)
 
 
+def _compiled(*static: str) -> Callable[[Callable[..., jax.Array]], Callable[..., jax.Array]]:
+    """Compiles a function of (x, weight, bias, eps, ...) for each eps; one that is traced is within a program already."""
+
+    def decorate(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+        compiled = jax.jit(function, static_argnames=("eps", *static))
+
+        @wraps(function)
+        def call(x: Any, weight: Any, bias: Any, eps: Any, *rest: Any) -> jax.Array:
+            if is_concrete(eps):
+                return compiled(x, weight, bias, float(eps), *rest)
+            return function(x, weight, bias, eps, *rest)
+
+        return call
+
+    return decorate
+
+
+@_compiled("axes", "axis_name")
 def _normalize_by_moments(
-    x: jax.Array, weight: Any, bias: Any, eps: Any, axes: tuple[int, ...], axis_name: AxisName | None = None
+    x: Any, weight: Any, bias: Any, eps: Any, axes: tuple[int, ...], axis_name: AxisName | None = None
 ) -> jax.Array:
     """By the moments over the axes; ``weight`` and ``bias`` broadcast to ``x``, with any number of axes."""
-    weight, bias = (None if v is None else v.reshape((1,) * (x.ndim - v.ndim) + v.shape) for v in (weight, bias))
-    if axis_name is None and is_concrete(eps):
-        return _normalize(x, weight, bias, float(eps), axes)
-    return _normalize_over_replicas(x, weight, bias, eps, axes, axis_name)
-
-
-@partial(jax.jit, static_argnames=("eps", "axes"))
-def _normalize(x: Any, weight: Any, bias: Any, eps: float, axes: tuple[int, ...]) -> jax.Array:
-    return normalize(to_wide(x), weight, bias, eps, axes).astype(x.dtype)
-
-
-@partial(jax.jit, static_argnames=("axes", "axis_name"))
-def _normalize_over_replicas(
-    x: Any, weight: Any, bias: Any, eps: Any, axes: tuple[int, ...], axis_name: AxisName | None
-) -> jax.Array:
     wide = to_wide(x)
-    mean, var = _moments(wide, axes, axis_name)
+    if axis_name is None and is_concrete(eps):
+        weight, bias = (None if v is None else v.reshape((1,) * (x.ndim - v.ndim) + v.shape) for v in (weight, bias))
+        return normalize(wide, weight, bias, eps, axes).astype(x.dtype)
+    mean, var = moments(wide, axes, axis_name)
     return _affine((wide - mean) * lax.rsqrt(var + eps), weight, bias, x.dtype)
 
 
@@ -210,7 +200,7 @@ def _updated(
     x: Any, mean: Any, var: Any, momentum: Any, axes: tuple[int, ...], axis_name: AxisName | None
 ) -> tuple[jax.Array, jax.Array]:
     wide = lax.stop_gradient(to_wide(x))
-    batch_mean, batch_var = _moments(wide, axes, axis_name)
+    batch_mean, batch_var = moments(wide, axes, axis_name)
     count = 1 if axis_name is None else lax.axis_size(axis_name)
     for axis in axes:
         count *= x.shape[axis]
@@ -504,14 +494,9 @@ def rms_norm(
     return _rms_norm(x, w, eps, tuple(range(x.ndim - len(shape), x.ndim)))
 
 
-@partial(jax.jit, static_argnames="groups")
-def _in_groups(x: Any, groups: int) -> jax.Array:
-    """(N, C, *) to (N, groups, C / groups, *)."""
-    return to_wide(x).reshape((x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]))
-
-
-def _group_norm(x: jax.Array, weight: Any, bias: Any, eps: Any, groups: int) -> jax.Array:
-    parted = _in_groups(x, groups)
+@_compiled("groups")
+def _group_norm(x: Any, weight: Any, bias: Any, eps: Any, groups: int) -> jax.Array:
+    parted = to_wide(x).reshape((x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]))
     out = _normalize_by_moments(parted, None, None, eps, tuple(range(2, parted.ndim))).reshape(x.shape)
     weight, bias = (None if v is None else _channelwise(v, x.ndim) for v in (weight, bias))
     return _affine(out, weight, bias, x.dtype)

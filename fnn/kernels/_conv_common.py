@@ -6,7 +6,7 @@ the kernel's elements, the taps.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from math import gcd
 from typing import Any, NamedTuple
@@ -16,13 +16,13 @@ from jax import lax
 
 __all__ = [
     "Config",
+    "Phase",
+    "by_phases",
     "cut_last",
     "each_tap",
     "exchange",
     "fit",
-    "interleave",
     "pad_last",
-    "phases",
     "plain_forward",
     "plain_transposed",
 ]
@@ -146,7 +146,7 @@ class Phase(NamedTuple):
     config: Config
 
 
-def phases(lengths: Ints, sizes: Ints, kernel: Ints, config: Config) -> list[Phase | None]:
+def _phases(lengths: Ints, sizes: Ints, kernel: Ints, config: Config) -> list[Phase | None]:
     """The phases of the gradient by an input of lengths ``sizes``, from cotangents of ``lengths``; ``None``: zeros.
 
     Position ``s m + r`` receives ``w[a] dy[m + (r + low - d a) / s]`` from every tap ``a`` for which that is whole.
@@ -172,7 +172,7 @@ def phases(lengths: Ints, sizes: Ints, kernel: Ints, config: Config) -> list[Pha
     return found
 
 
-def interleave(parts: Sequence[Array], sizes: Ints, stride: Ints, start: int) -> Array:
+def _interleave(parts: Sequence[Array], sizes: Ints, stride: Ints, start: int) -> Array:
     """The phases as one array of lengths ``sizes`` on the axes from ``start``."""
     for i in reversed(range(len(sizes))):
         s, axis = stride[i], start + i
@@ -183,3 +183,12 @@ def interleave(parts: Sequence[Array], sizes: Ints, stride: Ints, start: int) ->
     for i, size in enumerate(sizes):
         whole = lax.slice_in_dim(whole, 0, size, axis=start + i)
     return whole
+
+
+def by_phases(
+    convolve: Callable[[Phase], Array], lengths: Ints, kernel: Ints, sizes: Ints, config: Config, start: int
+) -> Array:
+    """The gradient by an input of lengths ``sizes``, each phase of it by ``convolve``; its axes begin at ``start``."""
+    parts = [None if phase is None else convolve(phase) for phase in _phases(lengths, sizes, kernel, config)]
+    blank = jnp.zeros_like(next(part for part in parts if part is not None))
+    return _interleave([blank if part is None else part for part in parts], sizes, config.stride, start)

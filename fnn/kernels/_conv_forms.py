@@ -11,18 +11,18 @@ from math import prod
 import jax.numpy as jnp
 from jax import lax, linear_transpose
 
-from fnn.kernels import _conv_images as images
+from fnn.kernels import _conv_images
 from fnn.kernels._conv_common import (
     Array,
     Config,
     Ints,
+    Phase,
+    by_phases,
     cut_last,
     each_tap,
     exchange,
     fit,
-    interleave,
     pad_last,
-    phases,
     plain_forward,
     plain_transposed,
 )
@@ -435,7 +435,7 @@ def forward(x: Array, w: Array, config: Config) -> Array:
     if few_taps and _are_few_places(x.shape[0] * prod(outputs), o, config):
         return _few_forward(x, w, outputs, config)
     if _is_dense(groups, c):
-        return images.forward(x, w, config)
+        return _conv_images.forward(x, w, config)
     if not few_taps:
         return plain_forward(x, w, config)
     if c <= 4 and c * prod(kernel) <= MANY_TAPS:
@@ -462,7 +462,7 @@ def weight_gradient(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
         config.library or not few_taps or (groups == 1 and (len(kernel) == 1 or prod(dy.shape[2:]) < FEW_PLACES))
     )
     if by_images and _is_dense(groups, c):
-        return images.weight_gradient(x, dy, kernel, config)
+        return _conv_images.weight_gradient(x, dy, kernel, config)
     if not few_taps:
         return _plain_weight(x, dy, kernel, config)
     return _weight_by_products(x, dy, kernel, config)
@@ -484,19 +484,15 @@ def input_gradient(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
     if prod(config.stride) > MANY_PHASES or not (few_taps or volume):
         return plain_transposed(dy, w, sizes, config)
     if _is_dense(groups, o // groups) and not volume:
-        return images.input_gradient(dy, w, sizes, config)
+        return _conv_images.input_gradient(dy, w, sizes, config)
     return _sub_pixel(dy, exchange(w, groups), sizes, config)
 
 
 def _sub_pixel(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
     """Each phase an ordinary convolution; interleaved. The kernel has its channels exchanged already."""
-    n = len(sizes)
-    lengths = [-(-size // s) for size, s in zip(sizes, config.stride, strict=True)]
-    parts = []
-    for phase in phases(dy.shape[2:], sizes, w.shape[2:], config):
-        if phase is None:
-            parts.append(jnp.zeros((dy.shape[0], w.shape[0], *lengths), dy.dtype))
-            continue
-        kernel = lax.rev(w[(slice(None), slice(None), *phase.slices)], tuple(range(2, 2 + n)))
-        parts.append(forward(dy, kernel, phase.config))
-    return interleave(parts, sizes, config.stride, 2)
+
+    def convolve(phase: Phase) -> Array:
+        kernel = lax.rev(w[(slice(None), slice(None), *phase.slices)], tuple(range(2, w.ndim)))
+        return forward(dy, kernel, phase.config)
+
+    return by_phases(convolve, dy.shape[2:], w.shape[2:], sizes, config, 2)

@@ -15,7 +15,7 @@ from jax import lax
 from jax.experimental.layout import Layout, with_layout_constraint
 
 from fnn.kernels._apart import apart
-from fnn.kernels._conv_common import Array, Config, Ints, fit, interleave, phases
+from fnn.kernels._conv_common import Array, Config, Ints, Phase, by_phases, fit
 
 __all__ = ["forward", "input_gradient", "moved", "weight_gradient"]
 
@@ -101,11 +101,8 @@ def input_gradient(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
         kernel = kernel.reshape((*kernel.shape[:n], groups, -1, kernel.shape[-1])).swapaxes(-3, -2)
         kernel = kernel.reshape((*kernel.shape[: n + 1], -1))
     dy = _to_last(dy)
-    lengths = [-(-size // s) for size, s in zip(sizes, config.stride, strict=True)]
-    parts = []
-    for phase in phases(dy.shape[1:-1], sizes, w.shape[2:], config):
-        if phase is None:
-            parts.append(jnp.zeros((dy.shape[0], *lengths, kernel.shape[-1]), dy.dtype))
-        else:
-            parts.append(_grouped(dy, lax.rev(kernel[phase.slices], tuple(range(n))), phase.config))
-    return _to_first(interleave(parts, sizes, config.stride, 1))
+
+    def convolve(phase: Phase) -> Array:
+        return _grouped(dy, lax.rev(kernel[phase.slices], tuple(range(n))), phase.config)
+
+    return _to_first(by_phases(convolve, dy.shape[1:-1], w.shape[2:], sizes, config, 1))

@@ -249,12 +249,12 @@ _call.multiple_results = True
 
 def _bind(op: Operation, args: Iterable[Any]) -> Any:
     args = tuple(args)
-    return _call.bind(*args, op=op, cuda=_cuda_jaxpr(op, *map(jax.typeof, args)))
+    return _call.bind(*args, op=op, cuda=None if op.cuda is None else _cuda_jaxpr(op, *map(jax.typeof, args)))
 
 
 @lru_cache(maxsize=4096)
 def _cuda_jaxpr(op: Operation, *avals: Any) -> Any:
-    return op.cuda and jax.make_jaxpr(op.cuda_flat)(*(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in avals))
+    return jax.make_jaxpr(op.cuda_flat)(*(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in avals))
 
 
 @_call.def_abstract_eval

@@ -123,7 +123,7 @@ def attention(
     length, source = query.shape[-2], key.shape[-2]
     blocks = length >= 32 and length * source >= _SMALL and 0 not in (*query.shape, *value.shape)
     if scale is not None:
-        if dropout is None and has_cudnn() and suits_cudnn(query, key, value, mask, causal):
+        if dropout is None and suits_cudnn(query, key, value, mask, causal) and has_cudnn():
             masks = () if mask is None else (mask.reshape((1,) * (query.ndim - mask.ndim) + mask.shape),)
             return _cudnn_operation(causal, mask is not None, scale, blocks)(query, key, value, *masks)
         query = _scaled(query, scale)

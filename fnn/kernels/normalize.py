@@ -21,10 +21,18 @@ __all__ = ["moments", "normalize"]
 Array = Any
 
 
-def moments(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
-    """Mean and biased variance over the axes, which stay as axes of length 1; two passes, as the variance needs."""
-    mean = jnp.mean(x, axes, keepdims=True)
-    return mean, jnp.mean(jnp.square(x - mean), axes, keepdims=True)
+def moments(x: jax.Array, axes: tuple[int, ...], axis_name: Any = None) -> tuple[jax.Array, jax.Array]:
+    """Mean and biased variance over the axes, which stay as axes of length 1; two passes, as the variance needs.
+
+    With ``axis_name`` also over that axis of the enclosing ``vmap`` or ``shard_map``, along which shapes are equal.
+    """
+
+    def mean_of(values: jax.Array) -> jax.Array:
+        mean = jnp.mean(values, axes, keepdims=True)
+        return mean if axis_name is None else lax.pmean(mean, axis_name)
+
+    mean = mean_of(x)
+    return mean, mean_of(jnp.square(x - mean))
 
 
 def normalize(x: jax.Array, weight: Any, bias: Any, eps: float, axes: tuple[int, ...]) -> jax.Array:

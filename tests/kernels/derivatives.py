@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from tests.oracle import rand
+from tests.oracle import assert_close, rand
 
 
 def derivatives(function, *args, second=False):
@@ -24,3 +24,10 @@ def derivatives(function, *args, second=False):
         return found
 
     return jax.tree.leaves(run(*args))
+
+
+def check_derivatives(ours, theirs, *args, second=False):
+    """Both functions have the same ``derivatives``, to rounding in float64."""
+    pairs = zip(derivatives(ours, *args, second=second), derivatives(theirs, *args, second=second), strict=True)
+    for a, b in pairs:
+        assert_close(a, b, rtol=1e-10, atol=1e-12)

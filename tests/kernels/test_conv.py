@@ -1,9 +1,6 @@
 """The forms of convolution against ``lax``: values, gradients and second derivatives."""
 
-import os
 import re
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +14,7 @@ from fnn.kernels import _conv_images
 from fnn.kernels import conv as module
 from fnn.kernels._conv_forms import plain_forward as convolve_reference
 from fnn.kernels.conv import Config, convolve, convolve_transpose
+from tests.devices import on_two_devices
 from tests.oracle import assert_close, rand
 
 
@@ -126,22 +124,7 @@ def cases(table, telling):
     return [pytest.param(name, marks=[] if name in telling else pytest.mark.slow) for name in table]
 
 
-@pytest.mark.parametrize(
-    "name",
-    cases(
-        FORWARD,
-        (
-            "dense",
-            "strided",
-            "few places",
-            "depthwise",
-            "many groups",
-            "pointwise strided",
-            "volume",
-            "library, groups",
-        ),
-    ),
-)
+@pytest.mark.parametrize("name", cases(FORWARD, TELLING))
 def test_convolution(name):
     x, w, config = FORWARD[name]
     forward(rand(0, *x), rand(1, *w), config, second=name == "strided")
@@ -234,9 +217,7 @@ print("agree")
 
 @pytest.mark.slow
 def test_a_batch_spread_over_devices_stays_so():
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
-    run = subprocess.run([sys.executable, "-c", SHARDED], capture_output=True, text=True, env=environment)
-    assert run.stdout == "agree\n", run.stderr
+    assert on_two_devices(SHARDED) == "agree"
 
 
 def test_the_special_forms_run():

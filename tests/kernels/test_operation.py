@@ -3,10 +3,6 @@
 It is also what fails first when JAX changes the primitive interfaces that the facility stands on.
 """
 
-import os
-import subprocess
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +10,7 @@ import pytest
 
 from fnn import kernels
 from fnn.kernels._operation import Operation, plain_selected
+from tests.devices import on_two_devices
 from tests.oracle import rand
 
 fast_backward = []
@@ -143,6 +140,4 @@ print("agree")
 
 @pytest.mark.slow
 def test_sharded_arguments():
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
-    run = subprocess.run([sys.executable, "-c", SHARDED], capture_output=True, text=True, env=environment)
-    assert run.stdout == "agree\n", run.stderr
+    assert on_two_devices(SHARDED) == "agree"

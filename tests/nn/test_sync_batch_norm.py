@@ -1,9 +1,6 @@
 """``SyncBatchNorm`` over a mapped axis against ``BatchNorm`` over the whole batch; ``CrossMapLRN2d`` against torch."""
 
 import inspect
-import os
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +12,7 @@ from jax.sharding import PartitionSpec as P
 import fnn
 from fnn import nn
 from fnn.nn import functional as F
+from tests.devices import on_two_devices
 from tests.oracle import assert_close, check_against_torch, check_transforms, needs_torch, rand
 
 
@@ -131,10 +129,7 @@ print("equal")
 
 @pytest.mark.slow
 def test_on_two_devices():
-    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
-    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu", "PYTHONPATH": "."}
-    out = subprocess.run([sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True, env=environment)
-    assert out.stdout.strip() == "equal", out.stderr[-3000:]
+    assert on_two_devices(TWO_DEVICES) == "equal"
 
 
 def test_evaluation_needs_no_axis():

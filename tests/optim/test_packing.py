@@ -1,11 +1,7 @@
 """The state of small parameters kept end to end: what steps see and what users read must be as if it were not."""
 
 import copy
-import os
 import pickle
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +14,7 @@ from fnn.kernels.row_sparse import RowSparse
 from fnn.nn import Parameter
 from fnn.optim import _packing
 from fnn.optim._packing import packs_of
+from tests.devices import on_two_devices
 from tests.oracle import assert_close, rand
 
 SHAPES = [(3,), (), (2, 2), (1, 3), (5000,)]
@@ -253,12 +250,7 @@ def test_few_arrays_go_in_and_out():
 
 
 def test_parameters_on_several_devices_are_not_packed():
-    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
-    program = f"from {__name__} import check_several_devices; check_several_devices()"
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "XLA_FLAGS": flags}
-    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, cwd=root)
-    assert out.returncode == 0, out.stderr
+    on_two_devices(f"from {__name__} import check_several_devices; check_several_devices()")
 
 
 def check_several_devices():

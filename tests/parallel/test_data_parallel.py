@@ -3,9 +3,7 @@
 import copy
 import importlib
 import inspect
-import os
 import pickle
-import subprocess
 import sys
 
 import jax
@@ -17,6 +15,7 @@ from jax.sharding import Mesh
 import fnn
 from fnn import nn, optim
 from fnn.nn.parallel import DataParallel, DistributedDataParallel, data_parallel
+from tests.devices import on_two_devices
 from tests.oracle import assert_close, needs_torch, rand
 
 WRAPPERS = [DataParallel, DistributedDataParallel]
@@ -177,7 +176,4 @@ print("equal")
 
 @pytest.mark.slow
 def test_two_devices():
-    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
-    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu", "PYTHONPATH": "."}
-    out = subprocess.run([sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True, env=environment)
-    assert out.stdout.strip() == "equal", out.stderr[-3000:]
+    assert on_two_devices(TWO_DEVICES) == "equal"
