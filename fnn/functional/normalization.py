@@ -22,7 +22,7 @@ from fnn.functional._utils import (
     is_concrete,
     to_wide,
 )
-from fnn.kernels.normalize import moments, normalize
+from fnn.kernels.normalize import batch_moments, moments, normalize
 
 __all__ = [
     "batch_norm",
@@ -200,7 +200,7 @@ def _updated(
     x: Any, mean: Any, var: Any, momentum: Any, axes: tuple[int, ...], axis_name: AxisName | None
 ) -> tuple[jax.Array, jax.Array]:
     wide = lax.stop_gradient(to_wide(x))
-    batch_mean, batch_var = moments(wide, axes, axis_name)
+    batch_mean, batch_var = batch_moments(wide, axes) if axis_name is None else moments(wide, axes, axis_name)
     count = 1 if axis_name is None else lax.axis_size(axis_name)
     for axis in axes:
         count *= x.shape[axis]

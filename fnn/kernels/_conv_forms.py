@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+import jax
 import jax.numpy as jnp
 from jax import lax, linear_transpose
 
@@ -35,6 +36,10 @@ MANY_PHASES = 8
 # Elements of the copies that one step over the batch may make: they should stay in the cache.
 STEP_ELEMENTS = 1 << 19
 CACHED = 1 << 20
+# Sums that the gradient of a kernel may hold at once.
+MANY_SUMS = 1 << 24
+# Products of many small matrices, as depthwise convolutions have, take half the time from JAX 0.12 on.
+FAST_SMALL_PRODUCTS = jax.__version_info__ >= (0, 12)
 # Places of an output below which XLA's own weight gradient of a dense convolution is as fast.
 FEW_PLACES = 128
 # Products in a convolution below which the option costs as much as it gains.
@@ -96,7 +101,7 @@ def _product_gradient(dy: Array, x: Array) -> Array:
     """dy (N, groups, o, length) and x (N, groups, i, length), to (groups, o, i)."""
     o, i, length = dy.shape[2], x.shape[2], x.shape[3]
     if 4 * o * i <= (o + i) * length:
-        return jnp.matmul(dy, x.swapaxes(2, 3)).sum(0)
+        return lax.dot_general(dy, x, (((3,), (3,)), ((0, 1), (0, 1)))).sum(0)
     return lax.dot_general(dy, x, (((0, 3), (0, 3)), ((1,), (1,))))
 
 
@@ -155,30 +160,30 @@ def _shifted(x: Array, w: Array, outputs: Ints, config: Config) -> Array:
     return total.reshape((x.shape[0], o, *outputs))
 
 
+def _suits_shifts(kernel: Ints, dy: Array) -> bool:
+    """Whether ``_shifted_weight`` is faster than products, which are if XLA has fast ones of small matrices."""
+    if FAST_SMALL_PRODUCTS and (len(kernel) > 1 or kernel[0] < 16):
+        return False
+    return prod(kernel) * prod(dy.shape[1:]) <= MANY_SUMS
+
+
 def _shifted_weight(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
-    """The gradient of the kernel where each output sees one input: the sum over the batch of shifted products."""
+    """The gradient of the kernel where each output sees one input: products summed over the batch, then over each image."""
     groups, outputs = config.groups, dy.shape[2:]
-    padded = pad_last(x, config.pads)
     taps = list(each_tap(kernel))
-    # Sums over the batch that stay arrays of one image are faster than sums over each image, while the cache holds them.
-    reduced = len(taps) * prod(dy.shape[1:]) > CACHED
-    space = tuple(range(2, 2 + len(kernel)))
 
     def step(totals: list[Array], image: tuple[Array, Array]) -> tuple[list[Array], None]:
         seen, cotangent = image[0][:, None], image[1].reshape((groups, -1, *outputs))
-        products = []
-        for tap in taps:
+        sums = []
+        for total, tap in zip(totals, taps, strict=True):
             starts = [a * d for a, d in zip(tap, config.dilation, strict=True)]
-            products.append(cut_last(seen, starts, outputs, config.stride) * cotangent)
-        if reduced:
-            products = [p.sum(space) for p in products]
-        return [t + p for t, p in zip(totals, products, strict=True)], None
+            sums.append(total + cut_last(seen, starts, outputs, config.stride) * cotangent)
+        return sums, None
 
-    one = (groups, dy.shape[1] // groups, *(() if reduced else outputs))
-    totals = lax.scan(step, [jnp.zeros(one, x.dtype)] * len(taps), (padded, dy))[0]
-    if not reduced:
-        totals = [t.sum(space) for t in totals]
-    return jnp.stack(totals, -1).reshape((dy.shape[1], 1, *kernel))
+    zeros = jnp.zeros((groups, dy.shape[1] // groups, *outputs), x.dtype)
+    totals = lax.scan(step, [zeros] * len(taps), (pad_last(x, config.pads), dy))[0]
+    space = tuple(range(2, 2 + len(kernel)))
+    return jnp.stack([t.sum(space) for t in totals], -1).reshape((dy.shape[1], 1, *kernel))
 
 
 def _plain_weight(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
@@ -454,7 +459,7 @@ def weight_gradient(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
     if _is_dense_volume(kernel, config):
         return _volume_weight(x, dy, kernel, config)
     few_taps = prod(kernel) <= MANY_TAPS
-    if few_taps and groups > 1 and c == 1:
+    if few_taps and groups > 1 and c == 1 and _suits_shifts(kernel, dy):
         return _shifted_weight(x, dy, kernel, config)
     if few_taps and _are_few_places(x.shape[0] * prod(dy.shape[2:]), o, config):
         return _few_weight(x, dy, kernel, config)

@@ -130,6 +130,15 @@ def test_convolution(name):
     forward(rand(0, *x), rand(1, *w), config, second=name == "strided")
 
 
+@pytest.mark.parametrize("bounds", [(True, 1 << 24), (False, 1 << 24), (False, 1)])
+def test_depthwise_in_every_form(monkeypatch, bounds):
+    """By small products, by sums over the batch, and by products where the sums would be too many."""
+    for name, value in zip(("FAST_SMALL_PRODUCTS", "MANY_SUMS"), bounds, strict=True):
+        monkeypatch.setattr(forms, name, value)
+    x, w, config = FORWARD["depthwise"]
+    forward(rand(0, *x), rand(1, *w), config)
+
+
 @pytest.mark.parametrize("name", cases(TRANSPOSED, ("strided", "dilated", "groups")))
 def test_transposed_convolution(name):
     x, w, config, extra = TRANSPOSED[name]

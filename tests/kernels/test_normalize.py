@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fnn import kernels
-from fnn.kernels.normalize import normalize
+from fnn.kernels import normalize as module
+from fnn.kernels.normalize import batch_moments, moments, normalize
 from fnn.nn import functional as F
 from tests.kernels.derivatives import derivatives
 from tests.oracle import assert_close, rand
@@ -20,6 +21,17 @@ CASES = {
     "two axes": ((3, 4, 5), (1, 4, 5), (1, 2)),
     "whole": ((6,), (6,), (0,)),
 }
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Small arrays take the path of large ones, whose sums are taken in one pass."""
+    monkeypatch.setattr(module, "SMALL", 0)
+    module._normalization.cache_clear()
+    module._batch_moments.cache_clear()
+    yield
+    module._normalization.cache_clear()
+    module._batch_moments.cache_clear()
 
 
 def results(x, weight, bias, axes, second=False):
@@ -43,6 +55,52 @@ def compare(x, weight, bias, axes, second=False):
 def test_against_the_plain_form(name):
     shape, parameters, axes = CASES[name]
     compare(rand(0, *shape), rand(1, *parameters), rand(2, *parameters), axes, second=name in ("batch", "layer"))
+
+
+@pytest.mark.parametrize("shift", [0.0, 100.0])
+@pytest.mark.parametrize("name", ["batch", "layer"])
+def test_in_one_pass_against_the_plain_form(name, shift, at_once):
+    shape, parameters, axes = CASES[name]
+    compare(rand(0, *shape) + shift, rand(1, *parameters), rand(2, *parameters), axes, second=shift == 0)
+
+
+def test_one_pass_loses_nothing_far_from_zero(at_once):
+    """A mean of 256 deviations leaves two digits of the variance in a sum of squares in float32."""
+    exact = rand(0, 4, 3, 50) + np.array([0.0, 256.0, 0.5])[:, None]
+    x, dy = jnp.asarray(exact, jnp.float32), jnp.asarray(rand(1, *exact.shape), jnp.float32)
+
+    def both(x, dy):
+        out, pull = jax.vjp(lambda x: normalize(x, None, None, 0.0, (0, 2)), x)
+        return out, pull(dy)[0], batch_moments(x, (0, 2))[1]
+
+    with kernels.plain():
+        expected = jax.jit(both)(x, dy)
+    for a, b in zip(jax.jit(both)(x, dy), expected, strict=True):
+        assert_close(a, b, rtol=1e-5, atol=1e-5)
+    assert_close(expected[2][0, :, 0], np.asarray(x, np.float64).var((0, 2)), rtol=1e-5)
+
+
+def test_one_pass_of_constants_and_nan(at_once):
+    x = rand(0, 4, 3, 5)
+    x[:, 0], x[1, 1, 2] = 7.5, np.nan
+    mean, var = batch_moments(x, (0, 2))
+    assert_close(var[0, 0, 0], 0.0, atol=0)
+    assert np.isnan([mean[0, 1, 0], var[0, 1, 0]]).all()
+    assert_close(var[0, 2, 0], x[:, 2].var(), rtol=1e-12)
+    out = normalize(x, None, None, 1e-5, (0, 2))
+    assert_close(out[:, 0], np.zeros((4, 5)), atol=1e-12)
+
+
+def test_moments_of_a_batch(at_once):
+    x = rand(0, 4, 3, 5)
+    for part in (moments, batch_moments):
+        mean, var = part(x, (0, 2))
+        assert_close(mean[0, :, 0], x.mean((0, 2)), rtol=1e-12)
+        assert_close(var[0, :, 0], x.var((0, 2)), rtol=1e-12)
+    mapped = jax.vmap(lambda x: batch_moments(x, (1,))[1])(x)
+    assert_close(mapped[..., 0], x.var(2), rtol=1e-12)
+    slopes = [jax.grad(lambda x, f=f: (f(x, (0, 2))[1] ** 2).sum())(jnp.asarray(x)) for f in (moments, batch_moments)]
+    assert_close(*slopes, rtol=1e-12)
 
 
 @pytest.mark.parametrize(("weighted", "biased"), [(True, False), (False, True), (False, False)])
@@ -87,9 +145,14 @@ def test_deep_stacks_are_not_computed_anew_for_each_layer():
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None)
+@pytest.mark.parametrize("small", [0, 1 << 18])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.data())
-def test_random_shapes(shape, data):
+def test_random_shapes(monkeypatch, small, shape, data):
+    """By either form, those of one pass at several distances from 0."""
+    monkeypatch.setattr(module, "SMALL", small)
+    shift = data.draw(st.sampled_from([0.0, 1.0, 50.0]))
+    module._normalization.cache_clear()
     axes = tuple(sorted(data.draw(st.sets(st.integers(0, len(shape) - 1), min_size=1))))
     parameters = tuple(size if data.draw(st.booleans()) else 1 for size in shape)
-    compare(rand(0, *shape), rand(1, *parameters), rand(2, *parameters), axes)
+    compare(rand(0, *shape) + shift, rand(1, *parameters), rand(2, *parameters), axes)
