@@ -16,8 +16,10 @@ from fnn.kernels.attention_cudnn import attention_cudnn, has_cudnn, suits_cudnn
 
 __all__ = ["Dropout", "attention", "attention_reference"]
 
-_STEP = 1 << 19  # scores that one step may hold: what stays in the cache
-_ROWS = (512, 256)  # queries in a block; fewer if causal, where a block skips the keys after it
+# Where causal, a block skips the keys after it, so that small ones compute less.
+_STEP, _CAUSAL_STEP = 1 << 20, 1 << 18  # scores that one step of several heads may hold
+_ROWS, _CAUSAL_ROWS = (256, 1024), (128, 256)  # fewest and most queries in a block
+_MOST = 1 << 21  # scores of one head beyond which a block has fewer queries
 _SMALL = 1 << 16  # scores of one head up to which all heads at once are as fast
 _CAUSAL_PARTS = 8  # numbers of keys that a causal program is compiled for: each skips what none of its queries sees
 
@@ -239,8 +241,9 @@ class _Plan(NamedTuple):
     def of(causal: bool, q: jax.Array, k: jax.Array) -> _Plan:
         length, source = q.shape[-2], k.shape[-2]
         heads = math.prod(q.shape[:-2])
-        rows = _ROWS[causal]
-        together = max(1, min(heads, _STEP // (min(length, rows) * source)))
+        step, (fewest, most) = (_CAUSAL_STEP, _CAUSAL_ROWS) if causal else (_STEP, _ROWS)
+        rows = min(max(length // 4 if causal else _MOST // source, fewest), most)
+        together = max(1, min(heads, step // (min(length, rows) * source)))
         while heads % together:
             together -= 1
         return _Plan(heads, together, rows, length, source)

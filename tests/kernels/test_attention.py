@@ -18,7 +18,9 @@ def small_blocks(monkeypatch):
     """Blocks of 16 queries (8 if causal) and steps of two heads, so that small arrays take the paths of large ones."""
     monkeypatch.setattr(module, "_SMALL", 0)
     monkeypatch.setattr(module, "_STEP", 2 * 16 * 40)
-    monkeypatch.setattr(module, "_ROWS", (16, 8))
+    monkeypatch.setattr(module, "_CAUSAL_STEP", 2 * 16 * 40)
+    monkeypatch.setattr(module, "_ROWS", (16, 16))
+    monkeypatch.setattr(module, "_CAUSAL_ROWS", (8, 8))
     module._operation.cache_clear()
     yield
     module._operation.cache_clear()
