@@ -23,12 +23,19 @@ __all__ = [
     "exchange",
     "fit",
     "pad_last",
+    "placed",
     "plain_forward",
     "plain_transposed",
+    "matmul_images",
+    "matmul_images_gradient",
+    "seen_by_taps",
 ]
 
 Array = Any
 Ints = tuple[int, ...]
+
+# Elements of a matrix repeated for each image that should stay in the cache.
+CACHED = 1 << 20
 
 
 class Config(NamedTuple):
@@ -132,6 +139,46 @@ def cut_last(x: Array, starts: Iterable[int], lengths: Iterable[int], strides: I
 
 def each_tap(kernel: Iterable[int]) -> Iterator[Ints]:
     return product(*map(range, kernel))
+
+
+def seen_by_taps(x: Array, kernel: Ints, outputs: Ints, config: Config) -> list[Array]:
+    """For each tap what it sees of the last axes of ``x``, as the outputs lie."""
+    x = pad_last(x, config.pads)
+    starts = [[a * d for a, d in zip(tap, config.dilation, strict=True)] for tap in each_tap(kernel)]
+    return [cut_last(x, start, outputs, config.stride) for start in starts]
+
+
+def placed(z: Array, tap: Ints, sizes: Ints, config: Config) -> Array:
+    """The transpose for one tap: the last axes of ``z``, an element for each output, at the places that the tap sees."""
+    pads = []
+    for a, s, d, (low, _), size, q in zip(
+        tap, config.stride, config.dilation, config.pads, sizes, z.shape[-len(tap) :], strict=True
+    ):
+        before = a * d - low
+        pads.append((before, size - before - ((q - 1) * s + 1)))
+    return pad_last(z, pads, config.stride)
+
+
+def matmul_images(w: Array, x: Array) -> Array:
+    """w (groups, o, i) times x (N, groups, i, length), to (N, groups, o, length)."""
+    groups, o, i = w.shape
+    n, length = x.shape[0], x.shape[-1]
+    if n * w.size <= CACHED:
+        # A matrix for each image keeps the images in their order, which one for all of them does not.
+        return jnp.matmul(jnp.broadcast_to(w, (n, *w.shape)), x)
+    if groups > 1 or 4 * o * i <= (o + i) * length:
+        return jnp.matmul(w, x)
+    # A large matrix costs more to repeat for each image than the images cost to lay side by side.
+    out = lax.dot_general(w[0], x[:, 0], (((1,), (1,)), ((), ())))
+    return out.swapaxes(0, 1).reshape((n, 1, o, length))
+
+
+def matmul_images_gradient(dy: Array, x: Array) -> Array:
+    """dy (N, groups, o, length) and x (N, groups, i, length), to (groups, o, i)."""
+    o, i, length = dy.shape[2], x.shape[2], x.shape[3]
+    if 4 * o * i <= (o + i) * length:
+        return lax.dot_general(dy, x, (((3,), (3,)), ((0, 1), (0, 1)))).sum(0)
+    return lax.dot_general(dy, x, (((0, 3), (0, 3)), ((1,), (1,))))
 
 
 class Phase(NamedTuple):

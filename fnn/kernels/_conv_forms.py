@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax, linear_transpose
 
-from fnn.kernels import _conv_images
+from fnn.kernels import _conv_images, _conv_narrow
 from fnn.kernels._conv_common import (
     Array,
     Config,
@@ -23,9 +23,13 @@ from fnn.kernels._conv_common import (
     each_tap,
     exchange,
     fit,
+    matmul_images,
+    matmul_images_gradient,
     pad_last,
+    placed,
     plain_forward,
     plain_transposed,
+    seen_by_taps,
 )
 
 __all__ = ["Config", "fit", "forward", "input_gradient", "plain_forward", "plain_transposed", "weight_gradient"]
@@ -35,7 +39,6 @@ MANY_TAPS = 64
 MANY_PHASES = 8
 # Elements of the copies that one step over the batch may make: they should stay in the cache.
 STEP_ELEMENTS = 1 << 19
-CACHED = 1 << 20
 # Sums that the gradient of a kernel may hold at once.
 MANY_SUMS = 1 << 24
 # Products of many small matrices, as depthwise convolutions have, take half the time from JAX 0.12 on.
@@ -81,28 +84,6 @@ def _scatter_patches(z: Array, kernel: Ints, outputs: Ints, sizes: Ints, config:
     spread = [(q - 1) * t + 1 for q, t in zip(z.shape[2:], steps, strict=True)]
     each = zip(sizes, spread, config.pads, strict=True)
     return pad_last(z, [(-low, size + low - q) for size, q, (low, _) in each], steps)
-
-
-def _product(w: Array, x: Array) -> Array:
-    """w (groups, o, i) times x (N, groups, i, length), to (N, groups, o, length)."""
-    groups, o, i = w.shape
-    n, length = x.shape[0], x.shape[-1]
-    if n * w.size <= CACHED:
-        # A matrix for each image keeps the images in their order, which one for all of them does not.
-        return jnp.matmul(jnp.broadcast_to(w, (n, *w.shape)), x)
-    if groups > 1 or 4 * o * i <= (o + i) * length:
-        return jnp.matmul(w, x)
-    # A large matrix costs more to repeat for each image than the images cost to lay side by side.
-    out = lax.dot_general(w[0], x[:, 0], (((1,), (1,)), ((), ())))
-    return out.swapaxes(0, 1).reshape((n, 1, o, length))
-
-
-def _product_gradient(dy: Array, x: Array) -> Array:
-    """dy (N, groups, o, length) and x (N, groups, i, length), to (groups, o, i)."""
-    o, i, length = dy.shape[2], x.shape[2], x.shape[3]
-    if 4 * o * i <= (o + i) * length:
-        return lax.dot_general(dy, x, (((3,), (3,)), ((0, 1), (0, 1)))).sum(0)
-    return lax.dot_general(dy, x, (((0, 3), (0, 3)), ((1,), (1,))))
 
 
 # Dense in three dimensions: the taps of the first axis side by side as channels, and a convolution of images in two.
@@ -371,9 +352,7 @@ def _are_few_places(places: int, o: int, config: Config) -> bool:
 
 def _beside(x: Array, kernel: Ints, outputs: Ints, config: Config) -> Array:
     """x (N, c, ...) to (c taps, N places): what each tap sees."""
-    padded = pad_last(x.swapaxes(0, 1), config.pads)
-    starts = [[a * d for a, d in zip(tap, config.dilation, strict=True)] for tap in each_tap(kernel)]
-    seen = [cut_last(padded, start, outputs, config.stride) for start in starts]
+    seen = seen_by_taps(x.swapaxes(0, 1), kernel, outputs, config)
     return jnp.stack(seen, 1).reshape((x.shape[1] * prod(kernel), -1))
 
 
@@ -397,11 +376,7 @@ def _few_input(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
     each = each.reshape((c, -1, n, *outputs))
     total = None
     for i, tap in enumerate(each_tap(kernel)):
-        pads = []
-        for j, a in enumerate(tap):
-            before = a * config.dilation[j] - config.pads[j][0]
-            pads.append((before, sizes[j] - before - ((outputs[j] - 1) * config.stride[j] + 1)))
-        term = pad_last(each[:, i], pads, config.stride)
+        term = placed(each[:, i], tap, sizes, config)
         total = term if total is None else total + term
     assert total is not None
     return total.swapaxes(0, 1)
@@ -417,6 +392,7 @@ def suits_library(weight: Ints, groups: int, places: int) -> bool:
         and prod(weight[2:]) > 1
         and prod(weight) * places >= WORTHWHILE
         and _is_dense(groups, weight[1])
+        and not _conv_narrow.has_few_inputs(weight, groups)
     )
 
 
@@ -432,11 +408,16 @@ def forward(x: Array, w: Array, config: Config) -> Array:
     outputs = config.outputs(x.shape[2:], kernel)
     if _is_patches(kernel, config):
         seen = _patches(x, kernel, outputs, config)
-        out = _product(w.reshape((groups, o // groups, -1)), seen)
+        out = matmul_images(w.reshape((groups, o // groups, -1)), seen)
         return out.reshape((x.shape[0], o, *outputs))
+    few_taps = prod(kernel) <= MANY_TAPS
+    few_inputs = _conv_narrow.has_few_inputs(w.shape, groups)
+    if few_taps and few_inputs and max(config.stride) == 1:
+        return _shifted(x, w, outputs, config)
+    if few_taps and (few_inputs or _conv_narrow.has_few_outputs(w.shape, config)):
+        return _conv_narrow.forward(x, w, outputs, config)
     if _is_dense_volume(kernel, config):
         return _volume_forward(x, w, outputs, config)
-    few_taps = prod(kernel) <= MANY_TAPS
     if few_taps and _are_few_places(x.shape[0] * prod(outputs), o, config):
         return _few_forward(x, w, outputs, config)
     if _is_dense(groups, c):
@@ -454,11 +435,14 @@ def weight_gradient(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
     c, o = x.shape[1] // groups, dy.shape[1] // groups
     if _is_patches(kernel, config):
         seen = _patches(x, kernel, dy.shape[2:], config)
-        grad = _product_gradient(dy.reshape((dy.shape[0], groups, o, -1)), seen)
+        grad = matmul_images_gradient(dy.reshape((dy.shape[0], groups, o, -1)), seen)
         return grad.reshape((groups * o, c, *kernel))
+    few_taps = prod(kernel) <= MANY_TAPS
+    weight = (groups * o, c, *kernel)
+    if few_taps and (_conv_narrow.has_few_inputs(weight, groups) or _conv_narrow.has_few_outputs(weight, config)):
+        return _conv_narrow.weight_gradient(x, dy, kernel, config)
     if _is_dense_volume(kernel, config):
         return _volume_weight(x, dy, kernel, config)
-    few_taps = prod(kernel) <= MANY_TAPS
     if few_taps and groups > 1 and c == 1 and _suits_shifts(kernel, dy):
         return _shifted_weight(x, dy, kernel, config)
     if few_taps and _are_few_places(x.shape[0] * prod(dy.shape[2:]), o, config):
@@ -479,10 +463,12 @@ def input_gradient(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
     kernel, groups = tuple(rest), config.groups
     if _is_patches(kernel, config):
         matrix = w.reshape((groups, o // groups, -1)).swapaxes(1, 2)
-        z = _product(matrix, dy.reshape((dy.shape[0], groups, o // groups, -1)))
+        z = matmul_images(matrix, dy.reshape((dy.shape[0], groups, o // groups, -1)))
         z = z.reshape((dy.shape[0], groups * c, prod(kernel), -1))
         return _scatter_patches(z, kernel, dy.shape[2:], sizes, config)
     few_taps = prod(kernel) <= MANY_TAPS
+    if few_taps and _conv_narrow.has_few_inputs(w.shape, groups):
+        return _conv_narrow.input_gradient(dy, w, sizes, config)
     if few_taps and _are_few_places(dy.shape[0] * prod(dy.shape[2:]), c, config):
         return _few_input(dy, w, sizes, config)
     volume = _is_dense_volume(kernel, config)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fnn.kernels import _conv_common, _conv_images
 from fnn.kernels import _conv_forms as forms
-from fnn.kernels import _conv_images
 from fnn.kernels import conv as module
 from fnn.kernels._conv_forms import plain_forward as convolve_reference
 from fnn.kernels.conv import Config, convolve, convolve_transpose
@@ -93,6 +93,11 @@ FORWARD = {
     "1-D": ((2, 4, 9), (4, 2, 4), Config((3,), ((2, 1),), (2,), 2)),
     "3-D": ((1, 2, 4, 5, 4), (4, 1, 2, 3, 2), Config((1, 2, 1), ((0, 1), (1, 1), (0, 0)), (1, 1, 2), 2)),
     "volume": ((2, 2, 5, 5, 4), (3, 2, 3, 3, 2), Config((2, 2, 1), ((0, 1), (1, 1), (2, 0)), (2, 1, 2), 1)),
+    "few inputs": ((2, 1, 6, 5), (8, 1, 3, 2), Config((1, 1), ((1, 1), (0, 1)), (1, 2), 1)),
+    "few inputs, strided": ((2, 2, 7, 8), (13, 2, 3, 2), Config((2, 3), ((1, 1), (0, 0)), (1, 2), 1)),
+    "few outputs": ((2, 12, 6, 5), (2, 12, 3, 2), Config((1, 1), ((1, 1), (0, 1)), (2, 1), 1)),
+    "few outputs, strided": ((2, 6, 6, 5), (1, 6, 3, 2), Config((1, 2), ((1, 1), (0, 1)), (2, 1), 1)),
+    "few inputs, 3-D": ((1, 1, 4, 5, 4), (12, 1, 2, 3, 2), Config((1, 2, 1), ((0, 1), (1, 1), (0, 0)), (1, 1, 2), 1)),
     "library": ((2, 3, 7, 8), (4, 3, 3, 2), Config((2, 3), ((1, 1), (0, 0)), (1, 2), 1, True)),
     "library, groups": ((1, 32, 5, 4), (4, 16, 3, 2), Config((1, 2), ((1, 1), (0, 0)), (1, 1), 2, True)),
 }
@@ -103,6 +108,7 @@ TRANSPOSED = {
     "volume": ((1, 3, 3, 2, 3), (3, 2, 2, 3, 2), Config((2, 1, 2), ((1, 0), (1, 1), (0, 0)), (1, 2, 1), 1), (0, 0, 1)),
     "library": ((2, 3, 4, 3), (3, 4, 4, 2), Config((2, 3), ((1, 1), (0, 0)), (1, 1), 1, True), (1, 2)),
     "dilated": ((2, 3, 4, 3), (3, 2, 3, 3), Config((2, 2), ((1, 1), (2, 2)), (3, 2), 1), (1, 0)),
+    "few outputs": ((2, 13, 4, 3), (13, 1, 4, 3), Config((2, 1), ((1, 1), (0, 0)), (1, 1), 1), (1, 0)),
     "depthwise": ((2, 4, 4, 3), (4, 1, 3, 2), Config((2, 1), ((1, 1), (0, 0)), (1, 1), 4), None),
     "groups": ((2, 4, 4, 3), (4, 3, 3, 2), Config((2, 1), ((1, 1), (0, 0)), (1, 1), 2), None),
 }
@@ -115,6 +121,9 @@ TELLING = (
     "depthwise",
     "many groups",
     "pointwise strided",
+    "few inputs",
+    "few inputs, strided",
+    "few outputs",
     "volume",
     "library, groups",
 )
@@ -139,7 +148,7 @@ def test_depthwise_in_every_form(monkeypatch, bounds):
     forward(rand(0, *x), rand(1, *w), config)
 
 
-@pytest.mark.parametrize("name", cases(TRANSPOSED, ("strided", "dilated", "groups")))
+@pytest.mark.parametrize("name", cases(TRANSPOSED, ("strided", "dilated", "groups", "few outputs")))
 def test_transposed_convolution(name):
     x, w, config, extra = TRANSPOSED[name]
     transposed(rand(0, *x), rand(1, *w), config, extra, second=name == "strided")
@@ -168,7 +177,7 @@ def test_vmap_and_narrow_dtypes():
 
 @pytest.mark.slow
 def test_forms_for_sums_beyond_the_cache(monkeypatch):
-    monkeypatch.setattr(forms, "CACHED", 1)
+    monkeypatch.setattr(_conv_common, "CACHED", 1)
     monkeypatch.setattr(forms, "FEW_PLACES", 1 << 20)
     for name in ("depthwise", "pointwise strided", "dense"):
         x, w, config = FORWARD[name]
@@ -207,7 +216,7 @@ def test_large_arrays_are_moved_apart_from_what_is_around():
 SHARDED = """
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
-from fnn.kernels import _conv_images
+from fnn.kernels import _conv_common, _conv_images
 from fnn.kernels.conv import Config, convolve
 from tests.oracle import rand
 _conv_images.SMALL = 0
