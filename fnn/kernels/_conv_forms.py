@@ -392,7 +392,7 @@ def suits_library(weight: Ints, groups: int, places: int) -> bool:
         and prod(weight[2:]) > 1
         and prod(weight) * places >= WORTHWHILE
         and _is_dense(groups, weight[1])
-        and not _conv_narrow.has_few_inputs(weight, groups)
+        and not _conv_narrow.few_inputs(weight, groups)
     )
 
 
@@ -411,10 +411,10 @@ def forward(x: Array, w: Array, config: Config) -> Array:
         out = matmul_images(w.reshape((groups, o // groups, -1)), seen)
         return out.reshape((x.shape[0], o, *outputs))
     few_taps = prod(kernel) <= MANY_TAPS
-    few_inputs = _conv_narrow.has_few_inputs(w.shape, groups)
-    if few_taps and few_inputs and max(config.stride) == 1:
+    few_products = c <= 4 and c * prod(kernel) <= MANY_TAPS
+    if few_products and groups == 1 and max(config.stride) == 1:
         return _shifted(x, w, outputs, config)
-    if few_taps and (few_inputs or _conv_narrow.has_few_outputs(w.shape, config)):
+    if few_taps and (_conv_narrow.few_inputs(w.shape, groups) or _conv_narrow.few_outputs(w.shape, config)):
         return _conv_narrow.forward(x, w, outputs, config)
     if _is_dense_volume(kernel, config):
         return _volume_forward(x, w, outputs, config)
@@ -424,7 +424,7 @@ def forward(x: Array, w: Array, config: Config) -> Array:
         return _conv_images.forward(x, w, config)
     if not few_taps:
         return plain_forward(x, w, config)
-    if c <= 4 and c * prod(kernel) <= MANY_TAPS:
+    if few_products:
         return _shifted(x, w, outputs, config)
     return _by_products(x, w, outputs, config)
 
@@ -439,7 +439,7 @@ def weight_gradient(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
         return grad.reshape((groups * o, c, *kernel))
     few_taps = prod(kernel) <= MANY_TAPS
     weight = (groups * o, c, *kernel)
-    if few_taps and (_conv_narrow.has_few_inputs(weight, groups) or _conv_narrow.has_few_outputs(weight, config)):
+    if few_taps and (_conv_narrow.few_inputs(weight, groups) or _conv_narrow.few_outputs(weight, config)):
         return _conv_narrow.weight_gradient(x, dy, kernel, config)
     if _is_dense_volume(kernel, config):
         return _volume_weight(x, dy, kernel, config)
@@ -467,7 +467,7 @@ def input_gradient(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
         z = z.reshape((dy.shape[0], groups * c, prod(kernel), -1))
         return _scatter_patches(z, kernel, dy.shape[2:], sizes, config)
     few_taps = prod(kernel) <= MANY_TAPS
-    if few_taps and _conv_narrow.has_few_inputs(w.shape, groups):
+    if few_taps and _conv_narrow.few_inputs(w.shape, groups, times=4):
         return _conv_narrow.input_gradient(dy, w, sizes, config)
     if few_taps and _are_few_places(dy.shape[0] * prod(dy.shape[2:]), c, config):
         return _few_input(dy, w, sizes, config)

@@ -1,7 +1,7 @@
-"""Dense convolutions between many channels and so few that these, with all taps beside them, are still no more.
+"""Dense convolutions of few channels on one side, as the first and the last layer of a network for images are.
 
-First and last layers of networks for images are such: of one or three channels. XLA's libraries fill their registers with
-channels, and so compute little at a time; here the taps are laid beside the few channels.
+XLA's libraries fill their registers with channels, and so compute little at a time; here the taps are laid beside the few
+channels.
 """
 
 from __future__ import annotations
@@ -23,20 +23,27 @@ from fnn.kernels._conv_common import (
     seen_by_taps,
 )
 
-__all__ = ["forward", "has_few_inputs", "has_few_outputs", "input_gradient", "weight_gradient"]
+__all__ = ["few_inputs", "few_outputs", "forward", "input_gradient", "weight_gradient"]
+
+# The bounds were measured; with the taps beside them, the few channels should not be many more than those of the other side.
+_INPUTS, _OUTPUTS = 4, 8
 
 
-def has_few_inputs(weight: Ints, groups: int) -> bool:
-    """Whether the inputs of a kernel (O, c, ...) are few beside its outputs; all forms here serve it."""
-    return groups == 1 and prod(weight[1:]) <= weight[0]
+def few_inputs(weight: Ints, groups: int, times: int = 1) -> bool:
+    """Whether the inputs of a kernel (O, c, ...) are few, and with all taps at most ``times`` its outputs.
+
+    All forms here serve it; ``input_gradient`` with 4 times as many, too.
+    """
+    return groups == 1 and weight[1] <= _INPUTS and prod(weight[1:]) <= times * weight[0]
 
 
-def has_few_outputs(weight: Ints, config: Config) -> bool:
+def few_outputs(weight: Ints, config: Config) -> bool:
     """Whether its outputs are few beside its inputs; ``forward`` and ``weight_gradient`` serve it.
 
     They compute at every place of the input, so that it should see each.
     """
-    return config.groups == 1 and weight[0] * prod(weight[2:]) <= weight[1] and max(config.stride) == 1
+    beside = weight[0] * prod(weight[2:])
+    return config.groups == 1 and weight[0] <= _OUTPUTS and beside <= 3 * weight[1] and max(config.stride) == 1
 
 
 def _beside(parts: list[Array]) -> Array:
@@ -53,7 +60,7 @@ def forward(x: Array, w: Array, outputs: Ints, config: Config) -> Array:
     """The convolution of x (N, c, ...) with w (O, c, ...)."""
     o, c, *rest = w.shape
     kernel = tuple(rest)
-    if has_few_inputs(w.shape, config.groups):
+    if few_inputs(w.shape, config.groups):
         out = matmul_images(w.reshape((1, o, -1)), _beside(seen_by_taps(x, kernel, outputs, config)))
         return out.reshape((x.shape[0], o, *outputs))
     # What each tap makes of each place, added up where they meet.
@@ -71,7 +78,7 @@ def forward(x: Array, w: Array, outputs: Ints, config: Config) -> Array:
 def weight_gradient(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
     """Its gradient by the kernel, of lengths ``kernel``."""
     o, c = dy.shape[1], x.shape[1]
-    if has_few_inputs((o, c, *kernel), config.groups):
+    if few_inputs((o, c, *kernel), config.groups):
         grad = matmul_images_gradient(_flat(dy), _beside(seen_by_taps(x, kernel, dy.shape[2:], config)))
         return grad.reshape((o, c, *kernel))
     beside = _beside([placed(dy, tap, x.shape[2:], config) for tap in each_tap(kernel)])
