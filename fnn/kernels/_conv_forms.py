@@ -45,6 +45,8 @@ MANY_SUMS = 1 << 24
 FAST_SMALL_PRODUCTS = jax.__version_info__ >= (0, 12)
 # Places of an output below which XLA's own weight gradient of a dense convolution is as fast.
 FEW_PLACES = 128
+# Images in a batch up to which the library's one is slower.
+FEW_IMAGES = 4
 # Products in a convolution below which the option costs as much as it gains.
 WORTHWHILE = 24_000_000
 
@@ -447,9 +449,10 @@ def weight_gradient(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
         return _shifted_weight(x, dy, kernel, config)
     if few_taps and _are_few_places(x.shape[0] * prod(dy.shape[2:]), o, config):
         return _few_weight(x, dy, kernel, config)
-    by_images = (
-        config.library or not few_taps or (groups == 1 and (len(kernel) == 1 or prod(dy.shape[2:]) < FEW_PLACES))
-    )
+    places = prod(dy.shape[2:])
+    # The batch takes the part of the channels, so that a few large images leave little to compute at a time.
+    by_library = config.library and not (x.shape[0] <= FEW_IMAGES and places >= 2 * FEW_PLACES)
+    by_images = by_library or not few_taps or (groups == 1 and (len(kernel) == 1 or places < FEW_PLACES))
     if by_images and _is_dense(groups, c):
         return _conv_images.weight_gradient(x, dy, kernel, config)
     if not few_taps:

@@ -22,6 +22,7 @@ from tests.oracle import assert_close, rand
 def small_images(monkeypatch):
     """Small images take the path of large ones, in several steps over the batch."""
     monkeypatch.setattr(forms, "FEW_PLACES", 0)
+    monkeypatch.setattr(forms, "FEW_IMAGES", 0)
     monkeypatch.setattr(forms, "STEP_ELEMENTS", 64)
     monkeypatch.setattr(_conv_images, "SMALL", 0)
     module._convolution.cache_clear()
@@ -137,6 +138,12 @@ def cases(table, telling):
 def test_convolution(name):
     x, w, config = FORWARD[name]
     forward(rand(0, *x), rand(1, *w), config, second=name == "strided")
+
+
+def test_few_large_images_have_products_for_the_gradient_of_the_kernel(monkeypatch):
+    monkeypatch.setattr(forms, "FEW_IMAGES", 4)
+    x, w, config = FORWARD["library"]
+    forward(rand(0, *x), rand(1, *w), config)
 
 
 @pytest.mark.parametrize("bounds", [(True, 1 << 24), (False, 1 << 24), (False, 1)])
