@@ -145,7 +145,7 @@ def _shifted(x: Array, w: Array, outputs: Ints, config: Config) -> Array:
 
 def _suits_shifts(kernel: Ints, dy: Array) -> bool:
     """Whether ``_shifted_weight`` is faster than products, which are if XLA has fast ones of small matrices."""
-    if FAST_SMALL_PRODUCTS and (len(kernel) > 1 or kernel[0] < 16):
+    if FAST_SMALL_PRODUCTS and (len(kernel) > 1 or max(kernel) < 16):
         return False
     return prod(kernel) * prod(dy.shape[1:]) <= MANY_SUMS
 

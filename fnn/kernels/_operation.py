@@ -94,10 +94,13 @@ class Operation:
         self.cuda = cuda
 
     def __call__(self, *args: Any) -> Any:
-        """The value by the fast form on the CPU, by the plain one elsewhere, in ``shard_map`` and in ``plain()``."""
+        """The value by the fast form on the CPU, by the plain one elsewhere, in ``plain()`` and for types that say more.
+
+        Those are the types within ``shard_map``, which say what varies over which mesh axis, and of arrays on a mesh of
+        explicit axes, which say how they are spread: JAX would have to be told the same of each result.
+        """
         args = tuple(jnp.asarray(a) for a in args)
-        if selection.plain or any(map(_varies, args)):
-            # Within shard_map, whose types say what varies over which mesh axis, the plain form is taken too.
+        if selection.plain or any(map(_varies, args)) or any(map(_is_spread, args)):
             return self.plain(*args)
         structure = _shapes(self, *map(jax.typeof, args))[0]
         outs = _bind(self, args)
@@ -190,6 +193,11 @@ def _varies(array: Any) -> bool:
     """Whether the array varies over an axis of a ``shard_map`` that it is in (JAX has renamed what tells it)."""
     kind = getattr(jax.typeof(array), "manual_axis_type", None)
     return bool(getattr(jax.typeof(array), "vma", ()) if kind is None else kind.varying)
+
+
+def _is_spread(array: Any) -> bool:
+    """Whether the array's type says that it is spread over an axis of a mesh."""
+    return any(jax.typeof(array).sharding.spec)
 
 
 def _tuple(value: Any) -> Arrays:

@@ -108,9 +108,10 @@ def _outer_first_tap(windows: Windows) -> np.ndarray:
 def _running_max(x: jax.Array, windows: Windows) -> tuple[jax.Array, jax.Array]:
     """Maxima and the number of the winning tap of each window."""
     low = lowest(x.dtype)
-    best = jnp.full((*x.shape[: x.ndim - len(windows.kernel)], *windows.out), low, x.dtype)
-    chosen = jnp.broadcast_to(jnp.asarray(_outer_first_tap(windows), jnp.int8), best.shape)
-    for number, value in enumerate(_tap_slices(x, windows, low)):
+    values = list(_tap_slices(x, windows, low))
+    best = jnp.full_like(values[0], low)
+    chosen = jnp.full_like(values[0], 0, jnp.int8) + jnp.asarray(_outer_first_tap(windows), jnp.int8)
+    for number, value in enumerate(values):
         wins = beats(value, best)
         best = jnp.where(wins, value, best)
         chosen = jnp.where(wins, jnp.int8(number), chosen)
@@ -126,7 +127,7 @@ def _tap_max(x: jax.Array, windows: Windows) -> tuple[jax.Array, jax.Array]:
 def _tap_max_jvp(windows: Windows, primals: Any, tangents: Any) -> Any:
     best, chosen = _tap_max(primals[0], windows)
     (tangent,) = tangents
-    moved = jnp.zeros(best.shape, tangent.dtype)
+    moved = jnp.zeros_like(best, tangent.dtype)
     for number, value in enumerate(_tap_slices(tangent, windows, 0)):
         moved = moved + jnp.where(chosen == number, value, jnp.zeros((), tangent.dtype))
     return (best, chosen), (moved, np.zeros(chosen.shape, jax.dtypes.float0))

@@ -141,3 +141,37 @@ print("agree")
 @pytest.mark.slow
 def test_sharded_arguments():
     assert on_two_devices(SHARDED) == "agree"
+
+
+SPREAD = """
+import jax, jax.numpy as jnp, numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+from fnn.nn import functional as F
+from tests.oracle import rand
+w = jnp.asarray(rand(1, 4))
+functions = {
+    "batch norm": (lambda x: F.batch_norm(x, None, None, w, w, True), (4, 4, 5)),
+    "layer norm": (lambda x: F.layer_norm(x, (4,), w, w), (4, 3, 4)),
+    "max pooling": (lambda x: F.max_pool2d(x, 3, 2, 1), (4, 2, 6, 5)),
+    "adaptive pooling": (lambda x: F.adaptive_max_pool2d(x, 2), (4, 2, 5, 5)),
+    "attention": (lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True), (4, 1, 260, 4)),
+    "convolution": (lambda x: F.conv2d(x, jnp.asarray(rand(2, 6, 4, 3, 3))), (4, 4, 5, 5)),
+}
+for kind in (AxisType.Auto, AxisType.Explicit):
+    mesh = jax.make_mesh((2,), ("i",), axis_types=(kind,))
+    for name, (function, shape) in functions.items():
+        step = jax.jit(jax.value_and_grad(lambda x, f=function: (f(x) ** 3).sum()))
+        x = jnp.asarray(rand(0, *shape))
+        expected = step(x)
+        found = step(jax.device_put(x, NamedSharding(mesh, P("i"))))
+        assert found[1].sharding.spec[0] == "i", name
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, 1e-9, 1e-12, err_msg=name)
+print("agree")
+"""
+
+
+@pytest.mark.slow
+def test_functions_of_arrays_spread_over_devices():
+    """On a mesh of explicit axes, where JAX has every result say how it is spread, as on one of automatic axes."""
+    assert on_two_devices(SPREAD) == "agree"
