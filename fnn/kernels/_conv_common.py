@@ -61,6 +61,10 @@ class Config(NamedTuple):
         each = zip(sizes, self.pads, kernel, self.dilation, self.stride, strict=True)
         return tuple((size + sum(pad) - d * (k - 1) - 1) // s + 1 for size, pad, k, d, s in each)
 
+    def inner(self) -> Config:
+        """The same without the first axis."""
+        return self._replace(stride=self.stride[1:], pads=self.pads[1:], dilation=self.dilation[1:])
+
 
 def _numbers(n: int) -> lax.ConvDimensionNumbers:
     space = "DHW"[3 - n :]

@@ -104,14 +104,12 @@ def _slices(x: Array, taps: int, length: int, config: Config) -> Array:
     return whole.reshape((-1, *whole.shape[2:]))
 
 
-def _of_images(config: Config) -> Config:
-    return config._replace(stride=config.stride[1:], pads=config.pads[1:], dilation=config.dilation[1:])
-
-
 def _volume_forward(x: Array, w: Array, outputs: Ints, config: Config) -> Array:
+    if config.stride[0] == 1:
+        return _conv_images.volume(x, w, outputs, config)
     o, _, taps, *kernel = w.shape
     images = _slices(x, taps, outputs[0], config)
-    out = forward(images, w.swapaxes(1, 2).reshape((o, -1, *kernel)), _of_images(config))
+    out = forward(images, w.swapaxes(1, 2).reshape((o, -1, *kernel)), config.inner())
     return out.reshape((x.shape[0], outputs[0], o, *outputs[1:])).swapaxes(1, 2)
 
 
@@ -119,7 +117,7 @@ def _volume_weight(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
     o, length = dy.shape[1:3]
     images = _slices(x, kernel[0], length, config)
     cotangents = dy.swapaxes(1, 2).reshape((-1, o, *dy.shape[3:]))
-    grad = weight_gradient(images, cotangents, kernel[1:], _of_images(config))
+    grad = weight_gradient(images, cotangents, kernel[1:], config.inner())
     return grad.reshape((o, kernel[0], x.shape[1], *kernel[1:])).swapaxes(1, 2)
 
 

@@ -17,7 +17,7 @@ from jax.experimental.layout import Layout, with_layout_constraint
 from fnn.kernels._apart import apart
 from fnn.kernels._conv_common import Array, Config, Ints, Phase, by_phases, fit
 
-__all__ = ["forward", "input_gradient", "moved", "weight_gradient"]
+__all__ = ["forward", "input_gradient", "moved", "volume", "weight_gradient"]
 
 # Numbers below which a move is fused with its surroundings: then it reads from the cache.
 SMALL = 1 << 19
@@ -80,6 +80,19 @@ def _grouped(x: Array, kernel: Array, config: Config) -> Array:
 def forward(x: Array, w: Array, config: Config) -> Array:
     """The convolution of x (N, C, ...) with w (O, C / groups, ...)."""
     return _to_first(_grouped(_to_last(x), moved(w, (*_space(w), 1, 0)), config))
+
+
+def volume(x: Array, w: Array, outputs: Ints, config: Config) -> Array:
+    """The convolution in three dimensions with stride 1 along the first: of each image with the kernels of all taps of the
+    first axis at once, added up where they meet.
+    """
+    (o, c, taps, *kernel), (step, _, _) = w.shape, config.dilation
+    images = lax.pad(_to_last(x), jnp.zeros((), x.dtype), [(0, 0, 0), (*config.pads[0], 0), *[(0, 0, 0)] * 3])
+    beside = moved(w, (3, 4, 1, 2, 0)).reshape((*kernel, c, taps * o))
+    each = _convolve(images.reshape((-1, *images.shape[2:])), beside, config.inner())
+    each = each.reshape((x.shape[0], images.shape[1], *outputs[1:], taps, o))
+    terms = [lax.slice_in_dim(each[..., a, :], a * step, a * step + outputs[0], axis=1) for a in range(taps)]
+    return _to_first(sum(terms[1:], terms[0]))
 
 
 def weight_gradient(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
