@@ -105,9 +105,10 @@ def _slices(x: Array, taps: int, length: int, config: Config) -> Array:
 
 
 def _volume_forward(x: Array, w: Array, outputs: Ints, config: Config) -> Array:
-    if config.stride[0] == 1:
+    o, c, taps, *kernel = w.shape
+    if config.stride[0] == 1 and o <= 2 * c:
+        # Beside the outputs the taps make larger products, but also larger arrays where there are more outputs than inputs.
         return _conv_images.volume(x, w, outputs, config)
-    o, _, taps, *kernel = w.shape
     images = _slices(x, taps, outputs[0], config)
     out = forward(images, w.swapaxes(1, 2).reshape((o, -1, *kernel)), config.inner())
     return out.reshape((x.shape[0], outputs[0], o, *outputs[1:])).swapaxes(1, 2)
