@@ -123,6 +123,14 @@ def _operation(kind: _Kind) -> Operation:
     return Operation(_plain(kind), *(_gru(kind) if kind.mode == "gru" else _rnn(kind)))
 
 
+def _spread_alike(step: Any, state: Any, xs: Any) -> Any:
+    """The state spread over devices as a step leaves it, which ``scan`` asks for where types say how arrays are spread."""
+    if not any(jax.typeof(xs[0]).sharding.spec):
+        return state
+    after, _ = step(state, jax.tree.map(lambda x: x[0], xs))
+    return jax.tree.map(lambda before, after: before + jnp.zeros_like(after), state, after)
+
+
 def _plain(kind: _Kind) -> Any:
     def run(*args: Any) -> Any:
         a = _Arguments.of(kind, args)
@@ -133,7 +141,8 @@ def _plain(kind: _Kind) -> Any:
             h = _keep(mask, new, h)
             return h, h
 
-        return lax.scan(step, a.h, (a.x, a.mask), reverse=kind.reverse)[1]
+        xs = a.x, a.mask
+        return lax.scan(step, _spread_alike(step, a.h, xs), xs, reverse=kind.reverse)[1]
 
     return run
 
@@ -148,7 +157,8 @@ def _plain_lstm(kind: _Kind) -> Any:
             state = _keep(mask, new_h, h), _keep(mask, new_c, c)
             return state, state[0]
 
-        (_, c), hs = lax.scan(step, (a.h, a.c), (a.x, a.mask), reverse=kind.reverse)
+        xs = a.x, a.mask
+        (_, c), hs = lax.scan(step, _spread_alike(step, (a.h, a.c), xs), xs, reverse=kind.reverse)
         return hs, c
 
     return run

@@ -149,12 +149,14 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 from fnn.nn import functional as F
 from tests.oracle import rand
 w = jnp.asarray(rand(1, 4))
+gates = [jnp.asarray(rand(3, *s)) for s in ((20, 3), (20, 5), (20,), (20,))]
 functions = {
     "batch norm": (lambda x: F.batch_norm(x, None, None, w, w, True), (4, 4, 5)),
     "layer norm": (lambda x: F.layer_norm(x, (4,), w, w), (4, 3, 4)),
     "max pooling": (lambda x: F.max_pool2d(x, 3, 2, 1), (4, 2, 6, 5)),
     "adaptive pooling": (lambda x: F.adaptive_max_pool2d(x, 2), (4, 2, 5, 5)),
     "attention": (lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True), (4, 1, 260, 4)),
+    "recurrence": (lambda x: F.lstm(x, None, gates, batch_first=True)[0], (4, 2, 3)),
     "convolution": (lambda x: F.conv2d(x, jnp.asarray(rand(2, 6, 4, 3, 3))), (4, 4, 5, 5)),
 }
 for kind in (AxisType.Auto, AxisType.Explicit):
