@@ -22,12 +22,12 @@ __all__ = [
     "each_tap",
     "exchange",
     "fit",
+    "matmul_images",
+    "matmul_images_gradient",
     "pad_last",
     "placed",
     "plain_forward",
     "plain_transposed",
-    "matmul_images",
-    "matmul_images_gradient",
     "seen_by_taps",
 ]
 

@@ -25,14 +25,14 @@ from fnn.kernels._conv_common import (
 
 __all__ = ["few_inputs", "few_outputs", "forward", "input_gradient", "weight_gradient"]
 
-# The bounds were measured; with the taps beside them, the few channels should not be many more than those of the other side.
+# Few channels, as measured. With the taps beside them they should also not be many more than those of the other side.
 _INPUTS, _OUTPUTS = 4, 8
 
 
 def few_inputs(weight: Ints, groups: int, times: int = 1) -> bool:
     """Whether the inputs of a kernel (O, c, ...) are few, and with all taps at most ``times`` its outputs.
 
-    All forms here serve it; ``input_gradient`` with 4 times as many, too.
+    All forms here serve it; ``input_gradient`` also serves 4 times as many.
     """
     return groups == 1 and weight[1] <= _INPUTS and prod(weight[1:]) <= times * weight[0]
 
