@@ -47,6 +47,8 @@ FAST_SMALL_PRODUCTS = jax.__version_info__ >= (0, 12)
 FEW_PLACES = 128
 # Images in a batch up to which the library's one is slower.
 FEW_IMAGES = 4
+# Elements of a dense kernel of few inputs up to which a sum of shifted products is faster than matrix products.
+FEW_WEIGHTS = 2048
 # Products in a convolution below which the option costs as much as it gains.
 WORTHWHILE = 24_000_000
 
@@ -413,7 +415,7 @@ def forward(x: Array, w: Array, config: Config) -> Array:
         return out.reshape((x.shape[0], o, *outputs))
     few_taps = prod(kernel) <= MANY_TAPS
     few_products = c <= 4 and c * prod(kernel) <= MANY_TAPS
-    if few_products and groups == 1 and max(config.stride) == 1:
+    if few_products and groups == 1 and max(config.stride) == 1 and w.size <= FEW_WEIGHTS:
         return _shifted(x, w, outputs, config)
     if few_taps and (_conv_narrow.few_inputs(w.shape, groups) or _conv_narrow.few_outputs(w.shape, config)):
         return _conv_narrow.forward(x, w, outputs, config)
