@@ -7,8 +7,10 @@ the kernel's elements, the taps.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce
 from itertools import product
 from math import gcd
+from operator import add
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -17,6 +19,7 @@ from jax import lax
 __all__ = [
     "Config",
     "Phase",
+    "add_placed",
     "by_phases",
     "cut_last",
     "each_tap",
@@ -28,6 +31,7 @@ __all__ = [
     "placed",
     "plain_forward",
     "plain_transposed",
+    "seen_by",
     "seen_by_taps",
 ]
 
@@ -145,11 +149,15 @@ def each_tap(kernel: Iterable[int]) -> Iterator[Ints]:
     return product(*map(range, kernel))
 
 
+def seen_by(tap: Ints, padded: Array, outputs: Ints, config: Config) -> Array:
+    """What one tap sees of the last axes of an input that is padded already, as the outputs lie."""
+    return cut_last(padded, [a * d for a, d in zip(tap, config.dilation, strict=True)], outputs, config.stride)
+
+
 def seen_by_taps(x: Array, kernel: Ints, outputs: Ints, config: Config) -> list[Array]:
-    """For each tap what it sees of the last axes of ``x``, as the outputs lie."""
+    """For each tap what it sees of the last axes of ``x``."""
     x = pad_last(x, config.pads)
-    starts = [[a * d for a, d in zip(tap, config.dilation, strict=True)] for tap in each_tap(kernel)]
-    return [cut_last(x, start, outputs, config.stride) for start in starts]
+    return [seen_by(tap, x, outputs, config) for tap in each_tap(kernel)]
 
 
 def placed(z: Array, tap: Ints, sizes: Ints, config: Config) -> Array:
@@ -161,6 +169,11 @@ def placed(z: Array, tap: Ints, sizes: Ints, config: Config) -> Array:
         before = a * d - low
         pads.append((before, size - before - ((q - 1) * s + 1)))
     return pad_last(z, pads, config.stride)
+
+
+def add_placed(parts: Iterable[Array], kernel: Ints, sizes: Ints, config: Config) -> Array:
+    """The transpose of ``seen_by_taps``: the sum of what each tap gives, at the places that it sees."""
+    return reduce(add, (placed(z, tap, sizes, config) for z, tap in zip(parts, each_tap(kernel), strict=True)))
 
 
 def matmul_images(w: Array, x: Array) -> Array:

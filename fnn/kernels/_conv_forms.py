@@ -18,6 +18,7 @@ from fnn.kernels._conv_common import (
     Config,
     Ints,
     Phase,
+    add_placed,
     by_phases,
     cut_last,
     each_tap,
@@ -26,9 +27,9 @@ from fnn.kernels._conv_common import (
     matmul_images,
     matmul_images_gradient,
     pad_last,
-    placed,
     plain_forward,
     plain_transposed,
+    seen_by,
     seen_by_taps,
 )
 
@@ -135,8 +136,7 @@ def _shifted(x: Array, w: Array, outputs: Ints, config: Config) -> Array:
     w = w.reshape((groups, o // groups, c, *kernel))
     total = None
     for tap in each_tap(kernel):
-        starts = [a * d for a, d in zip(tap, config.dilation, strict=True)]
-        seen = cut_last(x, starts, outputs, config.stride)
+        seen = seen_by(tap, x, outputs, config)
         for i in range(c):
             term = seen[:, :, i] * w[(slice(None), slice(None), i, *tap)].reshape((groups, o // groups) + (1,) * n)
             total = term if total is None else total + term
@@ -157,12 +157,8 @@ def _shifted_weight(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
     taps = list(each_tap(kernel))
 
     def step(totals: list[Array], image: tuple[Array, Array]) -> tuple[list[Array], None]:
-        seen, cotangent = image[0][:, None], image[1].reshape((groups, -1, *outputs))
-        sums = []
-        for total, tap in zip(totals, taps, strict=True):
-            starts = [a * d for a, d in zip(tap, config.dilation, strict=True)]
-            sums.append(total + cut_last(seen, starts, outputs, config.stride) * cotangent)
-        return sums, None
+        one, cotangent = image[0][:, None], image[1].reshape((groups, -1, *outputs))
+        return [t + seen_by(a, one, outputs, config) * cotangent for t, a in zip(totals, taps, strict=True)], None
 
     zeros = jnp.zeros((groups, dy.shape[1] // groups, *outputs), x.dtype)
     totals = lax.scan(step, [zeros] * len(taps), (pad_last(x, config.pads), dy))[0]
@@ -377,12 +373,8 @@ def _few_input(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
     n, outputs = dy.shape[0], dy.shape[2:]
     each = lax.dot_general(w.reshape((o, -1)), dy.swapaxes(0, 1).reshape((o, -1)), (((0,), (0,)), ((), ())))
     each = each.reshape((c, -1, n, *outputs))
-    total = None
-    for i, tap in enumerate(each_tap(kernel)):
-        term = placed(each[:, i], tap, sizes, config)
-        total = term if total is None else total + term
-    assert total is not None
-    return total.swapaxes(0, 1)
+    parts = (each[:, i] for i in range(prod(kernel)))
+    return add_placed(parts, tuple(kernel), sizes, config).swapaxes(0, 1)
 
 
 # The three entries.
@@ -417,7 +409,7 @@ def forward(x: Array, w: Array, config: Config) -> Array:
     few_products = c <= 4 and c * prod(kernel) <= MANY_TAPS
     if few_products and groups == 1 and max(config.stride) == 1 and w.size <= FEW_WEIGHTS:
         return _shifted(x, w, outputs, config)
-    if few_taps and (_conv_narrow.few_inputs(w.shape, groups) or _conv_narrow.few_outputs(w.shape, config)):
+    if few_taps and _conv_narrow.is_narrow(w.shape, config):
         return _conv_narrow.forward(x, w, outputs, config)
     if _is_dense_volume(kernel, config):
         return _volume_forward(x, w, outputs, config)
@@ -441,8 +433,7 @@ def weight_gradient(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
         grad = matmul_images_gradient(dy.reshape((dy.shape[0], groups, o, -1)), seen)
         return grad.reshape((groups * o, c, *kernel))
     few_taps = prod(kernel) <= MANY_TAPS
-    weight = (groups * o, c, *kernel)
-    if few_taps and (_conv_narrow.few_inputs(weight, groups) or _conv_narrow.few_outputs(weight, config)):
+    if few_taps and _conv_narrow.is_narrow((groups * o, c, *kernel), config):
         return _conv_narrow.weight_gradient(x, dy, kernel, config)
     if _is_dense_volume(kernel, config):
         return _volume_weight(x, dy, kernel, config)

@@ -7,7 +7,8 @@ Here the moves are functions of their own, which run by blocks.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import partial, reduce
+from operator import add
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from jax import lax
 from jax.experimental.layout import Layout, with_layout_constraint
 
 from fnn.kernels._apart import apart
-from fnn.kernels._conv_common import Array, Config, Ints, Phase, by_phases, fit
+from fnn.kernels._conv_common import Array, Config, Ints, Phase, by_phases, fit, pad_last
 
 __all__ = ["forward", "input_gradient", "moved", "volume", "weight_gradient"]
 
@@ -87,12 +88,12 @@ def volume(x: Array, w: Array, outputs: Ints, config: Config) -> Array:
     first axis at once, added up where they meet.
     """
     (o, c, taps, *kernel), (step, _, _) = w.shape, config.dilation
-    images = lax.pad(_to_last(x), jnp.zeros((), x.dtype), [(0, 0, 0), (*config.pads[0], 0), *[(0, 0, 0)] * 3])
+    images = _to_last(pad_last(x, [config.pads[0], (0, 0), (0, 0)]))
     beside = moved(w, (3, 4, 1, 2, 0)).reshape((*kernel, c, taps * o))
     each = _convolve(images.reshape((-1, *images.shape[2:])), beside, config.inner())
     each = each.reshape((x.shape[0], images.shape[1], *outputs[1:], taps, o))
-    terms = [lax.slice_in_dim(each[..., a, :], a * step, a * step + outputs[0], axis=1) for a in range(taps)]
-    return _to_first(sum(terms[1:], terms[0]))
+    terms = (lax.slice_in_dim(each[..., a, :], a * step, a * step + outputs[0], axis=1) for a in range(taps))
+    return _to_first(reduce(add, terms))
 
 
 def weight_gradient(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:

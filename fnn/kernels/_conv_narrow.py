@@ -6,7 +6,9 @@ channels.
 
 from __future__ import annotations
 
+from functools import reduce
 from math import prod
+from operator import add
 
 import jax.numpy as jnp
 
@@ -14,16 +16,17 @@ from fnn.kernels._conv_common import (
     Array,
     Config,
     Ints,
-    cut_last,
+    add_placed,
     each_tap,
     matmul_images,
     matmul_images_gradient,
     pad_last,
     placed,
+    seen_by,
     seen_by_taps,
 )
 
-__all__ = ["few_inputs", "few_outputs", "forward", "input_gradient", "weight_gradient"]
+__all__ = ["few_inputs", "forward", "input_gradient", "is_narrow", "weight_gradient"]
 
 # Few channels, as measured. With the taps beside them they should also not be many more than those of the other side.
 _INPUTS, _OUTPUTS = 4, 8
@@ -37,13 +40,15 @@ def few_inputs(weight: Ints, groups: int, times: int = 1) -> bool:
     return groups == 1 and weight[1] <= _INPUTS and prod(weight[1:]) <= times * weight[0]
 
 
-def few_outputs(weight: Ints, config: Config) -> bool:
-    """Whether its outputs are few beside its inputs; ``forward`` and ``weight_gradient`` serve it.
-
-    They compute at every place of the input, so that it should see each.
-    """
+def _few_outputs(weight: Ints, config: Config) -> bool:
+    """Whether its outputs are few beside its inputs. The forms compute at every place of the input: it should see each."""
     beside = weight[0] * prod(weight[2:])
     return config.groups == 1 and weight[0] <= _OUTPUTS and beside <= 3 * weight[1] and max(config.stride) == 1
+
+
+def is_narrow(weight: Ints, config: Config) -> bool:
+    """Whether ``forward`` and ``weight_gradient`` serve a kernel of this shape."""
+    return few_inputs(weight, config.groups) or _few_outputs(weight, config)
 
 
 def _beside(parts: list[Array]) -> Array:
@@ -66,13 +71,8 @@ def forward(x: Array, w: Array, outputs: Ints, config: Config) -> Array:
     # What each tap makes of each place, added up where they meet.
     matrix = w.reshape((o, c, -1)).swapaxes(1, 2).reshape((1, -1, c))
     each = matmul_images(matrix, _flat(x)).reshape((x.shape[0], o, -1, *x.shape[2:]))
-    total = None
-    for i, tap in enumerate(each_tap(kernel)):
-        start = [a * d for a, d in zip(tap, config.dilation, strict=True)]
-        term = cut_last(pad_last(each[:, :, i], config.pads), start, outputs, config.stride)
-        total = term if total is None else total + term
-    assert total is not None
-    return total
+    taps = enumerate(each_tap(kernel))
+    return reduce(add, (seen_by(tap, pad_last(each[:, :, i], config.pads), outputs, config) for i, tap in taps))
 
 
 def weight_gradient(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
@@ -91,9 +91,4 @@ def input_gradient(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
     o, c, *kernel = w.shape
     each = matmul_images(w.reshape((1, o, -1)).swapaxes(1, 2), _flat(dy))
     each = each.reshape((dy.shape[0], c, -1, *dy.shape[2:]))
-    total = None
-    for i, tap in enumerate(each_tap(kernel)):
-        term = placed(each[:, :, i], tap, sizes, config)
-        total = term if total is None else total + term
-    assert total is not None
-    return total
+    return add_placed((each[:, :, i] for i in range(prod(kernel))), tuple(kernel), sizes, config)

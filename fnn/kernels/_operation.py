@@ -19,7 +19,7 @@ from jax.interpreters import ad, batching, mlir
 
 from fnn.kernels._apart import apart
 
-__all__ = ["Operation", "plain", "plain_selected"]
+__all__ = ["Operation", "is_spread", "plain", "plain_selected"]
 
 Arrays = tuple[Any, ...]
 
@@ -100,7 +100,7 @@ class Operation:
         explicit axes, which say how they are spread: JAX would have to be told the same of each result.
         """
         args = tuple(jnp.asarray(a) for a in args)
-        if selection.plain or any(map(_varies, args)) or any(map(_is_spread, args)):
+        if selection.plain or any(map(_varies, args)) or any(map(is_spread, args)):
             return self.plain(*args)
         structure = _shapes(self, *map(jax.typeof, args))[0]
         outs = _bind(self, args)
@@ -195,7 +195,7 @@ def _varies(array: Any) -> bool:
     return bool(getattr(jax.typeof(array), "vma", ()) if kind is None else kind.varying)
 
 
-def _is_spread(array: Any) -> bool:
+def is_spread(array: Any) -> bool:
     """Whether the array's type says that it is spread over an axis of a mesh."""
     return any(jax.typeof(array).sharding.spec)
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fnn.kernels._operation import Operation
+from fnn.kernels._operation import Operation, is_spread
 
 __all__ = ["gru_step", "lstm_step", "recurrence", "rnn_step"]
 
@@ -125,7 +125,7 @@ def _operation(kind: _Kind) -> Operation:
 
 def _spread_alike(step: Any, state: Any, xs: Any) -> Any:
     """The state spread over devices as a step leaves it, which ``scan`` asks for where types say how arrays are spread."""
-    if not any(jax.typeof(xs[0]).sharding.spec):
+    if not is_spread(xs[0]):
         return state
     after, _ = step(state, jax.tree.map(lambda x: x[0], xs))
     return jax.tree.map(lambda before, after: before + jnp.zeros_like(after), state, after)
@@ -204,8 +204,7 @@ def _rnn(kind: _Kind) -> Any:
         w = _turned(a.w)
 
         def step(h: Any, x: Any, mask: Any) -> Any:
-            pre = x + h @ w
-            h = _keep(mask, jnp.tanh(pre) if kind.mode == "tanh" else jax.nn.relu(pre), h)
+            h = _keep(mask, rnn_step(x, h, w.T, kind.mode), h)
             return h, h, None
 
         return (_scan_in_place(step, a.h, a.x, a.mask, kind.reverse)[1],), ()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from fnn import kernels
 from fnn.kernels import attention as module
 from fnn.kernels.attention import Dropout, attention, attention_reference
+from tests.kernels.fresh import fresh
 from tests.oracle import assert_close, rand
 
 
@@ -21,9 +22,8 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(module, "_CAUSAL_STEP", 2 * 16 * 40)
     monkeypatch.setattr(module, "_ROWS", (16, 16))
     monkeypatch.setattr(module, "_CAUSAL_ROWS", (8, 8))
-    module._operation.cache_clear()
-    yield
-    module._operation.cache_clear()
+    with fresh(module._operation):
+        yield
 
 
 def arrays(batch=(2, 3), length=37, source=40, width=4, out=5, dtype=np.float64):

@@ -15,6 +15,7 @@ from fnn.kernels import conv as module
 from fnn.kernels._conv_forms import plain_forward as convolve_reference
 from fnn.kernels.conv import Config, convolve, convolve_transpose
 from tests.devices import on_two_devices
+from tests.kernels.fresh import fresh
 from tests.oracle import assert_close, rand
 
 
@@ -25,11 +26,8 @@ def small_images(monkeypatch):
     monkeypatch.setattr(forms, "FEW_IMAGES", 0)
     monkeypatch.setattr(forms, "STEP_ELEMENTS", 64)
     monkeypatch.setattr(_conv_images, "SMALL", 0)
-    module._convolution.cache_clear()
-    module._transposed.cache_clear()
-    yield
-    module._convolution.cache_clear()
-    module._transposed.cache_clear()
+    with fresh(module._convolution, module._transposed):
+        yield
 
 
 def convolve_transpose_reference(x, w, config, sizes):

@@ -12,6 +12,7 @@ from fnn.kernels import normalize as module
 from fnn.kernels.normalize import batch_moments, moments, normalize
 from fnn.nn import functional as F
 from tests.kernels.derivatives import derivatives
+from tests.kernels.fresh import fresh
 from tests.oracle import assert_close, rand
 
 CASES = {
@@ -27,11 +28,8 @@ CASES = {
 def at_once(monkeypatch):
     """Small arrays take the path of large ones, whose sums are taken in one pass."""
     monkeypatch.setattr(module, "SMALL", 0)
-    module._normalization.cache_clear()
-    module._batch_moments.cache_clear()
-    yield
-    module._normalization.cache_clear()
-    module._batch_moments.cache_clear()
+    with fresh(module._normalization, module._batch_moments):
+        yield
 
 
 def results(x, weight, bias, axes, second=False):
@@ -152,7 +150,7 @@ def test_random_shapes(monkeypatch, small, shape, data):
     """By either form, those of one pass at several distances from 0."""
     monkeypatch.setattr(module, "SMALL", small)
     shift = data.draw(st.sampled_from([0.0, 1.0, 50.0]))
-    module._normalization.cache_clear()
     axes = tuple(sorted(data.draw(st.sets(st.integers(0, len(shape) - 1), min_size=1))))
     parameters = tuple(size if data.draw(st.booleans()) else 1 for size in shape)
-    compare(rand(0, *shape) + shift, rand(1, *parameters), rand(2, *parameters), axes)
+    with fresh(module._normalization):
+        compare(rand(0, *shape) + shift, rand(1, *parameters), rand(2, *parameters), axes)
