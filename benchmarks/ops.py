@@ -23,7 +23,8 @@ from jax import lax
 
 import fnn
 import fnn.nn.functional as F
-from fnn.kernels.library import library_forms, options_for
+from fnn.kernels.compiler_options import options_for
+from fnn.kernels.library import library_forms
 
 try:
     import torch

@@ -19,7 +19,7 @@ from jax.interpreters import ad, batching, mlir
 
 from fnn.kernels._apart import apart
 
-__all__ = ["Operation", "is_spread", "plain", "plain_selected"]
+__all__ = ["Operation", "inner_jaxprs", "is_spread", "lowered_jaxpr", "plain", "plain_selected"]
 
 Arrays = tuple[Any, ...]
 
@@ -257,12 +257,12 @@ _call.multiple_results = True
 
 def _bind(op: Operation, args: Iterable[Any]) -> Any:
     args = tuple(args)
-    return _call.bind(*args, op=op, cuda=None if op.cuda is None else _cuda_jaxpr(op, *map(jax.typeof, args)))
+    return _call.bind(*args, op=op, cuda=None if op.cuda is None else _jaxpr(op.cuda_flat, *map(jax.typeof, args)))
 
 
 @lru_cache(maxsize=4096)
-def _cuda_jaxpr(op: Operation, *avals: Any) -> Any:
-    return jax.make_jaxpr(op.cuda_flat)(*(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in avals))
+def _jaxpr(function: Callable[..., Any], *avals: Any, **options: Any) -> Any:
+    return jax.make_jaxpr(partial(function, **options))(*(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in avals))
 
 
 @_call.def_abstract_eval
@@ -405,3 +405,23 @@ def _dense(tangent: Any) -> Any:
 
 def _front(array: Any, dim: Any) -> Any:
     return jnp.moveaxis(array, dim, 0) if isinstance(dim, int) and dim else array
+
+
+# What programs are made of.
+
+
+def inner_jaxprs(equation: Any) -> Iterator[Any]:
+    """The jaxprs that are parameters of an equation: those of a call, of a loop, of branches."""
+    for value in equation.params.values():
+        for inner in value if isinstance(value, tuple | list) else (value,):
+            inner = getattr(inner, "jaxpr", inner)  # a closed one holds it
+            if hasattr(inner, "eqns"):
+                yield inner
+
+
+def lowered_jaxpr(equation: Any) -> Any:
+    """The jaxpr that the CPU runs for an equation of an Operation, ``None`` for any other equation."""
+    avals = [operand.aval for operand in equation.invars]
+    if equation.primitive is _call:
+        return _jaxpr(equation.params["op"].fast_flat, *avals)
+    return _jaxpr(_tangent_run, *avals, **equation.params) if equation.primitive is _tangent else None

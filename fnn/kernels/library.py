@@ -13,9 +13,9 @@ from typing import Any
 
 import jax
 
-from fnn.kernels._operation import Operation, selection
+from fnn.kernels._operation import Operation, inner_jaxprs, selection
 
-__all__ = ["library_forms", "library_options", "library_selected", "options_for", "uses_library"]
+__all__ = ["known", "library_forms", "library_options", "library_selected", "uses_library"]
 
 # XLA hands products, sums over axes and convolutions to YNNPACK. Without convolutions, which then go to Eigen, dense 3x3 ones
 # are 1.3 to 2.5 times faster, forward and backward; see benchmarks/README.md.
@@ -24,16 +24,21 @@ _OPTIONS = {
 }
 
 
-@cache
-def library_options() -> dict[str, Any] | None:
+def known(options: dict[str, Any]) -> dict[str, Any] | None:
     """The options; ``None`` where this XLA does not know them or the default device is no CPU."""
     if jax.default_backend() != "cpu":
         return None
     try:
-        jax.jit(lambda x: x, compiler_options=_OPTIONS).lower(0.0).compile()
+        jax.jit(lambda x: x, compiler_options=options).lower(0.0).compile()
     except jax.errors.JaxRuntimeError:
         return None
-    return _OPTIONS
+    return options
+
+
+@cache
+def library_options() -> dict[str, Any] | None:
+    """The options, if they are ``known``."""
+    return known(_OPTIONS)
 
 
 @contextmanager
@@ -51,19 +56,11 @@ def library_selected() -> bool:
     return selection.library and library_options() is not None
 
 
-def options_for(jaxpr: Any, given: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The options to compile a program with: the ones given, or without any those that its operations count on."""
-    return library_options() if given is None and uses_library(jaxpr) else given
-
-
 def uses_library(jaxpr: Any) -> bool:
     """Whether some operation in a jaxpr counts on the options."""
     for equation in jaxpr.eqns:
-        for value in equation.params.values():
-            if isinstance(value, Operation) and value.library:
-                return True
-            for inner in value if isinstance(value, tuple | list) else (value,):
-                inner = getattr(inner, "jaxpr", inner)  # a closed one holds it
-                if hasattr(inner, "eqns") and uses_library(inner):
-                    return True
+        if any(isinstance(value, Operation) and value.library for value in equation.params.values()):
+            return True
+        if any(map(uses_library, inner_jaxprs(equation))):
+            return True
     return False
