@@ -42,6 +42,8 @@ MANY_PHASES = 8
 STEP_ELEMENTS = 1 << 19
 # Sums that the gradient of a kernel may hold at once.
 MANY_SUMS = 1 << 24
+# Of how many taps the sums may be where products are fast too.
+FEW_SUMS = 32
 # Products of many small matrices, as depthwise convolutions have, take half the time from JAX 0.12 on.
 FAST_SMALL_PRODUCTS = jax.__version_info__ >= (0, 12)
 # Places of an output below which XLA's own weight gradient of a dense convolution is as fast.
@@ -144,23 +146,62 @@ def _shifted(x: Array, w: Array, outputs: Ints, config: Config) -> Array:
     return total.reshape((x.shape[0], o, *outputs))
 
 
-def _suits_shifts(kernel: Ints, dy: Array) -> bool:
+def _divisor(n: int, least: int, most: int) -> int:
+    """The largest divisor within bounds; 1 if there is none."""
+    return next((k for k in range(min(n, most), least - 1, -1) if n % k == 0), 1)
+
+
+def _row_blocks(x: Array, dy: Array, config: Config) -> tuple[int, int]:
+    """How many rows of a cotangent ``_shifted_weight`` takes in a step, and how many of them it adds up at once."""
+    images, length, stride = x.shape[0], dy.shape[2], config.stride[0]
+    if not FAST_SMALL_PRODUCTS:
+        # Padding that no loop separates from its use is computed anew for each.
+        least, most = (16, 32) if stride == 1 else (8, 16)
+        return length, 1 if images == 1 else _divisor(length, min(length, least), most)
+    row = prod(dy.shape[1:]) // length + x.shape[1] * stride * prod(x.shape[3:])
+    rows = length if length * row <= STEP_ELEMENTS // 2 else _divisor(length, 4, STEP_ELEMENTS // 2 // row)
+    return rows, _divisor(rows, 1, 14)
+
+
+def _suits_shifts(x: Array, dy: Array, kernel: Ints, config: Config) -> bool:
     """Whether ``_shifted_weight`` is faster than products, which are if XLA has fast ones of small matrices."""
-    if FAST_SMALL_PRODUCTS and (len(kernel) > 1 or max(kernel) < 16):
-        return False
-    return prod(kernel) * prod(dy.shape[1:]) <= MANY_SUMS
+    if not FAST_SMALL_PRODUCTS:
+        return prod(kernel) * prod(dy.shape[1:]) <= MANY_SUMS
+    rows, fold = _row_blocks(x, dy, config)
+    return x.shape[0] > 1 and fold >= min(rows, 4) and (len(kernel) == 1 or prod(kernel) <= FEW_SUMS)
 
 
 def _shifted_weight(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
-    """The gradient of the kernel where each output sees one input: products summed over the batch, then over each image."""
-    groups, outputs = config.groups, dy.shape[2:]
-    taps = list(each_tap(kernel))
+    """The gradient of the kernel where each output sees one input.
+
+    Products are summed over the batch and over rows so far apart that the sums stay in the cache, and at last over the rest.
+    """
+    groups, (length, *rest) = config.groups, dy.shape[2:]
+    taps, beside = list(each_tap(kernel)), dy.shape[1] // groups
+    rows, fold = _row_blocks(x, dy, config)
+    each, reach = rows // fold, (rows - 1) * config.stride[0] + (kernel[0] - 1) * config.dilation[0] + 1
+
+    def sums(totals: list[Array], one: Array, cotangent: Array) -> list[Array]:
+        new = []
+        for total, tap in zip(totals, taps, strict=True):
+            seen = seen_by(tap, one, (rows, *rest), config)
+            for i in range(0, rows, each):
+                total = total + seen[:, :, i : i + each] * cotangent[:, :, i : i + each]
+            new.append(total)
+        return new
 
     def step(totals: list[Array], image: tuple[Array, Array]) -> tuple[list[Array], None]:
-        one, cotangent = image[0][:, None], image[1].reshape((groups, -1, *outputs))
-        return [t + seen_by(a, one, outputs, config) * cotangent for t, a in zip(totals, taps, strict=True)], None
+        one, cotangent = image[0][:, None], image[1].reshape((groups, beside, length, *rest))
+        if rows == length:
+            return sums(totals, one, cotangent), None
 
-    zeros = jnp.zeros((groups, dy.shape[1] // groups, *outputs), x.dtype)
+        def block(i: Array, totals: list[Array]) -> list[Array]:
+            seen = lax.dynamic_slice_in_dim(one, i * rows * config.stride[0], reach, 2)
+            return sums(totals, seen, lax.dynamic_slice_in_dim(cotangent, i * rows, rows, 2))
+
+        return lax.fori_loop(0, length // rows, block, totals), None
+
+    zeros = jnp.zeros((groups, beside, each, *rest), x.dtype)
     totals = lax.scan(step, [zeros] * len(taps), (pad_last(x, config.pads), dy))[0]
     space = tuple(range(2, 2 + len(kernel)))
     return jnp.stack([t.sum(space) for t in totals], -1).reshape((dy.shape[1], 1, *kernel))
@@ -437,7 +478,7 @@ def weight_gradient(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
         return _conv_narrow.weight_gradient(x, dy, kernel, config)
     if _is_dense_volume(kernel, config):
         return _volume_weight(x, dy, kernel, config)
-    if few_taps and groups > 1 and c == 1 and _suits_shifts(kernel, dy):
+    if few_taps and groups > 1 and c == 1 and _suits_shifts(x, dy, kernel, config):
         return _shifted_weight(x, dy, kernel, config)
     if few_taps and _are_few_places(x.shape[0] * prod(dy.shape[2:]), o, config):
         return _few_weight(x, dy, kernel, config)

@@ -150,13 +150,34 @@ def test_few_large_images_have_products_for_the_gradient_of_the_kernel(monkeypat
     forward(rand(0, *x), rand(1, *w), config)
 
 
-@pytest.mark.parametrize("bounds", [(True, 1 << 24), (False, 1 << 24), (False, 1)])
-def test_depthwise_in_every_form(monkeypatch, bounds):
-    """By small products, by sums over the batch, and by products where the sums would be too many."""
-    for name, value in zip(("FAST_SMALL_PRODUCTS", "MANY_SUMS"), bounds, strict=True):
-        monkeypatch.setattr(forms, name, value)
-    x, w, config = FORWARD["depthwise"]
-    forward(rand(0, *x), rand(1, *w), config)
+# Shapes, and bounds; then how many rows a step takes, and how many it adds up at once. Without these it is products.
+DEPTHWISE = {
+    "products": ((2, 3, 6, 5), (True, 0, 1 << 24), None),
+    "too many sums": ((2, 3, 6, 5), (False, 0, 1), None),
+    "no divisor": ((2, 3, 35, 5), (True, 32, 1 << 19), None),
+    "one image": ((1, 3, 33, 5), (True, 32, 1 << 19), None),
+    "all rows at once": ((2, 3, 9, 5), (True, 32, 1 << 19), (4, 4)),
+    "some rows at once": ((2, 3, 33, 5), (True, 32, 1 << 19), (16, 8)),
+    "blocks of rows": ((2, 3, 33, 5), (True, 32, 8 * 120), (8, 8)),
+    "sums over the batch": ((2, 3, 37, 5), (False, 0, 1 << 24), (18, 9)),
+    "one image, by sums": ((1, 3, 9, 5), (False, 0, 1 << 24), (4, 1)),
+}
+
+
+@pytest.mark.parametrize(
+    "name", cases(DEPTHWISE, ("products", "some rows at once", "blocks of rows", "sums over the batch"))
+)
+def test_depthwise_in_every_form(monkeypatch, name):
+    shape, bounds, blocks = DEPTHWISE[name]
+    for bound, value in zip(("FAST_SMALL_PRODUCTS", "FEW_SUMS", "STEP_ELEMENTS"), (*bounds[:2], 1 << 19), strict=True):
+        monkeypatch.setattr(forms, bound, value)
+    monkeypatch.setattr(forms, "STEP_ELEMENTS" if bounds[0] else "MANY_SUMS", bounds[2])
+    config = Config((2, 1), ((1, 1), (2, 0)), (2, 1), 3)
+    x, w = rand(0, *shape), rand(1, 6, 1, 3, 3)
+    dy = convolve_reference(x, w, config)
+    assert forms._suits_shifts(x, dy, (3, 3), config) == (blocks is not None)
+    assert blocks in (None, forms._row_blocks(x, dy, config))
+    forward(x, w, config)
 
 
 @pytest.mark.parametrize("name", cases(TRANSPOSED, ("strided", "dilated", "groups", "few outputs")))
