@@ -482,15 +482,22 @@ def weight_gradient(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
         return _shifted_weight(x, dy, kernel, config)
     if few_taps and _are_few_places(x.shape[0] * prod(dy.shape[2:]), o, config):
         return _few_weight(x, dy, kernel, config)
-    places = prod(dy.shape[2:])
-    # The batch takes the part of the channels, so that a few large images leave little to compute at a time.
-    by_library = config.library and not (x.shape[0] <= FEW_IMAGES and places >= 2 * FEW_PLACES)
-    by_images = by_library or not few_taps or (groups == 1 and (len(kernel) == 1 or places < FEW_PLACES))
-    if by_images and _is_dense(groups, c):
+    if (not few_taps or _suits_images(x, dy, kernel, config)) and _is_dense(groups, c):
         return _conv_images.weight_gradient(x, dy, kernel, config)
     if not few_taps:
         return _plain_weight(x, dy, kernel, config)
     return _weight_by_products(x, dy, kernel, config)
+
+
+def _suits_images(x: Array, dy: Array, kernel: Ints, config: Config) -> bool:
+    """Whether XLA's own gradient of a dense kernel is faster than products."""
+    places, dense = prod(dy.shape[2:]), config.groups == 1
+    small = dense and dy.size * x.shape[1] * prod(kernel) < WORTHWHILE
+    # The batch takes the part of the channels, so that a few large images leave little to compute at a time.
+    few_large = x.shape[0] <= FEW_IMAGES and places >= 2 * FEW_PLACES
+    if (config.library or small) and not few_large:
+        return True
+    return dense and (len(kernel) == 1 or places < FEW_PLACES)
 
 
 def input_gradient(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:

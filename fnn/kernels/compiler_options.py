@@ -7,7 +7,7 @@ training step that is bound by memory. Blocks of less it keeps, as far as it can
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -40,7 +40,8 @@ def memory_options(jaxpr: Any) -> dict[str, Any] | None:
     largest, together = _sizes(jaxpr)
     # Half as much again, for arrays that only XLA's own lowering has.
     block = max(_USUAL, largest + largest // 2)
-    return {_BLOCK: block} if _knows_blocks() and block <= min(together, _LARGEST) and together <= _MOST else None
+    useful = block <= min(together, _LARGEST) and together <= _MOST
+    return {_BLOCK: block} if useful and _knows_blocks() else None
 
 
 @cache
@@ -48,15 +49,27 @@ def _knows_blocks() -> bool:
     return known({_BLOCK: _USUAL}) is not None
 
 
-def _sizes(jaxpr: Any) -> tuple[int, int]:
-    """Bytes of the largest array that the CPU may make for a jaxpr, and of the most that there are at one time."""
+def _sizes(jaxpr: Any, found: dict[Any, tuple[int, int]] | None = None) -> tuple[int, int]:
+    """Bytes of the largest array that the CPU may make for a jaxpr, and of the most that there are at one time.
+
+    Args:
+        jaxpr: of the program, or of a part of it.
+        found: what was found for parts before: one may be called in many places.
+    """
+    found = {} if found is None else found
+    if jaxpr not in found:
+        found[jaxpr] = _sizes_of_equations(jaxpr, found)
+    return found[jaxpr]
+
+
+def _sizes_of_equations(jaxpr: Any, found: dict[Any, tuple[int, int]]) -> tuple[int, int]:
     ends = {v: i for i, equation in enumerate(jaxpr.eqns) for v in equation.invars if isinstance(v, Var)}
     ends.update((v, len(jaxpr.eqns)) for v in jaxpr.outvars if isinstance(v, Var))
     largest = together = now = 0
     ending: dict[int, int] = {}
     for i, equation in enumerate(jaxpr.eqns):
         lowered = lowered_jaxpr(equation)
-        inner = [_sizes(j) for j in inner_jaxprs(equation)] if lowered is None else [_sizes_of(lowered)]
+        inner = [_sizes(j, found) for j in (inner_jaxprs(equation) if lowered is None else (lowered.jaxpr,))]
         outs = [_size(out.aval) for out in equation.outvars]
         largest = max([largest, *outs, *(one for one, _ in inner)])
         together = max([together, now + sum(outs), *(now + most for _, most in inner)])
@@ -65,11 +78,6 @@ def _sizes(jaxpr: Any) -> tuple[int, int]:
             ending[end] = ending.get(end, 0) + size
         now += sum(outs) - ending.pop(i, 0)
     return largest, together
-
-
-@lru_cache(maxsize=4096)
-def _sizes_of(closed: Any) -> tuple[int, int]:
-    return _sizes(closed.jaxpr)
 
 
 def _size(aval: Any) -> int:

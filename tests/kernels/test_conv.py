@@ -24,6 +24,7 @@ def small_images(monkeypatch):
     """Small images take the path of large ones, in several steps over the batch."""
     monkeypatch.setattr(forms, "FEW_PLACES", 0)
     monkeypatch.setattr(forms, "FEW_IMAGES", 0)
+    monkeypatch.setattr(forms, "WORTHWHILE", 0)
     monkeypatch.setattr(forms, "STEP_ELEMENTS", 64)
     monkeypatch.setattr(_conv_images, "SMALL", 0)
     with fresh(module._convolution, module._transposed):
@@ -142,6 +143,17 @@ def cases(table, telling):
 def test_convolution(name):
     x, w, config = FORWARD[name]
     forward(rand(0, *x), rand(1, *w), config, second=name == "strided")
+
+
+def test_small_convolutions_have_the_gradient_of_the_kernel_of_xla(monkeypatch):
+    monkeypatch.setattr(forms, "WORTHWHILE", 1 << 20)
+    x, w, config = FORWARD["strided"]
+    x, w = jnp.asarray(rand(0, *x)), jnp.asarray(rand(1, *w))
+    dy = convolve_reference(x, w, config)
+    assert forms._suits_images(x, dy, w.shape[2:], config)
+    forward(x, w, config)
+    monkeypatch.setattr(forms, "FEW_IMAGES", 2)
+    assert not forms._suits_images(x, dy, w.shape[2:], config)
 
 
 def test_few_large_images_have_products_for_the_gradient_of_the_kernel(monkeypatch):
