@@ -510,7 +510,9 @@ def input_gradient(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
         z = z.reshape((dy.shape[0], groups * c, prod(kernel), -1))
         return _scatter_patches(z, kernel, dy.shape[2:], sizes, config)
     few_taps = prod(kernel) <= MANY_TAPS
-    if few_taps and _conv_narrow.few_inputs(w.shape, groups, times=4):
+    # Without strides what the taps give lies as the input does, so that more of them may be placed.
+    each = max(config.stride) == 1
+    if prod(kernel) <= MANY_TAPS * (1 + each) and _conv_narrow.few_inputs(w.shape, groups, times=16 if each else 4):
         return _conv_narrow.input_gradient(dy, w, sizes, config)
     if few_taps and _are_few_places(dy.shape[0] * prod(dy.shape[2:]), c, config):
         return _few_input(dy, w, sizes, config)

@@ -35,7 +35,7 @@ _INPUTS, _OUTPUTS = 4, 8
 def few_inputs(weight: Ints, groups: int, times: int = 1) -> bool:
     """Whether the inputs of a kernel (O, c, ...) are few, and with all taps at most ``times`` its outputs.
 
-    All forms here serve it; ``input_gradient`` also serves 4 times as many.
+    All forms here serve it; ``input_gradient`` also serves more.
     """
     return groups == 1 and weight[1] <= _INPUTS and prod(weight[1:]) <= times * weight[0]
 
