@@ -152,7 +152,10 @@ def _divisor(n: int, least: int, most: int) -> int:
 
 
 def _row_blocks(x: Array, dy: Array, config: Config) -> tuple[int, int]:
-    """How many rows of a cotangent ``_shifted_weight`` takes in a step, and how many of them it adds up at once."""
+    """How many rows of a cotangent ``_shifted_weight`` takes in a step, and how many of them it adds up at once.
+
+    As measured: from some number on, adding up rows saves more memory traffic than the longer sums cost.
+    """
     images, length, stride = x.shape[0], dy.shape[2], config.stride[0]
     if not FAST_SMALL_PRODUCTS:
         # Padding that no loop separates from its use is computed anew for each.
