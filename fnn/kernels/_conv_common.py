@@ -65,6 +65,10 @@ class Config(NamedTuple):
         each = zip(sizes, self.pads, kernel, self.dilation, self.stride, strict=True)
         return tuple((size + sum(pad) - d * (k - 1) - 1) // s + 1 for size, pad, k, d, s in each)
 
+    def reach(self, axis: int, outputs: int, kernel: int) -> int:
+        """The length on an axis of the padded input that so many outputs see."""
+        return (outputs - 1) * self.stride[axis] + self.dilation[axis] * (kernel - 1) + 1
+
     def inner(self) -> Config:
         """The same without the first axis."""
         return self._replace(stride=self.stride[1:], pads=self.pads[1:], dilation=self.dilation[1:])
@@ -98,8 +102,7 @@ def fit(config: Config, sizes: Ints, outputs: Ints, kernel: Ints) -> Config:
     """The same with the padding behind with which an input of lengths ``sizes`` gives just ``outputs``."""
     pads = []
     for i, (low, _) in enumerate(config.pads):
-        reach = (outputs[i] - 1) * config.stride[i] + config.dilation[i] * (kernel[i] - 1) + 1
-        pads.append((low, reach - sizes[i] - low))
+        pads.append((low, config.reach(i, outputs[i], kernel[i]) - sizes[i] - low))
     return config._replace(pads=tuple(pads))
 
 

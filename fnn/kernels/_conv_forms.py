@@ -151,38 +151,35 @@ def _divisor(n: int, least: int, most: int) -> int:
     return next((k for k in range(min(n, most), least - 1, -1) if n % k == 0), 1)
 
 
-def _row_blocks(x: Array, dy: Array, config: Config) -> tuple[int, int]:
+def _row_blocks(x: Array, dy: Array, kernel: Ints, config: Config) -> tuple[int, int] | None:
     """How many rows of a cotangent ``_shifted_weight`` takes in a step, and how many of them it adds up at once.
 
-    As measured: from some number on, adding up rows saves more memory traffic than the longer sums cost.
+    ``None`` where products are faster. As measured: from some number on, adding up rows saves more memory traffic than the
+    longer sums cost.
     """
     images, length, stride = x.shape[0], dy.shape[2], config.stride[0]
     if not FAST_SMALL_PRODUCTS:
+        if prod(kernel) * prod(dy.shape[1:]) > MANY_SUMS:
+            return None
         # Padding that no loop separates from its use is computed anew for each.
         least, most = (16, 32) if stride == 1 else (8, 16)
         return length, 1 if images == 1 else _divisor(length, min(length, least), most)
     row = prod(dy.shape[1:]) // length + x.shape[1] * stride * prod(x.shape[3:])
     rows = length if length * row <= STEP_ELEMENTS // 2 else _divisor(length, 4, STEP_ELEMENTS // 2 // row)
-    return rows, _divisor(rows, 1, 14)
+    fold = _divisor(rows, 1, 14)
+    suits = images > 1 and fold >= min(rows, 4) and (len(kernel) == 1 or prod(kernel) <= FEW_SUMS)
+    return (rows, fold) if suits else None
 
 
-def _suits_shifts(x: Array, dy: Array, kernel: Ints, config: Config) -> bool:
-    """Whether ``_shifted_weight`` is faster than products, which are if XLA has fast ones of small matrices."""
-    if not FAST_SMALL_PRODUCTS:
-        return prod(kernel) * prod(dy.shape[1:]) <= MANY_SUMS
-    rows, fold = _row_blocks(x, dy, config)
-    return x.shape[0] > 1 and fold >= min(rows, 4) and (len(kernel) == 1 or prod(kernel) <= FEW_SUMS)
-
-
-def _shifted_weight(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
+def _shifted_weight(x: Array, dy: Array, kernel: Ints, config: Config, rows: int, fold: int) -> Array:
     """The gradient of the kernel where each output sees one input.
 
-    Products are summed over the batch and over rows so far apart that the sums stay in the cache, and at last over the rest.
+    Products are summed over the batch and over rows (see ``_row_blocks``) so far apart that the sums stay in the cache, and at
+    last over the rest.
     """
     groups, (length, *rest) = config.groups, dy.shape[2:]
     taps, beside = list(each_tap(kernel)), dy.shape[1] // groups
-    rows, fold = _row_blocks(x, dy, config)
-    each, reach = rows // fold, (rows - 1) * config.stride[0] + (kernel[0] - 1) * config.dilation[0] + 1
+    each, reach = rows // fold, config.reach(0, rows, kernel[0])
 
     def sums(totals: list[Array], one: Array, cotangent: Array) -> list[Array]:
         new = []
@@ -481,8 +478,9 @@ def weight_gradient(x: Array, dy: Array, kernel: Ints, config: Config) -> Array:
         return _conv_narrow.weight_gradient(x, dy, kernel, config)
     if _is_dense_volume(kernel, config):
         return _volume_weight(x, dy, kernel, config)
-    if few_taps and groups > 1 and c == 1 and _suits_shifts(x, dy, kernel, config):
-        return _shifted_weight(x, dy, kernel, config)
+    blocks = _row_blocks(x, dy, kernel, config) if few_taps and groups > 1 and c == 1 else None
+    if blocks is not None:
+        return _shifted_weight(x, dy, kernel, config, *blocks)
     if few_taps and _are_few_places(x.shape[0] * prod(dy.shape[2:]), o, config):
         return _few_weight(x, dy, kernel, config)
     if (not few_taps or _suits_images(x, dy, kernel, config)) and _is_dense(groups, c):
@@ -514,8 +512,8 @@ def input_gradient(dy: Array, w: Array, sizes: Ints, config: Config) -> Array:
         return _scatter_patches(z, kernel, dy.shape[2:], sizes, config)
     few_taps = prod(kernel) <= MANY_TAPS
     # Without strides what the taps give lies as the input does, so that more of them may be placed.
-    each = max(config.stride) == 1
-    if prod(kernel) <= MANY_TAPS * (1 + each) and _conv_narrow.few_inputs(w.shape, groups, times=16 if each else 4):
+    most, times = (2 * MANY_TAPS, 16) if max(config.stride) == 1 else (MANY_TAPS, 4)
+    if prod(kernel) <= most and _conv_narrow.few_inputs(w.shape, groups, times):
         return _conv_narrow.input_gradient(dy, w, sizes, config)
     if few_taps and _are_few_places(dy.shape[0] * prod(dy.shape[2:]), c, config):
         return _few_input(dy, w, sizes, config)

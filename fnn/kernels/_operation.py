@@ -421,7 +421,9 @@ def inner_jaxprs(equation: Any) -> Iterator[Any]:
 
 def lowered_jaxpr(equation: Any) -> Any:
     """The jaxpr that the CPU runs for an equation of an Operation, ``None`` for any other equation."""
-    avals = [operand.aval for operand in equation.invars]
+    if equation.primitive not in (_call, _tangent):
+        return None
+    avals, params = [operand.aval for operand in equation.invars], equation.params
     if equation.primitive is _call:
-        return _jaxpr(equation.params["op"].fast_flat, *avals)
-    return _jaxpr(_tangent_run, *avals, **equation.params) if equation.primitive is _tangent else None
+        return _jaxpr(params["op"].fast_flat, *avals)
+    return _jaxpr(_tangent_run, *avals, **params)

@@ -11,6 +11,7 @@ from functools import cache
 from math import prod
 from typing import Any
 
+import jax
 from jax.extend.core import Var
 
 from fnn.kernels._operation import inner_jaxprs, lowered_jaxpr
@@ -29,7 +30,7 @@ _MOST = 256 << 20
 
 def options_for(jaxpr: Any, given: dict[str, Any] | None = None) -> dict[str, Any] | None:
     """The options to compile a program with: the ones given, or without any those that are best for it."""
-    if given is not None:
+    if given is not None or jax.default_backend() != "cpu":
         return given
     library = library_options() if uses_library(jaxpr) else None
     return {**(library or {}), **(memory_options(jaxpr) or {})} or None

@@ -86,7 +86,7 @@ def test_arrays_of_fast_forms_count():
     op = Operation(lambda x: x * x.sum(), lambda x: ((long_way(x),), ()), lambda wanted, args, *_: (long_way(args[0]),))
     for function in (op, jax.grad(lambda x: op(x).sum()), lambda x: jax.vmap(op)(x[None]), jax.jit(op)):
         assert sizes(function, (256,))[0] == 256
-        assert sizes(op.plain, (256,))[0] == 1
+    assert sizes(op.plain, (256,))[0] == 1
 
 
 def test_tangents_of_fast_forms_count():
