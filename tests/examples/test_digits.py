@@ -41,6 +41,7 @@ def test_each_style_runs_and_writes_its_files(digits, style, tmp_path, monkeypat
     assert names == {f"digits-{style}{end}" for end in (".safetensors", "-curves.png", "-mistakes.png")}
 
 
+@pytest.mark.slow
 @needs_torch
 def test_twenty_steps_follow_torch(digits):
     """The network of the example, in float64 and from torch's weights, with dropout off."""

@@ -70,6 +70,7 @@ def torch_function(name):
     return getattr(TF, name)
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize(("name", "options"), by_name())
 def test_elementwise_against_torch(name, options):
@@ -163,6 +164,7 @@ def test_complex_inputs():
         assert_close(getattr(A, name)(x), from_torch(torch_function(name)(to_torch(x))), 1e-9)
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize(
     ("shape", "weight"), [((), 1), ((4,), 1), ((3, 4), 4), ((3, 4), 1), ((2, 3, 4), 3), ((2, 3, 2, 2), 3), ((2, 3), 0)]
@@ -210,6 +212,7 @@ def test_glu_transforms():
     assert A.glu(jnp.ones((2, 4), jnp.bfloat16)).dtype == jnp.bfloat16
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize("name", ["softmax", "softmin", "log_softmax"])
 @pytest.mark.parametrize(("shape", "dim"), [((), 0), ((5,), 0), ((3, 4), 1), ((3, 4), 0), ((2, 3, 4), -2), ((3, 1), 1)])

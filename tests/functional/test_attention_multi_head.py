@@ -56,6 +56,7 @@ def floating(mask):
     return np.where(mask, -np.inf, 0.0)
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize("need_weights", [True, False])
 @pytest.mark.parametrize(

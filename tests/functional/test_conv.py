@@ -25,6 +25,7 @@ CONVOLUTIONS = [
 ]
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize(("name", "shape", "kernel", "options"), CONVOLUTIONS)
 def test_against_torch(name, shape, kernel, options):

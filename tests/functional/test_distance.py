@@ -20,6 +20,7 @@ def torch_function(name):
     return getattr(TF, name)
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize(
     ("shape1", "shape2", "dim"),
@@ -47,6 +48,7 @@ def test_cosine_similarity_of_short_vectors():
     assert_close(D.cosine_similarity(jnp.arange(1, 4), jnp.ones(3), 0), math.sqrt(6 / 7))
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize("p", [*ORDERS, -1.0, -math.inf])
 def test_pairwise_distance(p):
@@ -67,6 +69,7 @@ def test_pairwise_distance_of_equal_vectors_and_other_shapes():
     assert_close(D.pairwise_distance(3.0, 1.0), 2.000001)
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize("p", ORDERS)
 def test_pdist(p):
@@ -104,6 +107,7 @@ def test_pdist_in_blocks_equals_the_whole(monkeypatch):
         assert_close(slope_blocks, slope, 1e-12)
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize("p", [*ORDERS, -1.0])
 def test_normalize(p):

@@ -117,6 +117,7 @@ def test_draws_nothing_in_eval_mode_or_at_p_0_or_1(name):
     assert function(x[:0], 0.5, True).shape == (0, *x.shape[1:])
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", ALL)
 def test_keys(name):
     function, x = getattr(D, name), jnp.ones(shape_of(name))
@@ -141,6 +142,7 @@ def test_keys(name):
     assert_close(function(x, 0.5, True, rng=legacy), function(x, 0.5, True, rng=KEY))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", ALL)
 def test_transforms(name):
     check_transforms(lambda v: getattr(D, name)(v, 0.4, True, rng=KEY), rand(1, *shape_of(name)))

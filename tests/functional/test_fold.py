@@ -21,6 +21,7 @@ def columns(options, shape):
     return unfold(rand(0, *shape), **options).shape
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("shape", [(2, 3, 6, 7), (2, 5, 5)])

@@ -63,6 +63,7 @@ FIRST_ORDER = {0, 6, 31, 33, 35}
 REDUCTIONS = ["none", "mean", "sum"]
 
 
+@pytest.mark.one_in(5)
 @needs_torch
 @pytest.mark.filterwarnings("ignore:.*batchmean.*:UserWarning", "ignore:.*different to the input size.*:UserWarning")
 @pytest.mark.parametrize("case", range(len(CASES)))
@@ -77,6 +78,7 @@ def test_against_torch(case):
         check_against_torch(ours, theirs, *args, reduction=other, grad=False, rtol=1e-11, atol=1e-13, **options)
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_losses_torch_differentiates_in_the_input_only(reduction):
@@ -217,12 +219,14 @@ TRANSFORMS = [
 ]
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("case", range(len(TRANSFORMS)))
 def test_transforms(case):
     function, arrays = TRANSFORMS[case]
     check_transforms(function, *arrays)
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.filterwarnings("ignore:.*batchmean.*:UserWarning")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])

@@ -30,6 +30,7 @@ def probabilities(shape):
     return values / values.sum(0 if len(shape) == 1 else 1, keepdims=True)
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("weighted", [pytest.param(False, marks=SLOW), True])
@@ -65,6 +66,7 @@ def test_index_targets_against_torch(shape, weighted):
         )
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize("shape", SHAPES)
 def test_probability_targets_against_torch(shape):

@@ -11,6 +11,7 @@ C = 4
 MEAN, VAR, W, B = rand(1, C), rand(2, C, low=0.5), rand(3, C), rand(4, C)
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize("shape", [(5, C), (3, C, 6), (2, C, 3, 4), (2, C, 2, 3, 2)])
 @pytest.mark.parametrize("training", [True, False])
@@ -57,6 +58,7 @@ def test_instance_norm_and_its_update(shape):
     assert_close(F.instance_norm(x, mean.numpy(), var.numpy(), use_input_stats=False), expected.numpy(), 1e-10)
 
 
+@pytest.mark.one_in(2)
 @needs_torch
 @pytest.mark.parametrize(("shape", "normalized"), [((3, 5), (5,)), ((2, 3, 4), (3, 4)), ((6,), (6,)), ((0, 3), (3,))])
 def test_layer_and_rms_norm(shape, normalized):
@@ -76,6 +78,7 @@ def test_layer_and_rms_norm(shape, normalized):
     check_against_torch(*pair("rms_norm", 1e-2), x, w, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize("shape", [(3, C), (2, C, 3), (2, C, 2, 3)])
 @pytest.mark.parametrize("groups", [1, 2, 4])

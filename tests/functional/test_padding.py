@@ -69,6 +69,7 @@ def test_constant_equals_torch(shape, widths, value):
         check_against_torch(lambda a: pad(a, widths, value=value), lambda a: F.pad(a, widths, value=value), x)
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize(("mode", "shape", "widths"), EXTENSIONS)
 def test_extension_equals_torch(mode, shape, widths):

@@ -36,6 +36,7 @@ def theirs(name):
     return getattr(TF, name)
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize(("n", "shape", "options"), MAX)
 def test_max_pool(n, shape, options):
@@ -65,6 +66,7 @@ def test_ties_nan_and_infinities(kernel, values):
     check_against_torch(P.adaptive_max_pool2d, theirs("adaptive_max_pool2d"), x, (4, 2), return_indices=True)
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize(
     ("n", "shape", "size"),
@@ -95,6 +97,7 @@ def test_lp(n, p):
     check_against_torch(getattr(P, name), theirs(name), x, p, 2, ceil_mode=True, second=True)
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize("shape", [(2, 3, 9, 8), (3, 9, 8), (2, 2, 6, 7, 8)])
 @pytest.mark.parametrize("size", [3, 1])
@@ -135,6 +138,7 @@ def test_signatures():
         assert actual == expected, name
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     "f",
     [

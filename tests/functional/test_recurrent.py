@@ -68,6 +68,7 @@ def stack_weights(gates, layers=1, directions=1, width=3):
     return out
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", STACKS)
 def test_stacks_under_transformations(name):
     function, gates = STACKS[name]

@@ -147,6 +147,7 @@ BAG_OPTIONS = [
 ]
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize("mode", ["sum", "mean", "max"])
 @pytest.mark.parametrize(

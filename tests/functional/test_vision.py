@@ -36,6 +36,7 @@ SHUFFLES = [
 ]
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize(("name", "shape", "factor"), SHUFFLES)
 def test_shuffles_equal_torch(name, shape, factor):
@@ -104,6 +105,7 @@ GRIDS = [
 ]
 
 
+@pytest.mark.one_in(4)
 @needs_torch
 @pytest.mark.parametrize(("mode", "padding_mode", "corners", "rank"), GRIDS)
 def test_grid_sample_equals_torch(mode, padding_mode, corners, rank):
@@ -163,6 +165,7 @@ def test_grid_sample_at_extreme_points(coordinate, mode, padding_mode):
     assert_close(grid_sample(x, grid, **options), expected)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
 def test_grid_sample_transforms(mode):
     x, grid = rand(7, 1, 2, 3, 4), rand(8, 1, 2, 3, 2, low=-1.5, high=1.5)

@@ -48,6 +48,7 @@ CASES = [
 ]
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize(("mode", "shape", "options"), CASES)
 def test_equals_torch(mode, shape, options):
@@ -87,6 +88,7 @@ def test_second_derivative_equals_torch():
     check_against_torch(square(interpolate), square(F.interpolate), rand(2, 1, 1, 5, 4), second=True)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("shape", "options"),
     [

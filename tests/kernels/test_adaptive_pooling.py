@@ -44,6 +44,7 @@ def compare(x, out, second=False):
 SLOW = {"three axes", "repeated elements", "one window along an axis", "some axes kept"}
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in CASES])
 def test_shapes(name):
     shape, out = CASES[name]
@@ -51,6 +52,7 @@ def test_shapes(name):
     compare(np.random.default_rng(0).integers(0, 4, shape).astype(float), out, second=name == "two axes")
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("values", [[0.0, np.nan, 1.0], [-np.inf], [np.inf, -np.inf, np.nan]])
 @pytest.mark.parametrize("name", ["one axis", "two axes", "more windows than elements"])
 def test_maxima_of_nan_and_infinities(name, values):
@@ -92,6 +94,7 @@ def test_what_is_not_finite_reaches_its_own_windows_only(bad):
     assert_close(jax.vjp(lambda x: adaptive_sum_pool(x, (4, 3)), jnp.ones((9, 8)))[1](jnp.asarray(g))[0], expected)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("pair", PAIRS)
 def test_vmap(pair):
     shape, out = CASES["two axes"]
@@ -102,6 +105,7 @@ def test_vmap(pair):
     assert_close(at, adaptive_positions_reference(jnp.asarray(x), out))
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16, jnp.uint8])
 def test_dtypes(dtype):
     shape, out = CASES["two axes"]
@@ -129,6 +133,7 @@ def test_fast_form_is_what_runs_and_what_is_too_large_is_plain():
         assert "fnn_operation" not in primitives(function, (3,), (200,))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(("shape", "out"), [((0, 9, 8), (4, 3)), ((2, 9, 8), (0, 3)), ((2, 9, 8), (9, 8))])
 def test_nothing_to_do(shape, out):
     x = jnp.asarray(rand(5, *shape))

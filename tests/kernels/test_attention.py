@@ -62,6 +62,7 @@ MASKS = {
 }
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if i < 4 else pytest.mark.slow) for i, name in enumerate(MASKS)]
 )
@@ -88,6 +89,7 @@ def dropped(key, p, mask=None, causal=False):
     return lambda *args: attention(*args, mask, causal, dropout=Dropout(key, p))
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize(
     ("name", "causal"),
     [("none", True), ("a batch", False), *(pytest.param(n, False, marks=pytest.mark.slow) for n in ("none", "all"))],
@@ -173,6 +175,7 @@ def test_second_derivatives_forward_mode_and_vmap():
         assert_close(a, b, rtol=1e-10)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16])
 def test_narrow_dtypes(dtype):
     args = [jnp.asarray(a, dtype) for a in arrays()]

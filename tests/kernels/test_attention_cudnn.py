@@ -168,6 +168,7 @@ def compare_with_plain(function, plain, args, tolerance):
         assert_close(ours.astype(jnp.float64), theirs.astype(jnp.float64), rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize(("name", "causal"), [*((name, False) for name in MASKS), ("none", True)])
 def test_values(imitated, name, causal):
     args, mask = arrays(dtype=jnp.float32), MASKS[name]
@@ -182,6 +183,7 @@ def test_values(imitated, name, causal):
     )
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("blocks", [False, True])
 def test_forms_off_cuda(imitated, blocks):
     """The other forms of the Operation, which a process with a GPU runs on its CPU."""

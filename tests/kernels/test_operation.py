@@ -70,11 +70,13 @@ TRANSFORMS = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_transformations(name):
     agree(TRANSFORMS[name], X, W)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("axes", [(0, None), (None, 0), (0, 0), (1, 2)])
 def test_batching(axes):
     many = (rand(3, 2, 3, 4), rand(4, 2, 4, 5))

@@ -39,6 +39,7 @@ def compare(x, windows, second=False):
 SLOW = {"tiles", "three axes", "last one partial", "long tiles"}
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in CASES])
 def test_shapes(name):
     shape, windows = CASES[name]
@@ -46,6 +47,7 @@ def test_shapes(name):
     compare(np.random.default_rng(0).integers(0, 4, shape).astype(float), windows, second=name == "overlap")
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("values", [[0.0, np.nan, 1.0], [-np.inf], [np.inf, -np.inf, np.nan]])
 @pytest.mark.parametrize("name", ["overlap", "large tiles", "one window"])
 def test_nan_and_infinities(name, values):
@@ -53,6 +55,7 @@ def test_nan_and_infinities(name, values):
     compare(np.random.default_rng(1).choice(values, shape), windows)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_nan_reaches_the_maximum_on_every_axis(dtype):
     windows = Windows((5, 4, 4), (5, 8, 8), (0, 0, 0), (1, 3, 2), (2, 3, 3))

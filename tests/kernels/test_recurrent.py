@@ -36,6 +36,7 @@ def cases(kinds):
     return [pytest.param(k, marks=[] if k in TELLING else pytest.mark.slow, id="-".join(map(str, k))) for k in kinds]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("kind", cases(KINDS))
 def test_values_and_gradients(kind):
     operation, args = module._operation(kind), arguments(kind)

@@ -39,6 +39,7 @@ def pair(options):
     return ours, theirs
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize(("options", "call"), CASES)
 @pytest.mark.parametrize("shared", [True, False])

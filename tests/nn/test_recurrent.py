@@ -73,6 +73,7 @@ def compare(ours, theirs, args, torch_args):
         assert_close(ours.get_parameter(name).grad, p.grad.numpy(), what=name)
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize(("name", "options"), LAYERS)
 @pytest.mark.parametrize("form", ["batch", "packed", pytest.param("unbatched", marks=pytest.mark.slow)])

@@ -45,6 +45,7 @@ OPTIONS = [
 ]
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")
 @pytest.mark.parametrize(("problem", "options"), OPTIONS)

@@ -127,6 +127,7 @@ def check_state_dicts(ours, theirs, what):
             assert_close(mine["state"][key][field], expected, 1e-9, 1e-9, f"{what} {key} {field}")
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize("table", [TABLE, pytest.param(FULL, marks=pytest.mark.slow)], ids=["some", "all"])
 @pytest.mark.parametrize("name", TABLE)

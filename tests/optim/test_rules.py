@@ -137,6 +137,7 @@ def check(actual, expected, what):
             assert_close(x, y, 1e-9, 1e-9, f"{what} step {step} shape {SHAPES[i]}")
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize("name", sorted(OPTIONS))
 def test_parameters_follow_torch(name):
@@ -172,6 +173,7 @@ def test_parameters_follow_torch(name):
                 assert_close(ours[j] if isinstance(ours, list) else ours, value, 1e-9, 1e-9, f"{name} state {key}")
 
 
+@pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize("name", sorted(OPTIONS))
 def test_eager_steps_follow_torch(name):
