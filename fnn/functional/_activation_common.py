@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.functional._utils import as_array, fail
+from fnn.functional.checks import as_array, fail
 
 HALF = (jnp.bfloat16, jnp.float16)
 

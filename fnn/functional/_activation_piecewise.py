@@ -9,7 +9,8 @@ import jax.numpy as jnp
 
 from fnn import random
 from fnn.functional._activation_common import elementwise, floating, floating_or_integer, number, widen
-from fnn.functional._utils import ArrayLike, as_array, check_same_dtype, fail, is_concrete
+from fnn.functional.arrays import ArrayLike, is_concrete
+from fnn.functional.checks import as_array, check_same_dtype, fail
 
 __all__ = [
     "hardshrink",

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from fnn.functional._activation_common import any_to_float, elementwise, floating, number, widen
-from fnn.functional._utils import ArrayLike, check_choice, fail, is_concrete, normalize_axis
+from fnn.functional.arrays import ArrayLike, is_concrete
+from fnn.functional.checks import check_choice, fail, normalize_axis
 
 __all__ = [
     "celu",

@@ -12,7 +12,8 @@ from jax import lax
 
 from fnn import random
 from fnn.functional._activation_common import floating, number, widen
-from fnn.functional._utils import ArrayLike, as_array, fail, normalize_axis
+from fnn.functional.arrays import ArrayLike
+from fnn.functional.checks import as_array, fail, normalize_axis
 
 __all__ = ["gumbel_softmax", "log_softmax", "softmax", "softmin"]
 

@@ -10,8 +10,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fnn.functional._utils import (
-    ArrayLike,
+from fnn.functional.arrays import ArrayLike, is_concrete
+from fnn.functional.checks import (
     as_array,
     as_int,
     as_optional_array,
@@ -21,7 +21,6 @@ from fnn.functional._utils import (
     check_same_dtype,
     check_shape,
     fail,
-    is_concrete,
 )
 from fnn.functional.dropout import dropout
 from fnn.functional.linear import linear

@@ -11,7 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnn.functional._loss_common import as_floats, check_broadcast, finish, widen
-from fnn.functional._utils import ArrayLike, check_reduction, fail, is_concrete, legacy_reduction
+from fnn.functional.arrays import ArrayLike, is_concrete
+from fnn.functional.checks import fail
+from fnn.functional.reduction import check_reduction, legacy_reduction
 
 __all__ = [
     "binary_cross_entropy",

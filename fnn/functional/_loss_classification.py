@@ -10,22 +10,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnn.functional._loss_common import widen
-from fnn.functional._utils import (
-    ArrayLike,
+from fnn.functional.arrays import ArrayLike, index_dtype, is_concrete
+from fnn.functional.checks import (
     as_array,
     as_int,
     as_optional_array,
     check_floating,
     check_index_range,
     check_integer,
-    check_reduction,
     check_same_dtype,
     check_shape,
     fail,
-    index_dtype,
-    is_concrete,
-    legacy_reduction,
 )
+from fnn.functional.reduction import check_reduction, legacy_reduction
 
 __all__ = ["cross_entropy", "nll_loss"]
 

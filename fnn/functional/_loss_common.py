@@ -9,7 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.functional._utils import ArrayLike, as_array, check_same_dtype, describe, fail, is_weak, reduce_loss
+from fnn.functional.arrays import ArrayLike, is_weak
+from fnn.functional.checks import as_array, check_same_dtype, describe, fail
+from fnn.functional.reduction import reduce_loss
 
 Weight = ArrayLike | None
 

@@ -10,18 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnn.functional._loss_common import finish, widen
-from fnn.functional._utils import (
-    ArrayLike,
-    as_array,
-    as_int,
-    check_floating,
-    check_integer,
-    check_rank,
-    check_reduction,
-    check_shape,
-    fail,
-    is_concrete,
-)
+from fnn.functional.arrays import ArrayLike, is_concrete
+from fnn.functional.checks import as_array, as_int, check_floating, check_integer, check_rank, check_shape, fail
+from fnn.functional.reduction import check_reduction
 
 __all__ = ["ctc_loss"]
 

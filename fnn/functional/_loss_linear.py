@@ -18,18 +18,18 @@ from fnn.functional._loss_classification import (
     reduce_terms,
 )
 from fnn.functional._loss_common import widen
-from fnn.functional._utils import (
-    ArrayLike,
+from fnn.functional.arrays import ArrayLike
+from fnn.functional.checks import (
     as_array,
     as_int,
     as_optional_array,
     check_floating,
     check_rank,
-    check_reduction,
     check_same_dtype,
     check_shape,
     fail,
 )
+from fnn.functional.reduction import check_reduction
 
 __all__ = ["linear_cross_entropy"]
 

@@ -12,20 +12,18 @@ import numpy as np
 
 from fnn.functional._loss_classification import check_class_weight, pick, safe_targets
 from fnn.functional._loss_common import as_floats, check_broadcast, finish, positive_part, widen
-from fnn.functional._utils import (
-    ArrayLike,
+from fnn.functional._vector_norm import vector_norm
+from fnn.functional.arrays import ArrayLike, is_concrete
+from fnn.functional.checks import (
     as_array,
     as_optional_array,
     check_floating,
     check_index_range,
     check_integer,
-    check_reduction,
     check_shape,
     fail,
-    is_concrete,
-    legacy_reduction,
 )
-from fnn.functional._vector_norm import vector_norm
+from fnn.functional.reduction import check_reduction, legacy_reduction
 
 __all__ = [
     "cosine_embedding_loss",

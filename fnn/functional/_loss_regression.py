@@ -11,16 +11,9 @@ import jax
 import jax.numpy as jnp
 
 from fnn.functional._loss_common import absolute, as_floats, check_broadcast, finish, warn_shapes, widen
-from fnn.functional._utils import (
-    ArrayLike,
-    as_array,
-    check_choice,
-    check_reduction,
-    check_same_dtype,
-    fail,
-    is_concrete,
-    legacy_reduction,
-)
+from fnn.functional.arrays import ArrayLike, is_concrete
+from fnn.functional.checks import as_array, check_choice, check_same_dtype, fail
+from fnn.functional.reduction import check_reduction, legacy_reduction
 
 __all__ = [
     "gaussian_nll_loss",

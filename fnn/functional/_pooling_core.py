@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fnn.functional._utils import index_dtype
+from fnn.functional.arrays import index_dtype
 from fnn.kernels import adaptive_pooling as adaptive
 from fnn.kernels import pooling as kernels
 from fnn.kernels._windows import gather_maxima, positions_by_lists

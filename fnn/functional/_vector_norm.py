@@ -8,7 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fnn.functional._utils import fail, is_concrete
+from fnn.functional.arrays import is_concrete
+from fnn.functional.checks import fail
 
 
 def norm_order(function: str, argument: str, p: Any) -> float:

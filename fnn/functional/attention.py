@@ -10,16 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from fnn.functional._attention_multi_head import multi_head_attention_forward
-from fnn.functional._utils import (
-    ArrayLike,
-    as_array,
-    as_optional_array,
-    check_floating,
-    check_probability,
-    check_same_dtype,
-    fail,
-    is_concrete,
-)
+from fnn.functional.arrays import ArrayLike, is_concrete
+from fnn.functional.checks import as_array, as_optional_array, check_floating, check_probability, check_same_dtype, fail
 from fnn.kernels.attention import Dropout, attention
 from fnn.random import next_key
 

@@ -10,17 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fnn.functional._utils import (
-    ArrayLike,
-    as_array,
-    check_floating,
-    check_rank,
-    check_same_dtype,
-    fail,
-    normalize_axis,
-    to_wide,
-)
 from fnn.functional._vector_norm import magnitude, norm_order, vector_norm
+from fnn.functional.arrays import ArrayLike, to_wide
+from fnn.functional.checks import as_array, check_floating, check_rank, check_same_dtype, fail, normalize_axis
 
 __all__ = ["cosine_similarity", "normalize", "pairwise_distance", "pdist"]
 

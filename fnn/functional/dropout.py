@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from fnn import random
-from fnn.functional._utils import ArrayLike, as_array, check_probability, fail, is_concrete
+from fnn.functional.arrays import ArrayLike, is_concrete
+from fnn.functional.checks import as_array, check_probability, fail
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
 

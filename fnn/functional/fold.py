@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fnn.functional._utils import ArrayLike, as_array, as_int, check_floating, describe, fail
+from fnn.functional.arrays import ArrayLike
+from fnn.functional.checks import as_array, as_int, check_floating, describe, fail
 
 __all__ = ["fold", "unfold"]
 

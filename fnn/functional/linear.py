@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fnn.functional._utils import (
-    ArrayLike,
+from fnn.functional.arrays import ArrayLike
+from fnn.functional.checks import (
     as_array,
     as_int,
     as_optional_array,

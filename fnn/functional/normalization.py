@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fnn.functional._utils import (
-    ArrayLike,
+from fnn.functional.arrays import ArrayLike, is_concrete, to_wide
+from fnn.functional.checks import (
     as_array,
     as_int,
     as_optional_array,
@@ -19,8 +19,6 @@ from fnn.functional._utils import (
     check_same_dtype,
     check_shape,
     fail,
-    is_concrete,
-    to_wide,
 )
 from fnn.kernels.normalize import batch_moments, moments, normalize
 

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fnn.functional._utils import ArrayLike, as_array, as_int, check_choice, fail, is_concrete
+from fnn.functional.arrays import ArrayLike, is_concrete
+from fnn.functional.checks import as_array, as_int, check_choice, fail
 
 __all__ = ["pad"]
 

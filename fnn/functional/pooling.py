@@ -11,8 +11,8 @@ import jax.numpy as jnp
 
 import fnn.random
 from fnn.functional import _pooling_core as core
-from fnn.functional._utils import (
-    ArrayLike,
+from fnn.functional.arrays import ArrayLike
+from fnn.functional.checks import (
     as_array,
     as_int,
     check_floating,

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.functional._utils import (
-    ArrayLike,
+from fnn.functional.arrays import ArrayLike, is_concrete
+from fnn.functional.checks import (
     as_array,
     as_int,
     as_optional_array,
@@ -22,7 +22,6 @@ from fnn.functional._utils import (
     check_same_dtype,
     check_shape,
     fail,
-    is_concrete,
 )
 from fnn.functional.dropout import dropout as drop
 from fnn.kernels.recurrent import gru_step, lstm_step, recurrence, rnn_step

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fnn.functional._utils import (
-    ArrayLike,
+from fnn.functional._vector_norm import norm_order, vector_norm
+from fnn.functional.arrays import ArrayLike, index_dtype, is_concrete
+from fnn.functional.checks import (
     as_array,
     as_int,
     as_optional_array,
@@ -23,10 +24,7 @@ from fnn.functional._utils import (
     check_same_dtype,
     check_shape,
     fail,
-    index_dtype,
-    is_concrete,
 )
-from fnn.functional._vector_norm import norm_order, vector_norm
 
 __all__ = ["embedding", "embedding_bag", "embedding_renorm", "one_hot"]
 

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnn.functional import _grid_sample, _interpolate
-from fnn.functional._utils import (
-    ArrayLike,
+from fnn.functional.arrays import ArrayLike, is_concrete
+from fnn.functional.checks import (
     as_array,
     as_int,
     check_choice,
@@ -22,7 +22,6 @@ from fnn.functional._utils import (
     check_same_dtype,
     check_shape,
     fail,
-    is_concrete,
 )
 from fnn.functional.padding import pad
 

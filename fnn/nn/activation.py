@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from fnn import functional as F
-from fnn.functional._utils import ArrayLike
+from fnn.functional.arrays import ArrayLike
 from fnn.nn.init import constant_
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter

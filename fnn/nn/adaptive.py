@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from fnn import functional as F
-from fnn.functional._utils import ArrayLike, as_array, check_index_range, check_integer, check_rank, check_shape
+from fnn.functional.arrays import ArrayLike
+from fnn.functional.checks import as_array, check_index_range, check_integer, check_rank, check_shape
 from fnn.nn.containers import ModuleList, Sequential
 from fnn.nn.linear import Linear
 from fnn.nn.module import Module

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 
 from fnn.functional import attention as F
 from fnn.functional._attention_multi_head import merged_mask
-from fnn.functional._utils import ArrayLike, as_array
+from fnn.functional.arrays import ArrayLike
+from fnn.functional.checks import as_array
 from fnn.nn import init
 from fnn.nn.linear import Linear
 from fnn.nn.module import Module

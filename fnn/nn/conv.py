@@ -9,7 +9,8 @@ from typing import Any
 import jax
 
 from fnn import functional as F
-from fnn.functional._utils import ArrayLike, check_choice, fail, ntuple
+from fnn.functional.arrays import ArrayLike
+from fnn.functional.checks import check_choice, fail, ntuple
 from fnn.nn import init
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter

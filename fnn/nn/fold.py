@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import jax
 
 from fnn import functional as F
-from fnn.functional._utils import ArrayLike
+from fnn.functional.arrays import ArrayLike
 from fnn.nn.module import Module
 
 __all__ = ["Fold", "Unfold"]

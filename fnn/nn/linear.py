@@ -9,7 +9,8 @@ from typing import Any
 import jax
 
 from fnn import functional as F
-from fnn.functional._utils import ArrayLike, fail
+from fnn.functional.arrays import ArrayLike
+from fnn.functional.checks import fail
 from fnn.nn import init
 from fnn.nn.lazy import LazyModuleMixin, UninitializedParameter, is_lazy
 from fnn.nn.module import Module

@@ -10,8 +10,9 @@ from typing import Any
 import jax
 
 from fnn import functional as F
-from fnn.functional._utils import ArrayLike, legacy_reduction
+from fnn.functional.arrays import ArrayLike
 from fnn.functional.loss import LinearCrossEntropyOptions
+from fnn.functional.reduction import legacy_reduction
 from fnn.nn.distance import PairwiseDistance
 from fnn.nn.linear import Linear
 from fnn.nn.module import Module

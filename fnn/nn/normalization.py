@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnn import functional as F
-from fnn.functional._utils import ArrayLike
+from fnn.functional.arrays import ArrayLike
 from fnn.functional.normalization import cross_map_lrn
 from fnn.nn.init import ones_, zeros_
 from fnn.nn.module import Module

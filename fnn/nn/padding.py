@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import jax
 
 from fnn import functional as F
-from fnn.functional._utils import ArrayLike, ntuple
+from fnn.functional.arrays import ArrayLike
+from fnn.functional.checks import ntuple
 from fnn.nn.module import Module
 
 __all__ = [

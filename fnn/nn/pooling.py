@@ -8,7 +8,8 @@ from typing import Any
 import jax
 
 from fnn import functional as F
-from fnn.functional._utils import ArrayLike, ntuple
+from fnn.functional.arrays import ArrayLike
+from fnn.functional.checks import ntuple
 from fnn.nn.module import Module
 
 __all__ = [

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from fnn.functional import recurrent as F
-from fnn.functional._utils import ArrayLike
+from fnn.functional.arrays import ArrayLike
 from fnn.nn import init
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from fnn import functional as F
-from fnn.functional._utils import ArrayLike
+from fnn.functional.arrays import ArrayLike
 from fnn.kernels.row_sparse import RowSparse
 from fnn.nn.parameter import Parameter
 from fnn.stateful import trace_state

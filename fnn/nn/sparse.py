@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnn import functional as F
-from fnn.functional._utils import ArrayLike
+from fnn.functional.arrays import ArrayLike
 from fnn.nn.init import normal_
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter, to_array

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnn import functional as F
-from fnn.functional._utils import ArrayLike, is_concrete
+from fnn.functional.arrays import ArrayLike, is_concrete
 from fnn.nn import init
 from fnn.nn.activation import GELU, ReLU
 from fnn.nn.attention import MultiheadAttention

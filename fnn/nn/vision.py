@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from fnn import functional as F
-from fnn.functional._utils import ArrayLike
+from fnn.functional.arrays import ArrayLike
 from fnn.nn.module import Module
 
 __all__ = [

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.functional._utils import fail, is_concrete
+from fnn.functional.arrays import is_concrete
+from fnn.functional.checks import fail
 from fnn.kernels.row_sparse import RowSparse
 
 _INF = math.inf

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
-from fnn.functional._utils import fail
+from fnn.functional.checks import fail
 from fnn.optim.optimizer import Optimizer, ParamGroup
 from fnn.stateful import Cell, Stateful, require_known, static_key, structure_changed, trace_state
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypedDict
 
 from jax.core import Tracer
 
-from fnn.functional._utils import check_choice, fail
+from fnn.functional.checks import check_choice, fail
 from fnn.optim._lr_scheduler_base import (
     LRScheduler,
     both,

@@ -9,7 +9,7 @@ from typing import Any
 
 from jax.core import Tracer
 
-from fnn.functional._utils import fail
+from fnn.functional.checks import fail
 from fnn.optim._common import check_number
 from fnn.optim._lr_scheduler_base import (
     LRScheduler,

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from fnn.functional._utils import check_choice
+from fnn.functional.checks import check_choice
 from fnn.optim._common import check_number
 from fnn.optim._lr_scheduler_base import LRScheduler, check_optimizer, per_group, set_option
 from fnn.optim.optimizer import Optimizer

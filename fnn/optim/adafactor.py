@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fnn.functional._utils import fail
+from fnn.functional.checks import fail
 from fnn.optim._common import (
     by_leaf,
     check_lr,

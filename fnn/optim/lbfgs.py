@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from fnn.functional._utils import as_int, fail
+from fnn.functional.checks import as_int, fail
 from fnn.optim._common import check_lr, need_params, rate, start, wide
 from fnn.optim.transform import Transform
 

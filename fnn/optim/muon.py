@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fnn.functional._utils import as_int, check_choice, fail
+from fnn.functional.checks import as_int, check_choice, fail
 from fnn.optim._common import (
     by_leaf,
     check_lr,

@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.functional._utils import as_int, check_choice, fail, index_dtype
+from fnn.functional.arrays import index_dtype
+from fnn.functional.checks import as_int, check_choice, fail
 from fnn.optim._common import check_number, wide, wide_dtype
 
 __all__ = [

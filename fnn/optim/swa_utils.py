@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from fnn.functional._utils import check_choice, fail, index_dtype
+from fnn.functional.arrays import index_dtype
+from fnn.functional.checks import check_choice, fail
 from fnn.nn.module import Module
 from fnn.nn.normalization import _BatchNorm
 from fnn.nn.parameter import ArrayBox

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fnn.functional._utils import as_int
+from fnn.functional.checks import as_int
 from fnn.kernels.row_sparse import RowSparse
 from fnn.optim._common import bias_correction, by_leaf, check_number, flatten, need_params
 

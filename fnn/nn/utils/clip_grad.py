@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fnn.functional._utils import is_concrete, to_wide
+from fnn.functional.arrays import is_concrete, to_wide
 from fnn.kernels.row_sparse import RowSparse
 from fnn.nn.parameter import Parameter, to_array
 

@@ -9,7 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fnn.functional._utils import ArrayLike, as_array, check_shape
+from fnn.functional.arrays import ArrayLike
+from fnn.functional.checks import as_array, check_shape
 from fnn.nn.parameter import ArrayBox
 
 __all__ = ["parameters_to_vector", "vector_to_parameters"]

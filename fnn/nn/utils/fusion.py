@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 
-from fnn.functional._utils import ArrayLike, as_array, as_optional_array
+from fnn.functional.arrays import ArrayLike
+from fnn.functional.checks import as_array, as_optional_array
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter
 

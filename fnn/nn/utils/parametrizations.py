@@ -12,7 +12,8 @@ import numpy as np
 
 from fnn import functional as F
 from fnn import random
-from fnn.functional._utils import ArrayLike, as_array, is_concrete
+from fnn.functional.arrays import ArrayLike, is_concrete
+from fnn.functional.checks import as_array
 from fnn.nn.module import Module
 from fnn.nn.parameter import ArrayBox, to_array
 from fnn.nn.utils.parametrize import register_parametrization

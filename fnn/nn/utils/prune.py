@@ -17,7 +17,8 @@ import numpy as np
 from jax.core import Tracer
 
 from fnn import random
-from fnn.functional._utils import ArrayLike, as_array
+from fnn.functional.arrays import ArrayLike
+from fnn.functional.checks import as_array
 from fnn.nn.hooks import add_hook
 from fnn.nn.lazy import is_lazy
 from fnn.nn.module import Module

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from fnn.functional._utils import as_array, as_int, check_choice, fail, is_concrete
+from fnn.functional.arrays import is_concrete
+from fnn.functional.checks import as_array, as_int, check_choice, fail
 from fnn.nn.placement import parse_to
 
 __all__ = [

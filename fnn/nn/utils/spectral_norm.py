@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnn import random
-from fnn.functional._utils import is_concrete, normalize_axis
+from fnn.functional.arrays import is_concrete
+from fnn.functional.checks import normalize_axis
 from fnn.nn.conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter, to_array

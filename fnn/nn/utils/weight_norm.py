@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 
-from fnn.functional._utils import ArrayLike, as_array, check_same_dtype, normalize_axis, to_wide
+from fnn.functional.arrays import ArrayLike, to_wide
+from fnn.functional.checks import as_array, check_same_dtype, normalize_axis
 from fnn.nn.lazy import is_lazy
 from fnn.nn.module import Module
 from fnn.nn.parameter import Parameter

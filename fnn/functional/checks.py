@@ -1,34 +1,16 @@
-"""Shared helpers of the functional floor: argument checks, error text, dtype rules and loss reductions."""
+"""Checks of arguments, with one form of error message."""
 
 from __future__ import annotations
 
 import operator
-import warnings
 from collections.abc import Sequence
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
-import jax.typing
 import numpy as np
-from jax.core import Tracer
 
-
-class SupportsJaxArray(Protocol):
-    """What can be used as an array without being one, such as a Parameter."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    @property
-    def ndim(self) -> int: ...
-
-    def __jax_array__(self) -> jax.Array: ...
-
-
-ArrayLike = jax.typing.ArrayLike | SupportsJaxArray
-
-_REDUCTIONS = ("none", "mean", "sum")
+from fnn.functional.arrays import is_concrete, is_weak
 
 
 def describe(value: Any) -> str:
@@ -42,11 +24,6 @@ def describe(value: Any) -> str:
 def fail(kind: type[Exception], function: str, argument: str, expected: str, got: Any) -> NoReturn:
     """Raises ``kind`` with the one message form of the library: function, argument, expectation, value."""
     raise kind(f"{function}: {argument} must be {expected}, got {describe(got)}")
-
-
-def is_concrete(*arrays: Any) -> bool:
-    """True if the values of all the arrays can be read, that is, none of them is being traced."""
-    return not any(isinstance(a, Tracer) for a in arrays)
 
 
 def as_array(function: str, argument: str, value: Any) -> jax.Array:
@@ -70,11 +47,6 @@ def as_array(function: str, argument: str, value: Any) -> jax.Array:
 def as_optional_array(function: str, argument: str, value: Any) -> jax.Array | None:
     """``as_array`` that lets ``None`` through."""
     return None if value is None else as_array(function, argument, value)
-
-
-def is_weak(value: Any) -> bool:
-    """True for a Python scalar or an array of weak type, which takes the dtype of its partner."""
-    return isinstance(value, bool | int | float | complex) or bool(getattr(value, "weak_type", False))
 
 
 def check_floating(function: str, **arrays: Any) -> None:
@@ -196,38 +168,3 @@ def check_index_range(function: str, argument: str, index: Any, size: int, ignor
         bad &= values != ignore
     if bad.any():
         fail(IndexError, function, argument, f"in [0, {size - 1}]", int(values[bad].flat[0]))
-
-
-def index_dtype() -> Any:
-    """The dtype of returned indices: int64 with x64 on, else int32."""
-    return jax.dtypes.canonicalize_dtype(np.int64)
-
-
-def to_wide(array: jax.Array) -> jax.Array:
-    """Half types as float32, in which sums are taken; other arrays as they are."""
-    return array.astype(jnp.promote_types(array.dtype, jnp.float32))
-
-
-def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
-    """torch's deprecated ``size_average`` and ``reduce`` flags folded into ``reduction``, with a DeprecationWarning."""
-    if size_average is None and reduce is None:
-        return reduction
-    size_average = True if size_average is None else size_average
-    reduce = True if reduce is None else reduce
-    resolved = "none" if not reduce else "mean" if size_average else "sum"
-    warnings.warn(
-        f"size_average and reduce are deprecated, use reduction={resolved!r} instead", DeprecationWarning, stacklevel=3
-    )
-    return resolved
-
-
-def check_reduction(function: str, reduction: Any) -> None:
-    """Raises ValueError unless ``reduction`` is 'none', 'mean' or 'sum'."""
-    check_choice(function, "reduction", reduction, _REDUCTIONS)
-
-
-def reduce_loss(loss: jax.Array, reduction: str) -> jax.Array:
-    """Applies 'none', 'mean' or 'sum' to a loss array; the mean of no element is NaN, as in torch."""
-    if reduction == "none":
-        return loss
-    return jnp.mean(loss) if reduction == "mean" else jnp.sum(loss)

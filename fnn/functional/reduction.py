@@ -1,0 +1,38 @@
+"""The ``reduction`` argument of losses, with torch's two deprecated flags."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from fnn.functional.checks import check_choice
+
+_REDUCTIONS = ("none", "mean", "sum")
+
+
+def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+    """torch's deprecated ``size_average`` and ``reduce`` flags folded into ``reduction``, with a DeprecationWarning."""
+    if size_average is None and reduce is None:
+        return reduction
+    size_average = True if size_average is None else size_average
+    reduce = True if reduce is None else reduce
+    resolved = "none" if not reduce else "mean" if size_average else "sum"
+    warnings.warn(
+        f"size_average and reduce are deprecated, use reduction={resolved!r} instead", DeprecationWarning, stacklevel=3
+    )
+    return resolved
+
+
+def check_reduction(function: str, reduction: Any) -> None:
+    """Raises ValueError unless ``reduction`` is 'none', 'mean' or 'sum'."""
+    check_choice(function, "reduction", reduction, _REDUCTIONS)
+
+
+def reduce_loss(loss: jax.Array, reduction: str) -> jax.Array:
+    """Applies 'none', 'mean' or 'sum' to a loss array; the mean of no element is NaN, as in torch."""
+    if reduction == "none":
+        return loss
+    return jnp.mean(loss) if reduction == "mean" else jnp.sum(loss)
