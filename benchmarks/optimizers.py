@@ -22,7 +22,7 @@ import numpy as np
 from common import interleave, machine, table
 
 from fnn import optim
-from fnn.kernels.row_sparse import RowSparse
+from fnn.tensor.row_sparse import RowSparse
 from fnn.nn import Parameter
 
 ARRAYS, NUMBERS = 500, 2000

@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fnn import random
-from fnn.random import Generator, get_rng_state, initial_seed, manual_seed, set_rng_state
+from fnn.random.generator import Generator, get_rng_state, initial_seed, manual_seed, set_rng_state
 
 if TYPE_CHECKING:
     from fnn import kernels, nn, optim, parallel

@@ -45,7 +45,7 @@ def save(state_dict: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
         <All keys matched successfully>
     """
     library = _library("save")
-    from fnn.nn.parameter import to_array
+    from fnn.nn.array_box import to_array
 
     if not isinstance(state_dict, Mapping):
         raise TypeError(f"save: state_dict must be a mapping of names to arrays, got {type(state_dict).__name__}")

@@ -19,7 +19,7 @@ import numpy as np
 from jax.core import Tracer
 
 from fnn import random
-from fnn.nn.parameter import ArrayBox
+from fnn.nn.array_box import ArrayBox
 
 __all__ = [
     "calculate_gain",

@@ -1,249 +1,23 @@
-"""``Parameter`` and ``Buffer``: mutable boxes, each around one ``jax.Array``."""
+"""``Parameter`` and ``Buffer``: mutable boxes, each around one ``jax.Array``; and their forms that have no values yet."""
 
 from __future__ import annotations
 
-import importlib
-import operator
-from collections.abc import Callable, Iterator
-from typing import Any
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
-from fnn.kernels.row_sparse import RowSparse
-from fnn.stateful import Box, OptionalBox, structure_changed
+from fnn.nn.array_box import ArrayBox, to_array
+from fnn.nn.placement import empty, parse_device, parse_dtype
+from fnn.stateful.boxes import Box, OptionalBox
+from fnn.stateful.structure import structure_changed
+from fnn.stateful.tracing import trace_state
+from fnn.tensor.row_sparse import RowSparse
 
-__all__ = ["Buffer", "Parameter", "to_array"]
-
-
-def to_array(value: Any, name: str = "data") -> jax.Array:
-    """A jax, numpy or torch array, a box, a number or a nested list of numbers as a strongly typed ``jax.Array``.
-
-    Raises:
-        TypeError: if the value is none of these.
-    """
-    if isinstance(value, Box):
-        value = value.data
-    if hasattr(value, "detach") and hasattr(value, "numpy"):
-        value = _from_torch(value)
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        return jax.device_put(np.array(value))  # compiles nothing; the copy keeps the caller's memory apart
-    try:
-        array = jnp.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be an array, got {value!r}") from error
-    if isinstance(array, Tracer) or array.weak_type:
-        return jax.lax.convert_element_type(array, array.dtype) if array.weak_type else array
-    return array
-
-
-def _from_torch(tensor: Any) -> np.ndarray:
-    tensor = tensor.detach().cpu()
-    if str(tensor.dtype) == "torch.bfloat16":
-        return tensor.float().numpy().astype(jnp.bfloat16)
-    return np.array(tensor.numpy())
-
-
-class ArrayBox(Box):
-    """The common half of ``Parameter`` and ``Buffer``: reads like an array, and can be written in place.
-
-    It works in ``jnp`` and ``jax.nn`` functions and with operators; raw ``jax.lax`` functions want ``.data``.
-    """
-
-    def __jax_array__(self) -> jax.Array:
-        return self.data
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.data, dtype=dtype, copy=copy)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Lengths of the axes."""
-        return self._data.shape
-
-    @property
-    def dtype(self) -> Any:
-        """Element type."""
-        return self._data.dtype
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return self._data.ndim
-
-    @property
-    def device(self) -> Any:
-        """The device, or the sharding, on which the array lies."""
-        return self._data.device
-
-    def size(self, dim: int | None = None) -> Any:
-        """The shape, or the length of axis ``dim``."""
-        return self.shape if dim is None else self.shape[dim]
-
-    def dim(self) -> int:
-        """Number of axes."""
-        return self.ndim
-
-    def numel(self) -> int:
-        """Number of elements."""
-        return int(np.prod(self.shape, dtype=np.int64))
-
-    def detach(self) -> jax.Array:
-        """The array without a gradient path to this box."""
-        return jax.lax.stop_gradient(self.data)
-
-    def clone(self) -> jax.Array:
-        """The array; it never changes, so it needs no copy."""
-        return self.data
-
-    def numpy(self) -> np.ndarray:
-        """The array as numpy."""
-        return np.asarray(self.data)
-
-    def write(self, value: Any) -> None:
-        super().write(to_array(value, self.describe()))
-
-    def _write_same_shape(self, function: str, value: Any) -> None:
-        value = to_array(value, f"{function}: value")
-        try:
-            value = jnp.broadcast_to(value, self.shape)
-        except ValueError:
-            raise ValueError(
-                f"{function}: value must broadcast to {self.shape}, the shape of {self.describe()}, got {value.shape}"
-            ) from None
-        self.write(value.astype(self.dtype))
-
-    def copy_(self, src: Any) -> Any:
-        """Copies an array in, cast to this dtype and broadcast to this shape; returns the box.
-
-        Raises:
-            ValueError: if ``src`` does not broadcast to the shape.
-        """
-        self._write_same_shape("copy_", src)
-        return self
-
-    def fill_(self, value: Any) -> Any:
-        """Sets every element to ``value``; returns the box."""
-        self._write_same_shape("fill_", value)
-        return self
-
-    def zero_(self) -> Any:
-        """Sets every element to 0; returns the box."""
-        return self.fill_(0)
-
-    def __getitem__(self, index: Any) -> jax.Array:
-        return self.data[index.data if isinstance(index, Box) else index]
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        index = index.data if isinstance(index, Box) else index
-        self.write(self.data.at[index].set(to_array(value).astype(self.dtype)))
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return getattr(self.data, name)
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("len() of a 0-d array")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[jax.Array]:
-        return iter(self.data)
-
-    def __bool__(self) -> bool:
-        return bool(self.data)
-
-    def __int__(self) -> int:
-        return int(self.data.item())
-
-    def __float__(self) -> float:
-        return float(self.data.item())
-
-    def __index__(self) -> int:
-        return operator.index(self.data)
-
-    def __complex__(self) -> complex:
-        return complex(self.data)
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        new = memo.get(id(self))
-        if new is None:
-            new = self._empty_like()
-            new.__dict__.update(self._extra_attributes())
-            memo[id(self)] = new
-        return new
-
-    def _extra_attributes(self) -> dict[str, Any]:
-        return dict(self.__dict__)
-
-    def _empty_like(self) -> Any:
-        raise NotImplementedError
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return _rebuild, (type(self), self._pickle_state(), self._extra_attributes())
-
-    def _pickle_state(self) -> tuple[Any, ...]:
-        raise NotImplementedError
-
-    def __eq__(self, other: Any) -> Any:
-        return self.data == _value(other)
-
-    def __ne__(self, other: Any) -> Any:
-        return self.data != _value(other)
-
-
-def _value(other: Any) -> Any:
-    return other.data if isinstance(other, Box) else other
-
-
-def _rebuild(cls: Any, state: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
-    box = cls._from_pickle(state)
-    box.__dict__.update(attributes)
-    return box
-
-
-def _install_operators() -> None:
-    names = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift", "rshift"]
-
-    def forward(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-        return lambda self, other: function(self.data, _value(other))
-
-    def reflected(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-        return lambda self, other: function(_value(other), self.data)
-
-    def in_place(name: str, function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-        def method(self: ArrayBox, other: Any) -> ArrayBox:
-            self._write_same_shape(f"in-place {name}", function(self.data, _value(other)))
-            return self
-
-        return method
-
-    for name in names:
-        function = getattr(operator, f"__{name}__")
-        setattr(ArrayBox, f"__{name}__", forward(function))
-        setattr(ArrayBox, f"__r{name}__", reflected(function))
-        setattr(ArrayBox, f"__i{name}__", in_place(name, function))
-    for name in ("lt", "le", "gt", "ge"):
-        setattr(ArrayBox, f"__{name}__", forward(getattr(operator, f"__{name}__")))
-    for name in ("neg", "pos", "abs", "invert"):
-        function = getattr(operator, f"__{name}__")
-        setattr(ArrayBox, f"__{name}__", lambda self, function=function: function(self.data))
-    for name, function in (
-        ("add", operator.add),
-        ("sub", operator.sub),
-        ("mul", operator.mul),
-        ("div", operator.truediv),
-    ):
-        setattr(ArrayBox, f"{name}_", in_place(f"{name}_", function))
-
-
-_install_operators()
+__all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy"]
 
 
 class Parameter(ArrayBox):
@@ -399,11 +173,176 @@ def _unflatten_buffer(persistent: bool, children: Any) -> Buffer:
 
 
 jax.tree_util.register_pytree_node(Parameter, lambda p: ((p.data,), p._requires_grad), _unflatten_parameter)
+
+
 jax.tree_util.register_pytree_node(Buffer, lambda b: ((b.data,), b.persistent), _unflatten_buffer)
 
 
-def __getattr__(name: str) -> Any:
-    # torch's path of what ``fnn.nn.lazy`` defines, which needs this file first.
-    if name in ("UninitializedBuffer", "UninitializedParameter", "is_lazy"):
-        return getattr(importlib.import_module("fnn.nn.lazy"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+_DRY_RUN = "call the model once, eagerly, on a batch of the right shape (a dry run) to initialize it"
+
+
+class _Pending:
+    """What an uninitialized box holds in place of an array: the dtype and the place of the array to come."""
+
+    __slots__ = ("_box", "dtype", "place")
+
+    def __init__(self, box: Box, dtype: Any, place: Any) -> None:
+        self._box = weakref.ref(box)
+        self.dtype = dtype
+        self.place = place
+
+    @property
+    def device(self) -> Any:
+        return jax.devices()[0] if self.place is None else self.place
+
+    def refuse(self, use: str) -> NoReturn:
+        box = self._box()
+        name = "an uninitialized parameter or buffer" if box is None else box.describe()
+        raise RuntimeError(f"{name} has no {use} yet; {_DRY_RUN}")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        self.refuse(name)
+
+
+class _Uninitialized(ArrayBox):
+    """The common half of ``UninitializedParameter`` and ``UninitializedBuffer``: every use but a cast or a move raises."""
+
+    cls_to_become: type[ArrayBox]
+    persistent: bool
+
+    def __init__(self, requires_grad: bool, device: Any, dtype: Any) -> None:
+        Box.__init__(self, _Pending(self, parse_dtype(dtype) or jnp.dtype(jnp.float32), parse_device(device)))
+
+    def _refuse(self, *_: Any) -> NoReturn:
+        pending: _Pending = self._data
+        pending.refuse("value")
+
+    data = property(_refuse, _refuse)  # pyright: ignore
+    peek = write = _refuse  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
+
+    def materialize(self, shape: int | Sequence[int], device: Any = None, dtype: Any = None) -> None:
+        """Turns this box into an ordinary one around zeros of ``shape``.
+
+        Args:
+            shape: lengths of the axes.
+            device: where the array is put; by default where the box was put.
+            dtype: its dtype; by default that of the box.
+
+        Raises:
+            RuntimeError: inside a JAX transformation, which would end with a traced array in the box.
+        """
+        if self._origin != trace_state():
+            raise RuntimeError(f"{self.describe()} cannot be initialized inside a JAX transformation; {_DRY_RUN}")
+        pending: _Pending = self._data
+        self._data = empty(
+            (shape,) if isinstance(shape, int) else tuple(shape),
+            pending.place if device is None else device,
+            pending.dtype if dtype is None else dtype,
+        )
+        self.__class__ = self.cls_to_become  # pyright: ignore[reportAttributeAccessIssue]
+        structure_changed()
+
+    def moved(self, fn: Callable[[jax.Array], jax.Array]) -> Callable[[], None]:
+        """A function that gives the array to come the dtype and the place that ``fn`` gives an empty array."""
+        pending: _Pending = self._data
+        new = fn(jax.device_put(np.zeros(0, pending.dtype), pending.place))
+        committed = _Pending(self, new.dtype, new.sharding if new.committed else None)
+
+        def commit() -> None:
+            self._data = committed
+            structure_changed()
+
+        return commit
+
+    def describe(self) -> str:
+        return f"{type(self).__name__} {self._label!r}" if self._label else type(self).__name__
+
+    def _empty_like(self) -> Any:
+        new = type(self)(self.requires_grad, self._data.place, self._data.dtype)
+        new._label = self._label
+        return new
+
+    def _pickle_state(self) -> tuple[Any, ...]:
+        return self.requires_grad, self._data.dtype, self._label
+
+    @classmethod
+    def _from_pickle(cls, state: tuple[Any, ...]) -> Any:
+        new = cls(state[0], None, state[1])
+        new._label = state[2]
+        return new
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+def is_lazy(param: Any) -> bool:
+    """Whether ``param`` is an ``UninitializedParameter`` or an ``UninitializedBuffer``.
+
+    Example:
+        >>> is_lazy(UninitializedParameter())
+        True
+    """
+    return isinstance(param, _Uninitialized)
+
+
+class UninitializedParameter(_Uninitialized, Parameter):
+    """A Parameter whose shape is not known yet; it can be cast and moved, and every other use raises.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.parameter.UninitializedParameter.html.
+
+    Args:
+        requires_grad: whether gradients are taken with respect to it.
+        device: where the array will be put.
+        dtype: its dtype.
+
+    Example:
+        >>> p = UninitializedParameter()
+        >>> p
+        <UninitializedParameter>
+        >>> p.materialize((2, 3))
+        >>> type(p).__name__, p.shape
+        ('Parameter', (2, 3))
+    """
+
+    cls_to_become = Parameter
+
+    def __init__(self, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> None:
+        _Uninitialized.__init__(self, requires_grad, device, dtype)
+        self._grad = OptionalBox()
+        self._requires_grad = False
+        self.requires_grad = requires_grad
+
+
+class UninitializedBuffer(_Uninitialized, Buffer):
+    """A Buffer whose shape is not known yet; it can be cast and moved, and every other use raises.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.parameter.UninitializedBuffer.html.
+
+    Args:
+        requires_grad: accepted for torch's signature; a buffer never does.
+        device: where the array will be put.
+        dtype: its dtype.
+        persistent: whether it is part of the ``state_dict``.
+
+    Example:
+        >>> UninitializedBuffer()
+        <UninitializedBuffer>
+    """
+
+    cls_to_become = Buffer
+
+    def __init__(
+        self, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
+    ) -> None:
+        _Uninitialized.__init__(self, requires_grad, device, dtype)
+        self.persistent = persistent
+
+
+def _refuse_leaves(box: _Uninitialized) -> NoReturn:
+    box._refuse()
+
+
+for _kind in (UninitializedParameter, UninitializedBuffer):
+    jax.tree_util.register_pytree_node(_kind, _refuse_leaves, lambda _, leaves: leaves)

@@ -17,11 +17,11 @@ import numpy as np
 from jax.core import Tracer
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from fnn.nn.lazy import is_lazy
-from fnn.nn.module import Module
-from fnn.nn.parameter import ArrayBox
+from fnn.nn.array_box import ArrayBox
+from fnn.nn.modules.module import Module
+from fnn.nn.parameter import is_lazy
 from fnn.nn.placement import parse_device
-from fnn.stateful import is_eager
+from fnn.stateful.tracing import is_eager
 
 __all__ = ["DataParallel", "DistributedDataParallel", "data_parallel"]
 

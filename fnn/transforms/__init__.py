@@ -2,6 +2,6 @@
 
 from fnn.transforms.backward import backward
 from fnn.transforms.functional import functional_call, stack, state, update
-from fnn.transforms.jit import jit
+from fnn.transforms.jit.function import jit
 
 __all__ = ["backward", "functional_call", "jit", "stack", "state", "update"]

@@ -8,10 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fnn.nn.module import Module
+from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter
-from fnn.nn.row_taps import RowTaps, row_gradients, wants_row_gradients
-from fnn.stateful import Box, Scope
+from fnn.nn.row_gradients import RowTaps, row_gradients, wants_row_gradients
+from fnn.stateful.boxes import Box
+from fnn.stateful.scopes import Scope
 
 __all__ = ["backward", "value_and_grad"]
 

@@ -9,10 +9,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fnn.nn.module import Module
-from fnn.nn.parameter import ArrayBox, to_array
-from fnn.random import key_scope
-from fnn.stateful import Scope
+from fnn.nn.array_box import ArrayBox, to_array
+from fnn.nn.modules.module import Module
+from fnn.random.generator import key_scope
+from fnn.stateful.scopes import Scope
 
 __all__ = ["functional_call", "stack", "state", "update"]
 

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 import jax
 
-from fnn.nn.module import Module
-from fnn.stateful import Box, structure_changed
+from fnn.nn.modules.module import Module
+from fnn.stateful.boxes import Box
+from fnn.stateful.structure import structure_changed
 
 __all__ = [
     "add_computed_weight",

@@ -9,9 +9,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fnn.functional.arrays import is_concrete, to_wide
-from fnn.kernels.row_sparse import RowSparse
-from fnn.nn.parameter import Parameter, to_array
+from fnn.functional.arrays import is_concrete, widen
+from fnn.nn.array_box import to_array
+from fnn.nn.parameter import Parameter
+from fnn.tensor.row_sparse import RowSparse
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
 
@@ -32,7 +33,7 @@ def _elements(gradient: Any, order: float) -> jax.Array:
 
 
 def _norm(array: jax.Array, order: float) -> jax.Array:
-    size = jnp.abs(to_wide(array)).ravel()
+    size = jnp.abs(widen(array)).ravel()
     if order == math.inf:
         return jnp.max(size, initial=0.0)
     if order == -math.inf:

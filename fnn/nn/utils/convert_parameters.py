@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from fnn.functional.arrays import ArrayLike
 from fnn.functional.checks import as_array, check_shape
-from fnn.nn.parameter import ArrayBox
+from fnn.nn.array_box import ArrayBox
 
 __all__ = ["parameters_to_vector", "vector_to_parameters"]
 

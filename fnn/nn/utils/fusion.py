@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from fnn.functional.arrays import ArrayLike
 from fnn.functional.checks import as_array, as_optional_array
-from fnn.nn.module import Module
+from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter
 
 __all__ = ["fuse_conv_bn_eval", "fuse_conv_bn_weights", "fuse_linear_bn_eval", "fuse_linear_bn_weights"]

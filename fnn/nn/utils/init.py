@@ -6,7 +6,7 @@ import inspect
 from typing import Any, TypeVar
 
 from fnn.nn.init import skipped
-from fnn.nn.module import Module
+from fnn.nn.modules.module import Module
 
 __all__ = ["skip_init"]
 

@@ -14,8 +14,8 @@ from fnn import functional as F
 from fnn import random
 from fnn.functional.arrays import ArrayLike, is_concrete
 from fnn.functional.checks import as_array
-from fnn.nn.module import Module
-from fnn.nn.parameter import ArrayBox, to_array
+from fnn.nn.array_box import ArrayBox, to_array
+from fnn.nn.modules.module import Module
 from fnn.nn.utils.parametrize import register_parametrization
 from fnn.nn.utils.spectral_norm import default_dim, initial_vectors, power_iteration, weight_over_sigma
 from fnn.nn.utils.weight_norm import norm_except_dim, normalized_weight

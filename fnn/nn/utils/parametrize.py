@@ -15,11 +15,14 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from fnn.nn.containers import ModuleDict, ModuleList
-from fnn.nn.module import Module
-from fnn.nn.parameter import ArrayBox, Buffer, Parameter, to_array
+from fnn.nn.array_box import ArrayBox, to_array
+from fnn.nn.modules.container import ModuleDict, ModuleList
+from fnn.nn.modules.module import Module
+from fnn.nn.parameter import Buffer, Parameter
 from fnn.nn.utils._computed import base_class, property_names, retype
-from fnn.stateful import current_scopes, structure_changed, trace_state
+from fnn.stateful.scopes import current_scopes
+from fnn.stateful.structure import structure_changed
+from fnn.stateful.tracing import trace_state
 
 __all__ = [
     "ParametrizationList",

@@ -19,12 +19,14 @@ from jax.core import Tracer
 from fnn import random
 from fnn.functional.arrays import ArrayLike
 from fnn.functional.checks import as_array
-from fnn.nn.hooks import add_hook
-from fnn.nn.lazy import is_lazy
-from fnn.nn.module import Module
-from fnn.nn.parameter import Parameter, to_array
+from fnn.nn.array_box import to_array
+from fnn.nn.modules.hooks import add_hook
+from fnn.nn.modules.module import Module
+from fnn.nn.parameter import Parameter, is_lazy
 from fnn.nn.utils._computed import add_computed_weight, computed_weights, remove_computed_weight
-from fnn.stateful import Box, is_eager, structure_changed
+from fnn.stateful.boxes import Box
+from fnn.stateful.structure import structure_changed
+from fnn.stateful.tracing import is_eager
 
 __all__ = [
     "BasePruningMethod",

@@ -12,9 +12,10 @@ import numpy as np
 from fnn import random
 from fnn.functional.arrays import is_concrete
 from fnn.functional.checks import normalize_axis
-from fnn.nn.conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from fnn.nn.module import Module
-from fnn.nn.parameter import Parameter, to_array
+from fnn.nn.array_box import to_array
+from fnn.nn.modules.conv.transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from fnn.nn.modules.module import Module
+from fnn.nn.parameter import Parameter
 from fnn.nn.utils._computed import add_computed_weight, computed_weights, remove_computed_weight
 from fnn.nn.utils.weight_norm import initialized_parameter
 

@@ -9,11 +9,10 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 
-from fnn.functional.arrays import ArrayLike, to_wide
+from fnn.functional.arrays import ArrayLike, widen
 from fnn.functional.checks import as_array, check_same_dtype, normalize_axis
-from fnn.nn.lazy import is_lazy
-from fnn.nn.module import Module
-from fnn.nn.parameter import Parameter
+from fnn.nn.modules.module import Module
+from fnn.nn.parameter import Parameter, is_lazy
 from fnn.nn.utils._computed import add_computed_weight, computed_weights, remove_computed_weight
 
 __all__ = ["WeightNorm", "norm_except_dim", "normalized_weight", "remove_weight_norm", "weight_norm"]
@@ -50,7 +49,7 @@ def norm_except_dim(v: ArrayLike, dim: int = 0) -> jax.Array:
 
 @partial(jax.jit, static_argnames="dim")
 def _norm_except_dim(v: jax.Array, dim: int) -> jax.Array:
-    x = to_wide(v)
+    x = widen(v)
     square = jnp.real(x * jnp.conj(x))
     if dim == -1:
         norm = jnp.sqrt(square.sum())
@@ -93,8 +92,8 @@ def normalized_weight(v: ArrayLike, g: ArrayLike, dim: int = 0) -> jax.Array:
 
 @partial(jax.jit, static_argnames="dim")
 def _normalized_weight(v: jax.Array, g: jax.Array, dim: int) -> jax.Array:
-    x = to_wide(v)
-    return (x * (to_wide(g) / _norm_except_dim(x, dim))).astype(v.dtype)
+    x = widen(v)
+    return (x * (widen(g) / _norm_except_dim(x, dim))).astype(v.dtype)
 
 
 class WeightNorm:

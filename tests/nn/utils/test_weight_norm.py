@@ -13,7 +13,7 @@ import pytest
 import fnn
 from fnn import nn, optim
 from fnn.nn import utils
-from fnn.nn.lazy import UninitializedParameter
+from fnn.nn.parameter import UninitializedParameter
 from fnn.nn.utils import parametrizations, parametrize
 from fnn.nn.utils.weight_norm import normalized_weight
 from tests.oracle import assert_close, check_against_torch, check_transforms, needs_torch, rand

@@ -1,0 +1,202 @@
+"""Multi-head attention as a layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from fnn.functional import attention as F
+from fnn.functional.arrays import ArrayLike
+from fnn.functional.attention.multi_head import merged_mask
+from fnn.functional.checks import as_array
+from fnn.nn import init
+from fnn.nn.modules.linear import NonDynamicallyQuantizableLinear
+from fnn.nn.modules.module import Module
+from fnn.nn.parameter import Parameter
+from fnn.nn.placement import empty
+
+__all__ = ["MultiheadAttention"]
+
+
+class MultiheadAttention(Module):
+    """Attention in several heads of learned projections (Vaswani et al., 2017).
+
+    head_i = softmax(q_i k_i^T / sqrt(head_dim) + mask) v_i with q, k, v = W_q query, W_k key, W_v value; the heads,
+    concatenated, go through ``out_proj``.
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.MultiheadAttention.html.
+
+    Args:
+        embed_dim: features of query and output, and of all heads together.
+        num_heads: number of heads; divides ``embed_dim``.
+        dropout: in training, probability with which a weight is dropped.
+        bias: whether the projections have biases.
+        add_bias_kv: whether a learned key and value are added to the sequence.
+        add_zero_attn: whether a key and value of zeros are added to the sequence.
+        kdim: features of key, ``embed_dim`` if not given.
+        vdim: features of value, ``embed_dim`` if not given.
+        batch_first: whether query, key, value and output are (batch, time, features).
+        device: where the parameters are put.
+        dtype: their dtype.
+
+    Shape:
+        - query: (L, E), (L, N, E), or (N, L, E) with ``batch_first``.
+        - key: (S, kdim), (S, N, kdim), or (N, S, kdim) with ``batch_first``; value alike with vdim.
+        - output: as query; and the weights, (N, L, S), or (N, num_heads, L, S) unless averaged.
+
+    Raises:
+        ValueError: if a size is not positive, or ``num_heads`` does not divide ``embed_dim``.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> x = jnp.ones((5, 3, 8), jnp.float32)
+        >>> output, weights = MultiheadAttention(8, 2)(x, x, x)
+        >>> output.shape, weights.shape
+        ((5, 3, 8), (3, 5, 5))
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        add_bias_kv: bool = False,
+        add_zero_attn: bool = False,
+        kdim: int | None = None,
+        vdim: int | None = None,
+        batch_first: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        if embed_dim <= 0 or num_heads <= 0:
+            raise ValueError(
+                f"MultiheadAttention: embed_dim and num_heads must be greater than 0, got {embed_dim} and {num_heads}"
+            )
+        if embed_dim % num_heads:
+            raise ValueError(
+                f"MultiheadAttention: embed_dim must be divisible by num_heads, got {embed_dim} and {num_heads}"
+            )
+        self.embed_dim = embed_dim
+        self.kdim = embed_dim if kdim is None else kdim
+        self.vdim = embed_dim if vdim is None else vdim
+        self._qkv_same_embed_dim = self.kdim == embed_dim and self.vdim == embed_dim
+        self.num_heads = num_heads
+        self.dropout = dropout
+        self.batch_first = batch_first
+        self.head_dim = embed_dim // num_heads
+        self.add_zero_attn = add_zero_attn
+        shapes = {
+            "q_proj_weight": (embed_dim, embed_dim),
+            "k_proj_weight": (embed_dim, self.kdim),
+            "v_proj_weight": (embed_dim, self.vdim),
+            "in_proj_weight": (3 * embed_dim, embed_dim),
+            "in_proj_bias": (3 * embed_dim,),
+            "bias_k": (1, 1, embed_dim),
+            "bias_v": (1, 1, embed_dim),
+        }
+        separate = not self._qkv_same_embed_dim
+        present = {"in_proj_weight": not separate, "in_proj_bias": bias, "bias_k": add_bias_kv, "bias_v": add_bias_kv}
+        for name, shape in shapes.items():
+            there = present.get(name, separate)
+            self.register_parameter(name, Parameter(empty(shape, device, dtype)) if there else None)
+        self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias=bias, device=device, dtype=dtype)
+        self._reset_parameters()
+
+    def _reset_parameters(self) -> None:
+        for weight in (self.in_proj_weight, self.q_proj_weight, self.k_proj_weight, self.v_proj_weight):
+            if weight is not None:
+                init.xavier_uniform_(weight)
+        if self.in_proj_bias is not None:
+            init.zeros_(self.in_proj_bias)
+            init.zeros_(self.out_proj.bias)
+        for bias in (self.bias_k, self.bias_v):
+            if bias is not None:
+                init.xavier_normal_(bias)
+
+    def forward(
+        self,
+        query: ArrayLike,
+        key: ArrayLike,
+        value: ArrayLike,
+        key_padding_mask: ArrayLike | None = None,
+        need_weights: bool = True,
+        attn_mask: ArrayLike | None = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
+    ) -> tuple[jax.Array, jax.Array | None]:
+        """Attends.
+
+        Args:
+            query: what looks.
+            key: what is looked at.
+            value: what is averaged.
+            key_padding_mask: (N, S) or (S); True (or -inf, if floating) hides a key from every query.
+            need_weights: whether the weights are returned; without them it is faster.
+            attn_mask: (L, S) or (N * num_heads, L, S); True (or -inf, if floating) hides a key from a query.
+            average_attn_weights: whether the returned weights are averaged over the heads.
+            is_causal: says that ``attn_mask``, which must be given, is the causal mask.
+
+        Returns:
+            the output and the weights, or ``None`` in their place.
+        """
+        swap = self.batch_first and jnp.ndim(query) == 3
+        if swap:
+            arrays: dict[int, jax.Array] = {}
+            for name, a in (("query", query), ("key", key), ("value", value)):
+                # One array given thrice stays one array, so that its three projections are one product.
+                if id(a) not in arrays:
+                    array = as_array("MultiheadAttention", name, a)
+                    arrays[id(a)] = array.swapaxes(0, 1) if array.ndim > 1 else array
+            query, key, value = arrays[id(query)], arrays[id(key)], arrays[id(value)]
+        separate = not self._qkv_same_embed_dim
+        output, weights = F.multi_head_attention_forward(
+            query,
+            key,
+            value,
+            self.embed_dim,
+            self.num_heads,
+            self.in_proj_weight,
+            self.in_proj_bias,
+            self.bias_k,
+            self.bias_v,
+            self.add_zero_attn,
+            self.dropout,
+            self.out_proj.weight,
+            self.out_proj.bias,
+            training=self.training,
+            key_padding_mask=key_padding_mask,
+            need_weights=need_weights,
+            attn_mask=attn_mask,
+            use_separate_proj_weight=separate,
+            q_proj_weight=self.q_proj_weight,
+            k_proj_weight=self.k_proj_weight,
+            v_proj_weight=self.v_proj_weight,
+            average_attn_weights=average_attn_weights,
+            is_causal=is_causal,
+        )
+        return (output.swapaxes(0, 1) if swap else output), weights
+
+    def merge_masks(
+        self, attn_mask: ArrayLike | None, key_padding_mask: ArrayLike | None, query: ArrayLike
+    ) -> tuple[jax.Array | None, int | None]:
+        """Both masks as one, and its kind.
+
+        Args:
+            attn_mask: (L, L) or (N * num_heads, L, L).
+            key_padding_mask: (N, L).
+            query: (N, L, E), of which the shape and the dtype are read.
+
+        Returns:
+            a mask of shape (N, num_heads, L, L) and 2; without ``attn_mask`` the padding mask and 1; with neither
+            ``None`` twice.
+        """
+        x = as_array("MultiheadAttention.merge_masks", "query", query)
+        mask, padding = (None if m is None else jnp.asarray(m) for m in (attn_mask, key_padding_mask))
+        if mask is None:
+            return padding, None if padding is None else 1
+        batch, length, _ = x.shape
+        merged: Any = merged_mask(mask, padding, (batch, self.num_heads), 0, x.dtype)
+        return jnp.broadcast_to(merged, (batch, self.num_heads, length, length)), 2

@@ -1,0 +1,392 @@
+"""Hooks of Modules: registries, and calls with hooks around them."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from fnn.stateful.structure import structure_changed
+
+__all__ = [
+    "RemovableHandle",
+    "register_module_buffer_registration_hook",
+    "register_module_forward_hook",
+    "register_module_forward_pre_hook",
+    "register_module_full_backward_hook",
+    "register_module_full_backward_pre_hook",
+    "register_module_module_registration_hook",
+    "register_module_parameter_registration_hook",
+]
+
+# The dicts of hooks that every Module has as attributes.
+REGISTRIES = (
+    "_forward_pre_hooks",
+    "_forward_hooks",
+    "_backward_pre_hooks",
+    "_backward_hooks",
+    "_state_dict_pre_hooks",
+    "_state_dict_hooks",
+    "_load_state_dict_pre_hooks",
+    "_load_state_dict_post_hooks",
+)
+
+
+_counter = itertools.count()
+
+
+class RemovableHandle:
+    """What registering a hook returns: ``remove()`` takes the hook away; also a context manager that does so at its end."""
+
+    def __init__(self, registry: OrderedDict[int, Any]) -> None:
+        self.id = next(number for number in _counter if number not in registry)  # unpickled hooks keep theirs
+        self._registry = weakref.ref(registry)
+
+    def remove(self) -> None:
+        """Takes the hook away; a second call does nothing."""
+        registry = self._registry()
+        if registry is not None and self.id in registry:
+            del registry[self.id]
+            structure_changed()
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.remove()
+
+
+def add_hook(registry: OrderedDict[int, Any], hook: Any, prepend: bool = False) -> RemovableHandle:
+    """Puts a hook into a registry, last or first."""
+    handle = RemovableHandle(registry)
+    registry[handle.id] = hook
+    if prepend:
+        registry.move_to_end(handle.id, last=False)
+    structure_changed()
+    return handle
+
+
+class ForwardHook:
+    """A forward (pre) hook with its options."""
+
+    __slots__ = ("always_call", "function", "with_kwargs")
+
+    def __init__(self, function: Callable[..., Any], with_kwargs: bool = False, always_call: bool = False) -> None:
+        self.function = function
+        self.with_kwargs = with_kwargs
+        self.always_call = always_call
+
+
+_global_forward_pre: OrderedDict[int, ForwardHook] = OrderedDict()
+
+
+_global_forward: OrderedDict[int, ForwardHook] = OrderedDict()
+
+
+_global_backward_pre: OrderedDict[int, Any] = OrderedDict()
+
+
+_global_backward: OrderedDict[int, Any] = OrderedDict()
+
+
+_GLOBALS = (_global_forward_pre, _global_forward, _global_backward_pre, _global_backward)
+
+
+def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Registers ``hook(module, args)`` to run before the forward of every Module."""
+    return add_hook(_global_forward_pre, ForwardHook(hook))
+
+
+def register_module_forward_hook(
+    hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
+) -> RemovableHandle:
+    """Registers ``hook(module, args, output)`` to run after the forward of every Module."""
+    return add_hook(_global_forward, ForwardHook(hook, with_kwargs, always_call))
+
+
+def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Registers ``hook(module, grad_output)`` to run before the backward of every Module."""
+    return add_hook(_global_backward_pre, hook)
+
+
+def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Registers ``hook(module, grad_input, grad_output)`` to run after the backward of every Module."""
+    return add_hook(_global_backward, hook)
+
+
+_on_buffer: OrderedDict[int, Any] = OrderedDict()
+
+
+_on_module: OrderedDict[int, Any] = OrderedDict()
+
+
+_on_parameter: OrderedDict[int, Any] = OrderedDict()
+
+
+def register_module_buffer_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Registers ``hook(module, name, buffer)`` to run at every ``register_buffer``; it may return another buffer."""
+    return add_hook(_on_buffer, hook)
+
+
+def register_module_module_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Registers ``hook(module, name, submodule)`` to run when a child is added; it may return another module."""
+    return add_hook(_on_module, hook)
+
+
+def register_module_parameter_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Registers ``hook(module, name, param)`` to run at every ``register_parameter``; it may return another one."""
+    return add_hook(_on_parameter, hook)
+
+
+def _through(registry: OrderedDict[int, Any], module: Any, name: str, value: Any) -> Any:
+    for hook in registry.values():
+        result = hook(module, name, value)
+        value = value if result is None else result
+    return value
+
+
+def on_parameter(module: Any, name: str, value: Any) -> Any:
+    """The parameter after the global registration hooks."""
+    return _through(_on_parameter, module, name, value)
+
+
+def on_buffer(module: Any, name: str, value: Any) -> Any:
+    """The buffer after the global registration hooks."""
+    return _through(_on_buffer, module, name, value)
+
+
+def on_module(module: Any, name: str, value: Any) -> Any:
+    """The child after the global registration hooks."""
+    return _through(_on_module, module, name, value)
+
+
+# Methods of Module
+
+
+def register_forward_pre_hook(
+    self: Any, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+) -> RemovableHandle:
+    """Registers ``hook(module, args)`` (with ``with_kwargs``: and ``kwargs``) to run before ``forward``; what it returns
+    replaces the arguments."""
+    return add_hook(self._forward_pre_hooks, ForwardHook(hook, with_kwargs), prepend)
+
+
+def register_forward_hook(
+    self: Any,
+    hook: Callable[..., Any],
+    *,
+    prepend: bool = False,
+    with_kwargs: bool = False,
+    always_call: bool = False,
+) -> RemovableHandle:
+    """Registers ``hook(module, args, output)`` to run after ``forward``; what it returns replaces the output. With
+    ``always_call`` it runs also when ``forward`` raises."""
+    return add_hook(self._forward_hooks, ForwardHook(hook, with_kwargs, always_call), prepend)
+
+
+def register_full_backward_pre_hook(self: Any, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+    """Registers ``hook(module, grad_output)`` to run before the gradients of the module are computed; what it returns
+    replaces ``grad_output``."""
+    return add_hook(self._backward_pre_hooks, hook, prepend)
+
+
+def register_full_backward_hook(self: Any, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+    """Registers ``hook(module, grad_input, grad_output)`` to run when the gradients with respect to the module's inputs
+    are computed; what it returns replaces ``grad_input``. Inputs that are not differentiated have ``None``."""
+    return add_hook(self._backward_hooks, hook, prepend)
+
+
+def register_state_dict_pre_hook(self: Any, hook: Callable[..., Any]) -> RemovableHandle:
+    """Registers ``hook(module, prefix, keep_vars)`` to run before ``state_dict`` collects this module."""
+    return add_hook(self._state_dict_pre_hooks, hook)
+
+
+def register_state_dict_post_hook(self: Any, hook: Callable[..., Any]) -> RemovableHandle:
+    """Registers ``hook(module, state_dict, prefix, local_metadata)`` to run after ``state_dict`` collected this module."""
+    return add_hook(self._state_dict_hooks, hook)
+
+
+def register_load_state_dict_pre_hook(self: Any, hook: Callable[..., Any]) -> RemovableHandle:
+    """Registers ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)``
+    to run before this module loads."""
+    reference = weakref.ref(self)
+    return add_hook(self._load_state_dict_pre_hooks, lambda *args: hook(reference(), *args))
+
+
+def register_plain_load_state_dict_pre_hook(
+    self: Any, hook: Callable[..., Any], with_module: bool = False
+) -> RemovableHandle:
+    """torch's older form, whose hook gets the module only on request."""
+    if with_module:
+        return register_load_state_dict_pre_hook(self, hook)
+    return add_hook(self._load_state_dict_pre_hooks, hook)
+
+
+def register_load_state_dict_post_hook(self: Any, hook: Callable[..., Any]) -> RemovableHandle:
+    """Registers ``hook(module, incompatible_keys)`` to run after this module loaded; it may change the lists in place."""
+    return add_hook(self._load_state_dict_post_hooks, hook)
+
+
+# The call
+
+
+def any_for_call(module: Any) -> bool:
+    """Whether calling the module has to run any hook."""
+    attributes = module.__dict__
+    return bool(
+        attributes["_forward_pre_hooks"]
+        or attributes["_forward_hooks"]
+        or attributes["_backward_hooks"]
+        or attributes["_backward_pre_hooks"]
+        or any(_GLOBALS)
+    )
+
+
+def call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``module.forward`` with every hook around it, in torch's order: global ones first."""
+    called: set[int] = set()
+    try:
+        for hook in [*_global_forward_pre.values(), *module._forward_pre_hooks.values()]:
+            args, kwargs = _run_pre_hook(module, hook, args, kwargs)
+        gate = _BackwardGate.of(module)
+        if gate is not None:
+            args = gate.inputs(args)
+        output = module.forward(*args, **kwargs)
+        for key, hook in [*_global_forward.items(), *module._forward_hooks.items()]:
+            called.add(key)
+            output = _run_forward_hook(module, hook, args, kwargs, output)
+        return output if gate is None else gate.outputs(output)
+    except Exception:
+        for key, hook in [*_global_forward.items(), *module._forward_hooks.items()]:
+            if hook.always_call and key not in called:
+                try:
+                    _run_forward_hook(module, hook, args, kwargs, None)
+                except Exception as error:
+                    message = f"a forward hook with always_call=True raised an exception that was silenced: {error}"
+                    warnings.warn(message, stacklevel=2)
+        raise
+
+
+def _run_pre_hook(module: Any, hook: ForwardHook, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    if hook.with_kwargs:
+        result = hook.function(module, args, kwargs)
+        if result is None:
+            return args, kwargs
+        if not (isinstance(result, tuple) and len(result) == 2):
+            raise RuntimeError(
+                f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), got {result!r}"
+            )
+        return result
+    result = hook.function(module, args)
+    if result is None:
+        return args, kwargs
+    return (result if isinstance(result, tuple) else (result,)), kwargs
+
+
+def _run_forward_hook(module: Any, hook: ForwardHook, args: Any, kwargs: Any, output: Any) -> Any:
+    result = hook.function(module, args, kwargs, output) if hook.with_kwargs else hook.function(module, args, output)
+    return output if result is None else result
+
+
+def _is_floating(value: Any) -> bool:
+    return isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jnp.inexact)
+
+
+class _BackwardGate:
+    """Identities around one call of a module whose cotangents pass through its backward hooks."""
+
+    def __init__(self, module: Any, pre_hooks: list[Any], hooks: list[Any]) -> None:
+        self.module = module
+        self.pre_hooks = pre_hooks
+        self.hooks = hooks
+        self.inputs_differentiated = False
+        self.grad_output: tuple[Any, ...] = ()
+        self.count = 0
+
+    @classmethod
+    def of(cls, module: Any) -> _BackwardGate | None:
+        pre_hooks = [*_global_backward_pre.values(), *module._backward_pre_hooks.values()]
+        hooks = [*_global_backward.values(), *module._backward_hooks.values()]
+        return cls(module, pre_hooks, hooks) if pre_hooks or hooks else None
+
+    def inputs(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        places = [i for i, value in enumerate(args) if _is_floating(value)]
+        self.count = len(args)
+        if not places:
+            return args
+
+        @jax.custom_vjp
+        def identity(*values: Any) -> Any:
+            return values
+
+        def forward(*primals: Any) -> Any:
+            self.inputs_differentiated = any(p.perturbed for p in primals)
+            return tuple(p.value for p in primals), None
+
+        def backward(_: Any, cotangents: Any) -> Any:
+            cotangents = tuple(_dense(c) for c in cotangents)
+            grad_input: list[Any] = [None] * len(args)
+            for place, value in zip(places, cotangents, strict=True):
+                grad_input[place] = value
+            replaced = self._run_hooks(tuple(grad_input))
+            return tuple(replaced[place] for place in places)
+
+        identity.defvjp(forward, backward, symbolic_zeros=True)
+        out = list(args)
+        for place, value in zip(places, identity(*[args[p] for p in places]), strict=True):
+            out[place] = value
+        return tuple(out)
+
+    def outputs(self, output: Any) -> Any:
+        leaves, tree = jax.tree.flatten(output)
+        places = [i for i, value in enumerate(leaves) if _is_floating(value)]
+        if not places:
+            return output
+
+        @jax.custom_vjp
+        def identity(*values: Any) -> Any:
+            return values
+
+        def forward(*values: Any) -> Any:
+            return values, None
+
+        def backward(_: Any, cotangents: Any) -> Any:
+            grad_output: tuple[Any, ...] = tuple(cotangents)
+            for hook in self.pre_hooks:
+                result = hook(self.module, grad_output)
+                grad_output = grad_output if result is None else _as_gradients("grad_output", result, grad_output)
+            self.grad_output = grad_output
+            if not self.inputs_differentiated:
+                self._run_hooks((None,) * self.count)
+            return grad_output
+
+        identity.defvjp(forward, backward)
+        for place, value in zip(places, identity(*[leaves[p] for p in places]), strict=True):
+            leaves[place] = value
+        return jax.tree.unflatten(tree, leaves)
+
+    def _run_hooks(self, grad_input: tuple[Any, ...]) -> tuple[Any, ...]:
+        for hook in self.hooks:
+            result = hook(self.module, grad_input, self.grad_output)
+            grad_input = grad_input if result is None else _as_gradients("grad_input", result, grad_input)
+        return grad_input
+
+
+def _dense(cotangent: Any) -> jax.Array:
+    if isinstance(cotangent, jax.custom_derivatives.SymbolicZero):
+        aval: Any = cotangent
+        return jnp.zeros(aval.shape, aval.dtype)
+    return cotangent
+
+
+def _as_gradients(name: str, result: Any, old: tuple[Any, ...]) -> tuple[Any, ...]:
+    new = result if isinstance(result, tuple) else (result,)
+    if len(new) != len(old):
+        raise RuntimeError(f"backward hook: it must return {len(old)} values for {name}, got {len(new)}")
+    return tuple(o if n is None else n for n, o in zip(new, old, strict=True))

@@ -1,0 +1,360 @@
+"""Embedding tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fnn import functional as F
+from fnn.functional.arrays import ArrayLike
+from fnn.nn.array_box import to_array
+from fnn.nn.init import normal_
+from fnn.nn.modules.module import Module
+from fnn.nn.modules.utils import check_sizes
+from fnn.nn.parameter import Parameter
+from fnn.nn.placement import empty
+from fnn.nn.row_gradients import looked_up_rows, wants_row_gradients
+
+__all__ = ["Embedding", "EmbeddingBag"]
+
+
+@jax.custom_jvp
+def _with_tangent_of(old: jax.Array, new: jax.Array) -> jax.Array:
+    """``new``, through which gradients flow to ``old`` as if it were that."""
+    return new
+
+
+@_with_tangent_of.defjvp
+def _(primals: Any, tangents: Any) -> Any:
+    return primals[1], tangents[0]
+
+
+class _Table(Module):
+    """The table of rows that both layers look up in, and its options."""
+
+    def _make_table(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None,
+        max_norm: float | None,
+        norm_type: float,
+        scale_grad_by_freq: bool,
+        sparse: bool,
+        weight: Any,
+        freeze: bool,
+        device: Any,
+        dtype: Any,
+    ) -> None:
+        name = type(self).__name__
+        check_sizes(name, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        if padding_idx is not None:
+            if not isinstance(padding_idx, int | np.integer):
+                raise TypeError(f"{name}: padding_idx must be an int or None, got {padding_idx!r}")
+            if not -num_embeddings <= padding_idx < num_embeddings:
+                raise ValueError(
+                    f"{name}: padding_idx must be within num_embeddings ({num_embeddings}), got {padding_idx}"
+                )
+            padding_idx %= num_embeddings
+        self.padding_idx = padding_idx
+        self.max_norm = max_norm
+        self.norm_type = norm_type
+        self.scale_grad_by_freq = scale_grad_by_freq
+        self.sparse = sparse
+        if weight is None:
+            self.weight = Parameter(empty((num_embeddings, embedding_dim), device, dtype), not freeze)
+            self.reset_parameters()
+        else:
+            array = to_array(weight, f"{name}: _weight")
+            if array.shape != (num_embeddings, embedding_dim):
+                raise ValueError(
+                    f"{name}: _weight must have shape {(num_embeddings, embedding_dim)}, got {tuple(array.shape)}"
+                )
+            self.weight = weight if isinstance(weight, Parameter) else Parameter(array, not freeze)
+        if sparse:
+            self.weight.__dict__["row_gradients"] = True
+
+    def _sparse_rows(self, input: ArrayLike) -> jax.Array | None:
+        """The looked-up rows, one after another, where the running ``fnn.backward`` wants their gradients alone."""
+        if not (self.sparse and wants_row_gradients(self.weight)):
+            return None
+        if self.scale_grad_by_freq:
+            raise RuntimeError(
+                f"{type(self).__name__}: scale_grad_by_freq must be False with sparse gradients, got True"
+            )
+        return looked_up_rows(self.weight, input, self.padding_idx)
+
+    def reset_parameters(self) -> None:
+        """Draws the rows from the standard normal distribution; the padding row is zero."""
+        normal_(self.weight)
+        if self.padding_idx is not None:
+            self.weight[self.padding_idx] = jnp.zeros(())
+
+    def _renormalize(self, indices: ArrayLike) -> None:
+        if self.max_norm is not None:
+            if not isinstance(self.weight, Parameter):
+                raise RuntimeError(
+                    f"{type(self).__name__}: with max_norm the weight must be a Parameter, whose rows can be scaled in "
+                    f"place, got a computed {type(self.weight).__name__}"
+                )
+            weight = self.weight.peek()
+            renormalized = F.embedding_renorm(jax.lax.stop_gradient(weight), indices, self.max_norm, self.norm_type)
+            self.weight.data = _with_tangent_of(weight, renormalized)
+
+
+class Embedding(_Table):
+    """A table of vectors, looked up by row number.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Embedding.html.
+
+    Args:
+        num_embeddings: number of rows.
+        embedding_dim: length of a row.
+        padding_idx: a row that starts at zero and gets no gradient.
+        max_norm: looked-up rows of larger norm are scaled to it, in the table itself.
+        norm_type: the p of that norm.
+        scale_grad_by_freq: whether a row's gradient is divided by how often it was looked up.
+        sparse: whether the gradient keeps only the looked-up rows.
+        device: where the table is put.
+        dtype: its dtype.
+
+    Shape:
+        integers (*) to (*, embedding_dim).
+
+    Raises:
+        ValueError: if ``padding_idx`` is out of range.
+        IndexError: at the call, if a (concrete) row number is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> Embedding(10, 3)(np.array([[1, 2], [4, 5]])).shape
+        (2, 2, 3)
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+        _weight: Any = None,
+        _freeze: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self._make_table(
+            num_embeddings,
+            embedding_dim,
+            padding_idx,
+            max_norm,
+            norm_type,
+            scale_grad_by_freq,
+            sparse,
+            _weight,
+            _freeze,
+            device,
+            dtype,
+        )
+
+    def forward(self, input: ArrayLike) -> jax.Array:
+        """The rows."""
+        self._renormalize(input)
+        rows = self._sparse_rows(input)
+        if rows is not None:
+            return rows.reshape(*jnp.shape(input), self.embedding_dim)
+        return F.embedding(
+            input, self.weight, self.padding_idx, scale_grad_by_freq=self.scale_grad_by_freq, sparse=self.sparse
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: ArrayLike,
+        freeze: bool = True,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+    ) -> Embedding:
+        """A layer over a given table, frozen unless ``freeze`` is false.
+
+        Raises:
+            ValueError: if ``embeddings`` is not 2-D.
+        """
+        table = _check_table("Embedding", embeddings)
+        return cls(
+            *table.shape,
+            _weight=table,
+            _freeze=freeze,
+            padding_idx=padding_idx,
+            max_norm=max_norm,
+            norm_type=norm_type,
+            scale_grad_by_freq=scale_grad_by_freq,
+            sparse=sparse,
+        )
+
+    def extra_repr(self) -> str:
+        parts = [f"{self.num_embeddings}, {self.embedding_dim}"]
+        if self.padding_idx is not None:
+            parts.append(f"padding_idx={self.padding_idx}")
+        if self.max_norm is not None:
+            parts.append(f"max_norm={self.max_norm}")
+        if self.norm_type != 2:
+            parts.append(f"norm_type={self.norm_type}")
+        if self.scale_grad_by_freq is not False:
+            parts.append(f"scale_grad_by_freq={self.scale_grad_by_freq}")
+        if self.sparse is not False:
+            parts.append("sparse=True")
+        return ", ".join(parts)
+
+
+def _check_table(name: str, embeddings: ArrayLike) -> jax.Array:
+    table = to_array(embeddings, f"{name}.from_pretrained: embeddings")
+    if table.ndim != 2:
+        raise ValueError(f"{name}.from_pretrained: embeddings must be 2-D, got shape {tuple(table.shape)}")
+    return table
+
+
+class EmbeddingBag(_Table):
+    """Sums, means or maxima of bags of table rows, without the rows themselves.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.EmbeddingBag.html.
+
+    Args:
+        num_embeddings: number of rows.
+        embedding_dim: length of a row.
+        max_norm: looked-up rows of larger norm are scaled to it, in the table itself.
+        norm_type: the p of that norm.
+        scale_grad_by_freq: whether a row's gradient is divided by how often it was looked up.
+        mode: "sum", "mean" or "max".
+        sparse: whether the gradient keeps only the looked-up rows.
+        include_last_offset: whether ``offsets`` ends with the total length.
+        padding_idx: a row that counts for nothing.
+        device: where the table is put.
+        dtype: its dtype.
+
+    Shape:
+        integers (B, N), or (N) with offsets (B), to (B, embedding_dim).
+
+    Example:
+        >>> import numpy as np
+        >>> EmbeddingBag(10, 3)(np.array([1, 2, 4, 5]), np.array([0, 2])).shape
+        (2, 3)
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        _weight: Any = None,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self._make_table(
+            num_embeddings,
+            embedding_dim,
+            padding_idx,
+            max_norm,
+            norm_type,
+            scale_grad_by_freq,
+            sparse,
+            _weight,
+            False,
+            device,
+            dtype,
+        )
+        self.mode = mode
+        self.include_last_offset = include_last_offset
+
+    def forward(
+        self, input: ArrayLike, offsets: ArrayLike | None = None, per_sample_weights: ArrayLike | None = None
+    ) -> jax.Array:
+        """One vector a bag."""
+        self._renormalize(input)
+        table: Any = self.weight
+        padding_idx = self.padding_idx
+        rows = self._sparse_rows(input)
+        if rows is not None:
+            # The bags of the table are those of its looked-up rows, by position; the padding row comes after them.
+            count = rows.shape[0]
+            where = jnp.arange(count).reshape(jnp.shape(input))
+            if padding_idx is not None:
+                where = jnp.where(jnp.asarray(input) == padding_idx, count, where)
+                rows = jnp.concatenate([rows, jnp.zeros_like(rows, shape=(1, self.embedding_dim))])
+                padding_idx = count
+            table, input = rows, where
+        return F.embedding_bag(
+            input,
+            table,
+            offsets,
+            scale_grad_by_freq=self.scale_grad_by_freq,
+            mode=self.mode,
+            sparse=self.sparse,
+            per_sample_weights=per_sample_weights,
+            include_last_offset=self.include_last_offset,
+            padding_idx=padding_idx,
+        )
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: ArrayLike,
+        freeze: bool = True,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+    ) -> EmbeddingBag:
+        """A layer over a given table, frozen unless ``freeze`` is false.
+
+        Raises:
+            ValueError: if ``embeddings`` is not 2-D.
+        """
+        table = _check_table("EmbeddingBag", embeddings)
+        bag = cls(
+            *table.shape,
+            _weight=table,
+            max_norm=max_norm,
+            norm_type=norm_type,
+            scale_grad_by_freq=scale_grad_by_freq,
+            mode=mode,
+            sparse=sparse,
+            include_last_offset=include_last_offset,
+            padding_idx=padding_idx,
+        )
+        bag.weight.requires_grad = not freeze
+        return bag
+
+    def extra_repr(self) -> str:
+        parts = [f"{self.num_embeddings}, {self.embedding_dim}"]
+        if self.max_norm is not None:
+            parts.append(f"max_norm={self.max_norm}")
+        if self.norm_type != 2:
+            parts.append(f"norm_type={self.norm_type}")
+        if self.scale_grad_by_freq is not False:
+            parts.append(f"scale_grad_by_freq={self.scale_grad_by_freq}")
+        parts.append(f"mode={self.mode!r}")
+        if self.padding_idx is not None:
+            parts.append(f"padding_idx={self.padding_idx}")
+        return ", ".join(parts)

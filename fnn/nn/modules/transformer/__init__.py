@@ -1,0 +1,15 @@
+"""Transformer layers."""
+
+from fnn.nn.modules.transformer.layers import TransformerDecoderLayer as TransformerDecoderLayer
+from fnn.nn.modules.transformer.layers import TransformerEncoderLayer as TransformerEncoderLayer
+from fnn.nn.modules.transformer.stacks import Transformer as Transformer
+from fnn.nn.modules.transformer.stacks import TransformerDecoder as TransformerDecoder
+from fnn.nn.modules.transformer.stacks import TransformerEncoder as TransformerEncoder
+
+__all__ = [
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
+]

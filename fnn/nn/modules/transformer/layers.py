@@ -1,0 +1,272 @@
+"""One layer of a Transformer's encoder and of its decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from fnn import functional as F
+from fnn.functional.arrays import ArrayLike
+from fnn.nn.modules.activation.attention import MultiheadAttention
+from fnn.nn.modules.activation.piecewise import ReLU
+from fnn.nn.modules.activation.smooth import GELU
+from fnn.nn.modules.dropout import Dropout
+from fnn.nn.modules.linear import Linear
+from fnn.nn.modules.module import Module
+from fnn.nn.modules.normalization import LayerNorm
+
+__all__ = ["TransformerDecoderLayer", "TransformerEncoderLayer"]
+
+Activation = str | Callable[[Any], Any]
+
+
+def _activation(function: str, activation: Activation) -> Callable[[Any], Any]:
+    if callable(activation):
+        return activation
+    if activation not in ("relu", "gelu"):
+        raise RuntimeError(f"{function}: activation must be 'relu', 'gelu' or a callable, got {activation!r}")
+    return F.relu if activation == "relu" else F.gelu
+
+
+class TransformerEncoderLayer(Module):
+    """Self-attention, then a network of two linear maps, each with a residual sum and a layer norm.
+
+    x = norm1(x + attention(x)), x = norm2(x + linear2(activation(linear1(x)))); with ``norm_first``,
+    x = x + attention(norm1(x)) and so on.
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.TransformerEncoderLayer.html.
+
+    Args:
+        d_model: features of input and output.
+        nhead: heads of the attention.
+        dim_feedforward: features between the two linear maps.
+        dropout: probability of dropout, in training.
+        activation: 'relu', 'gelu', a function or a Module.
+        layer_norm_eps: ``eps`` of the layer norms.
+        batch_first: whether input and output are (batch, time, features).
+        norm_first: whether the norms come before attention and linear maps, instead of after the sums.
+        bias: whether linear maps and norms have biases.
+        device: where the parameters are put.
+        dtype: their dtype.
+
+    Shape:
+        - src: (S, E), (S, N, E), or (N, S, E) with ``batch_first``.
+        - src_mask: (S, S) or (N * nhead, S, S).
+        - src_key_padding_mask: (S) or (N, S).
+        - output: as src.
+
+    Raises:
+        RuntimeError: if ``activation`` is an unknown name.
+        ValueError: if a size does not fit.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> TransformerEncoderLayer(8, 2, 16)(jnp.ones((5, 3, 8), jnp.float32), is_causal=False).shape
+        (5, 3, 8)
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Activation = F.relu,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        place: dict[str, Any] = {"device": device, "dtype": dtype}
+        self.self_attn = MultiheadAttention(
+            d_model, nhead, dropout=dropout, bias=bias, batch_first=batch_first, **place
+        )
+        self.linear1 = Linear(d_model, dim_feedforward, bias=bias, **place)
+        self.dropout = Dropout(dropout)
+        self.linear2 = Linear(dim_feedforward, d_model, bias=bias, **place)
+        self.norm_first = norm_first
+        self.norm1 = LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **place)
+        self.norm2 = LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **place)
+        self.dropout1 = Dropout(dropout)
+        self.dropout2 = Dropout(dropout)
+        activation = _activation("TransformerEncoderLayer", activation)
+        relu, gelu = (activation is f or isinstance(activation, kind) for f, kind in ((F.relu, ReLU), (F.gelu, GELU)))
+        self.activation_relu_or_gelu = 1 if relu else 2 if gelu else 0
+        self.activation = activation
+
+    def forward(
+        self,
+        src: ArrayLike,
+        src_mask: ArrayLike | None = None,
+        src_key_padding_mask: ArrayLike | None = None,
+        is_causal: bool = False,
+    ) -> jax.Array:
+        """The layer on a sequence.
+
+        Args:
+            src: the sequence.
+            src_mask: hides keys from queries: True, or -inf if floating (then it is added to the scores).
+            src_key_padding_mask: hides keys from all queries, alike.
+            is_causal: says that ``src_mask`` is the causal mask.
+
+        Returns:
+            an array of the shape of ``src``.
+        """
+        x: Any = src
+        if self.norm_first:
+            x = x + self._sa_block(self.norm1(x), src_mask, src_key_padding_mask, is_causal)
+            return x + self._ff_block(self.norm2(x))
+        x = self.norm1(x + self._sa_block(x, src_mask, src_key_padding_mask, is_causal))
+        return self.norm2(x + self._ff_block(x))
+
+    def _sa_block(self, x: Any, attn_mask: Any, key_padding_mask: Any, is_causal: bool = False) -> jax.Array:
+        output, _ = self.self_attn(
+            x,
+            x,
+            x,
+            attn_mask=attn_mask,
+            key_padding_mask=key_padding_mask,
+            need_weights=False,
+            is_causal=is_causal,
+        )
+        return self.dropout1(output)
+
+    def _ff_block(self, x: Any) -> jax.Array:
+        return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
+
+
+class TransformerDecoderLayer(Module):
+    """Self-attention, attention to the encoder's output, then two linear maps, each with a residual sum and a norm.
+
+    x = norm1(x + attention(x)), x = norm2(x + attention(x, memory)), x = norm3(x + linear2(activation(linear1(x))));
+    with ``norm_first`` each norm acts before its block instead.
+    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.TransformerDecoderLayer.html.
+
+    Args:
+        d_model: features of input and output.
+        nhead: heads of the attentions.
+        dim_feedforward: features between the two linear maps.
+        dropout: probability of dropout, in training.
+        activation: 'relu', 'gelu', a function or a Module.
+        layer_norm_eps: ``eps`` of the layer norms.
+        batch_first: whether input and output are (batch, time, features).
+        norm_first: whether the norms come before attention and linear maps, instead of after the sums.
+        bias: whether linear maps and norms have biases.
+        device: where the parameters are put.
+        dtype: their dtype.
+
+    Shape:
+        - tgt: (T, E), (T, N, E), or (N, T, E) with ``batch_first``; memory alike with S for T.
+        - tgt_mask: (T, T) or (N * nhead, T, T); memory_mask: (T, S) or (N * nhead, T, S).
+        - tgt_key_padding_mask: (T) or (N, T); memory_key_padding_mask: (S) or (N, S).
+        - output: as tgt.
+
+    Raises:
+        RuntimeError: if ``activation`` is an unknown name.
+        ValueError: if a size does not fit.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> layer = TransformerDecoderLayer(8, 2, 16)
+        >>> layer(jnp.ones((5, 3, 8), jnp.float32), jnp.ones((4, 3, 8), jnp.float32)).shape
+        (5, 3, 8)
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Activation = F.relu,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        place: dict[str, Any] = {"device": device, "dtype": dtype}
+        attention: dict[str, Any] = {"dropout": dropout, "bias": bias, "batch_first": batch_first, **place}
+        self.self_attn = MultiheadAttention(d_model, nhead, **attention)
+        self.multihead_attn = MultiheadAttention(d_model, nhead, **attention)
+        self.linear1 = Linear(d_model, dim_feedforward, bias=bias, **place)
+        self.dropout = Dropout(dropout)
+        self.linear2 = Linear(dim_feedforward, d_model, bias=bias, **place)
+        self.norm_first = norm_first
+        self.norm1 = LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **place)
+        self.norm2 = LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **place)
+        self.norm3 = LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **place)
+        self.dropout1 = Dropout(dropout)
+        self.dropout2 = Dropout(dropout)
+        self.dropout3 = Dropout(dropout)
+        self.activation = _activation("TransformerDecoderLayer", activation)
+
+    def forward(
+        self,
+        tgt: ArrayLike,
+        memory: ArrayLike,
+        tgt_mask: ArrayLike | None = None,
+        memory_mask: ArrayLike | None = None,
+        tgt_key_padding_mask: ArrayLike | None = None,
+        memory_key_padding_mask: ArrayLike | None = None,
+        tgt_is_causal: bool = False,
+        memory_is_causal: bool = False,
+    ) -> jax.Array:
+        """The layer on a sequence.
+
+        Args:
+            tgt: the sequence.
+            memory: the encoder's output.
+            tgt_mask: hides elements of ``tgt`` from each other: True, or -inf if floating (then it is added).
+            memory_mask: hides elements of ``memory`` from those of ``tgt``, alike.
+            tgt_key_padding_mask: hides elements of ``tgt`` from all, alike.
+            memory_key_padding_mask: hides elements of ``memory`` from all, alike.
+            tgt_is_causal: says that ``tgt_mask`` is the causal mask.
+            memory_is_causal: says that ``memory_mask`` is the causal mask.
+
+        Returns:
+            an array of the shape of ``tgt``.
+        """
+        x: Any = tgt
+        own = (tgt_mask, tgt_key_padding_mask, tgt_is_causal)
+        cross = (memory, memory_mask, memory_key_padding_mask, memory_is_causal)
+        if self.norm_first:
+            x = x + self._sa_block(self.norm1(x), *own)
+            x = x + self._mha_block(self.norm2(x), *cross)
+            return x + self._ff_block(self.norm3(x))
+        x = self.norm1(x + self._sa_block(x, *own))
+        x = self.norm2(x + self._mha_block(x, *cross))
+        return self.norm3(x + self._ff_block(x))
+
+    def _sa_block(self, x: Any, attn_mask: Any, key_padding_mask: Any, is_causal: bool = False) -> jax.Array:
+        output, _ = self.self_attn(
+            x,
+            x,
+            x,
+            attn_mask=attn_mask,
+            key_padding_mask=key_padding_mask,
+            is_causal=is_causal,
+            need_weights=False,
+        )
+        return self.dropout1(output)
+
+    def _mha_block(self, x: Any, mem: Any, attn_mask: Any, key_padding_mask: Any, is_causal: bool = False) -> jax.Array:
+        output, _ = self.multihead_attn(
+            x,
+            mem,
+            mem,
+            attn_mask=attn_mask,
+            key_padding_mask=key_padding_mask,
+            is_causal=is_causal,
+            need_weights=False,
+        )
+        return self.dropout2(output)
+
+    def _ff_block(self, x: Any) -> jax.Array:
+        return self.dropout3(self.linear2(self.dropout(self.activation(self.linear1(x)))))

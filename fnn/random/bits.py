@@ -1,0 +1,111 @@
+"""Random bits that cost no compilation, equal to ``jax.random.bits``."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from fnn.stateful.tracing import is_eager, setting
+
+__all__ = ["bits"]
+
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+
+
+_BLOCK = 1 << 16
+
+
+_THREEFRY = "threefry2x32"
+
+
+def _threefry(key: np.ndarray, x0: np.ndarray, x1: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Threefry-2x32 with 20 rounds (Salmon et al., 2011) in numpy, in place; equal to JAX's default generator."""
+    k0, k1 = key
+    keys = (k0, k1, k0 ^ k1 ^ np.uint32(0x1BD11BDA))
+    rotated = np.empty_like(x1)
+    x0 += keys[0]
+    x1 += keys[1]
+    for group in range(5):
+        for r in _ROTATIONS[group % 2]:
+            x0 += x1
+            np.left_shift(x1, np.uint32(r), out=rotated)
+            np.right_shift(x1, np.uint32(32 - r), out=x1)
+            x1 |= rotated
+            x1 ^= x0
+        x0 += keys[(group + 1) % 3]
+        with np.errstate(over="ignore"):
+            x1 += keys[(group + 2) % 3] + np.uint32(group + 1)
+    return x0, x1
+
+
+def _bits_at(key: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Words ``start`` to ``stop`` of ``jax.random.bits``: the 64-bit position is the counter, its halves are exclusive-ored."""
+    low = np.arange(start, stop, dtype=np.uint64)
+    high = (low >> np.uint64(32)).astype(np.uint32) if stop > 2**32 else np.zeros(stop - start, np.uint32)
+    high, low = _threefry(key, high, low.astype(np.uint32))
+    high ^= low
+    return high
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="fnn-draw")
+
+
+def _host_map(key: np.ndarray, size: int, function: Callable[[Any], Any], dtype: Any) -> np.ndarray:
+    """``function(jax.random.bits(key, (size,)))`` in numpy, by blocks that fit the cache, on all cores."""
+    out = np.empty(size, dtype)
+    starts = range(0, size, _BLOCK)
+
+    def fill(start: int) -> None:
+        stop = min(start + _BLOCK, size)
+        out[start:stop] = function(_bits_at(key, start, stop))
+
+    if len(starts) < 2:
+        for start in starts:
+            fill(start)
+    else:
+        list(_pool().map(fill, starts))
+    return out
+
+
+def _host_key(key: Any) -> np.ndarray | None:
+    """The two words of a concrete threefry key, or ``None`` where only JAX can draw from the key."""
+    if isinstance(key, Tracer) or not is_eager() or not setting("jax_threefry_partitionable"):
+        return None
+    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        if str(jax.random.key_impl(key)) != _THREEFRY or key.shape != ():
+            return None
+        key = jax.random.key_data(key)
+    elif key.shape != (2,) or str(setting("jax_default_prng_impl")) != _THREEFRY:
+        return None
+    return np.asarray(key, np.uint32)
+
+
+def bits(key: Any, shape: Sequence[int]) -> Any:
+    """Random 32-bit words: ``jax.random.bits(key, shape)``, computed by numpy when the key is concrete.
+
+    Args:
+        key: a JAX PRNG key, typed or legacy.
+        shape: shape of the result.
+
+    Returns:
+        a uint32 array, of numpy for a concrete threefry key outside a trace, else of JAX; the values are the same.
+    """
+    return _map_bits(key, shape, lambda words: words, np.uint32)
+
+
+def _map_bits(key: Any, shape: Sequence[int], function: Callable[[Any], Any], dtype: Any) -> Any:
+    """An elementwise function of ``bits(key, shape)``, of numpy where the key allows it."""
+    host = _host_key(key)
+    if host is None:
+        return function(jax.random.bits(key, tuple(shape), np.uint32))
+    return _host_map(host, int(np.prod(shape, dtype=np.int64)), function, dtype).reshape(shape)

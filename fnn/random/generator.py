@@ -1,0 +1,247 @@
+"""Sources of random keys: ``Generator``, ``manual_seed``, ``key_scope``."""
+
+from __future__ import annotations
+
+import operator
+import secrets
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from fnn.random.bits import _THREEFRY, _threefry
+from fnn.stateful.boxes import Box
+from fnn.stateful.protocol import Stateful
+from fnn.stateful.tracing import setting, trace_state
+
+__all__ = [
+    "Generator",
+    "default_generator",
+    "get_rng_state",
+    "initial_seed",
+    "key_scope",
+    "manual_seed",
+    "next_key",
+    "set_rng_state",
+]
+
+
+def check_key(function: str, rng: Any) -> Any:
+    """The argument as a key; raises TypeError if it is no JAX PRNG key, typed or legacy (uint32 words)."""
+    if isinstance(rng, jax.Array | np.ndarray):
+        typed = jnp.issubdtype(rng.dtype, jax.dtypes.prng_key)
+        if (typed and rng.ndim == 0) or (not typed and rng.dtype == np.uint32 and rng.ndim == 1):
+            return rng
+        got = f"{rng.dtype}{list(rng.shape)}"
+    else:
+        got = repr(rng)
+    raise TypeError(f"{function}: rng must be one JAX PRNG key (jax.random.key(seed)), got {got}")
+
+
+class Generator(Stateful):
+    """A source of random keys, as ``torch.Generator``: a key and the count of keys already drawn from it.
+
+    Draw number ``i`` is ``jax.random.fold_in(key, i)``, eagerly and under ``fnn.jit`` alike.
+
+    Example:
+        >>> g = Generator().manual_seed(0)
+        >>> g.initial_seed()
+        0
+    """
+
+    def __init__(self, device: Any = None) -> None:
+        self.device = device
+        self._impl = _THREEFRY
+        self._box = Box(label="generator state")
+        self._seed = 0
+        self._stateful_origin_ = trace_state()
+        self.manual_seed(secrets.randbits(63))
+
+    @classmethod
+    def _of_key(cls, key: Any) -> Generator:
+        """A generator that draws from a given key, traced or not."""
+        self = cls.__new__(cls)
+        self.device = None
+        self._seed = 0
+        self._stateful_origin_ = trace_state()
+        if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+            self._impl = str(jax.random.key_impl(key))
+            key = jax.random.key_data(key)
+        else:
+            self._impl = str(setting("jax_default_prng_impl"))
+        zero = np.zeros(1, np.uint32)
+        if isinstance(key, Tracer):
+            state = jnp.concatenate([key, zero])
+        else:
+            state = np.concatenate([np.asarray(key), zero])
+        self._box = Box(state, label="generator state")
+        return self
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Starts the sequence of the seed, an int in [-2**63, 2**64); returns the generator.
+
+        Raises:
+            TypeError: if the seed is no integer.
+            RuntimeError: if it is out of range.
+        """
+        try:
+            seed = operator.index(seed)
+        except TypeError:
+            raise TypeError(f"manual_seed: seed must be an int, got {seed!r}") from None
+        if not -(2**63) <= seed < 2**64:
+            raise RuntimeError(f"manual_seed: seed must be in [-2**63, 2**64), got {seed}")
+        state = np.array([(seed >> 32) & 0xFFFFFFFF, seed & 0xFFFFFFFF, 0], np.uint32)
+        self._box.data = state
+        self._seed = seed % 2**64
+        self._impl = _THREEFRY
+        return self
+
+    def seed(self) -> int:
+        """Seeds from the operating system and returns the seed."""
+        self.manual_seed(secrets.randbits(63))
+        return self._seed
+
+    def initial_seed(self) -> int:
+        """The seed last given."""
+        return self._seed
+
+    def get_state(self) -> Any:
+        """The state as an array of uint32: the words of the key, then the count of draws."""
+        return np.array(self._box.data)
+
+    def set_state(self, state: Any) -> Generator:
+        """Puts back a state from ``get_state``; returns the generator.
+
+        Raises:
+            ValueError: if the array is no state of this kind of generator.
+        """
+        state = np.asarray(state)
+        if state.dtype != np.uint32 or state.shape != self._box.data.shape:
+            raise ValueError(
+                f"set_state: state must be uint32{list(self._box.data.shape)}, got {state.dtype}{list(state.shape)}"
+            )
+        self._box.data = state.copy()
+        return self
+
+    def next_key(self) -> Any:
+        """Draws one key (raw uint32 words for the default kind, else a typed key)."""
+        state = self._box.data
+        if isinstance(state, Tracer) or self._impl != _THREEFRY:
+            key = jax.random.fold_in(jax.random.wrap_key_data(state[:-1], impl=self._impl), state[-1])
+            one = np.zeros(state.shape, np.uint32)
+            one[-1] = 1
+            self._box.data = state + one
+            return key
+        host = np.array(state)
+        first, second = _threefry(host[:2], np.zeros(1, np.uint32), host[2:].copy())
+        host[2] += np.uint32(1)
+        self._box.data = host
+        return np.concatenate([first, second])
+
+    def _stateful_boxes_(self) -> Iterable[Box]:
+        return (self._box,)
+
+    def _stateful_key_(self) -> str:
+        return self._impl
+
+    def __repr__(self) -> str:
+        return f"fnn.Generator(seed={self._seed})"
+
+
+default_generator = Generator()
+
+
+class _Scopes(threading.local):
+    """The generators of the open key scopes of this thread, outermost first."""
+
+    def __init__(self) -> None:
+        self.generators: list[Generator] = []
+
+
+_scopes = _Scopes()
+
+
+def current_generator() -> Generator:
+    """The generator that random functions without ``rng=`` draw from: the innermost key scope's, else the default."""
+    return _scopes.generators[-1] if _scopes.generators else default_generator
+
+
+def manual_seed(seed: int) -> Generator:
+    """Seeds the default generator and returns it; see https://docs.pytorch.org/docs/2.13/generated/torch.manual_seed.html.
+
+    Example:
+        >>> import fnn
+        >>> fnn.manual_seed(0).initial_seed()
+        0
+    """
+    return default_generator.manual_seed(seed)
+
+
+def initial_seed() -> int:
+    """The seed of the default generator."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> Any:
+    """The state of the default generator."""
+    return default_generator.get_state()
+
+
+def set_rng_state(state: Any) -> None:
+    """Puts back a state of the default generator."""
+    default_generator.set_state(state)
+
+
+@contextmanager
+def key_scope(key: Any) -> Iterator[Generator]:
+    """Random functions inside draw from ``key`` (traced keys too): draw number ``i`` uses ``fold_in(key, i)``.
+
+    Args:
+        key: a JAX PRNG key, typed or legacy.
+
+    Raises:
+        TypeError: if ``key`` is no such key.
+
+    Example:
+        >>> import jax, fnn
+        >>> with fnn.random.key_scope(jax.random.key(0)):
+        ...     a = fnn.random.next_key("example")
+        >>> with fnn.random.key_scope(jax.random.key(0)):
+        ...     b = fnn.random.next_key("example")
+        >>> bool((a == b).all())
+        True
+    """
+    generator = Generator._of_key(check_key("key_scope", key))
+    _scopes.generators.append(generator)
+    try:
+        yield generator
+    finally:
+        _scopes.generators.remove(generator)
+
+
+def next_key(function: str, rng: Any = None) -> Any:
+    """The key a random function shall use: ``rng`` if given, else the next one of the ambient source.
+
+    Args:
+        function: name of the calling function, for error messages.
+        rng: a JAX PRNG key, typed or legacy, or ``None``.
+
+    Raises:
+        TypeError: if ``rng`` is no key.
+        RuntimeError: under a JAX transformation that fnn does not run, with neither ``rng`` nor a key scope inside it.
+    """
+    if rng is not None:
+        return check_key(function, rng)
+    try:
+        return current_generator().next_key()
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"{function}: a random draw under a JAX transformation (jit, grad, vmap, scan, ...) needs a key of its own: "
+            "pass rng=, or open fnn.random.key_scope(key) inside the transformed function, or use "
+            "fnn.functional_call(..., rng=key) or fnn.jit"
+        ) from error

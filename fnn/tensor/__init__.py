@@ -1,0 +1,5 @@
+"""torch's kinds of tensors that are no plain arrays."""
+
+from fnn.tensor.row_sparse import RowSparse as RowSparse
+
+__all__ = ["RowSparse"]
