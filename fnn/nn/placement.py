@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.typing import DTypeLike
 
-__all__ = ["empty", "parse_device", "parse_dtype", "parse_to", "put"]
+__all__ = ["Device", "DType", "Place", "empty", "parse_device", "parse_dtype", "parse_to", "put"]
+
+Place: TypeAlias = jax.Device | jax.sharding.Sharding
+"""Where an array lies."""
+
+Device: TypeAlias = Place | str | None
+"""What a constructor takes for ``device``: a place, a name such as "cpu" or "cuda:0", or ``None`` for JAX's default."""
+
+DType: TypeAlias = DTypeLike | None
+"""What a constructor takes for ``dtype``; ``None`` for float32."""
 
 _PLATFORMS = {"cpu": "cpu", "cuda": "gpu", "gpu": "gpu", "tpu": "tpu", "rocm": "gpu"}
 
 
-def parse_device(device: Any) -> Any:
+def parse_device(device: Device) -> Place | None:
     """A ``jax.Device``, a sharding, ``None`` or a name such as "cpu", "cuda:0" or "tpu" as something ``device_put`` takes.
 
     Raises:
@@ -34,7 +45,7 @@ def parse_device(device: Any) -> Any:
     return devices[int(index or 0)]
 
 
-def put(array: Any, place: Any) -> Any:
+def put(array: jax.Array, place: Place | None) -> jax.Array:
     """The array at a device or sharding; the same object if it is there already.
 
     ``jax.device_put`` would make a second array on the same memory, and donating one would take the other with it.
@@ -48,7 +59,7 @@ def put(array: Any, place: Any) -> Any:
     return jax.device_put(array, place)
 
 
-def parse_dtype(dtype: Any) -> Any:
+def parse_dtype(dtype: DType) -> np.dtype[Any] | None:
     """A dtype, checked against the x64 setting, so that float64 is never silently float32.
 
     Raises:
@@ -72,7 +83,7 @@ def _is_dtype(value: Any) -> bool:
     return type(value).__name__ == "_ScalarMeta"
 
 
-def parse_to(*args: Any, any_dtype: bool = False, **kwargs: Any) -> tuple[Any, Any]:
+def parse_to(*args: Any, any_dtype: bool = False, **kwargs: Any) -> tuple[np.dtype[Any] | None, Place | None]:
     """The arguments of ``Module.to`` as a pair of dtype and place, each ``None`` if not asked for."""
     dtype, place = kwargs.pop("dtype", None), kwargs.pop("device", None)
     place = kwargs.pop("sharding", place)
@@ -103,7 +114,7 @@ def parse_to(*args: Any, any_dtype: bool = False, **kwargs: Any) -> tuple[Any, A
     return dtype, parse_device(place)
 
 
-def empty(shape: Any, device: Any = None, dtype: Any = None) -> jax.Array:
+def empty(shape: Sequence[int], device: Device = None, dtype: DType = None) -> jax.Array:
     """An array of zeros for an initializer to replace; float32 if ``dtype`` is ``None``.
 
     Raises:
