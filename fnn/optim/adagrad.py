@@ -1,4 +1,4 @@
-"""Adagrad and Adadelta."""
+"""Adagrad."""
 
 from __future__ import annotations
 
@@ -7,23 +7,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fnn.kernels.row_sparse import RowSparse
-from fnn.optim._common import (
-    by_leaf,
-    check_lr,
-    check_minimums,
-    check_number,
-    is_off,
-    need_params,
-    rate,
-    start,
-    wide,
-    wide_dtype,
-    zeros_like,
-)
+from fnn.nn.parameter import Parameter
+from fnn.optim._checks import check_lr, check_minimums, need_params
+from fnn.optim._leaves import by_leaf
+from fnn.optim._scalars import is_off, rate, start, wide, wide_dtype
+from fnn.optim.optimizer import Optimizer
 from fnn.optim.transform import Transform
+from fnn.tensor.row_sparse import RowSparse
 
-__all__ = ["AdadeltaState", "AdagradState", "adadelta", "adagrad"]
+__all__ = ["Adagrad", "AdagradState", "adagrad"]
 
 
 class AdagradState(NamedTuple):
@@ -31,14 +23,6 @@ class AdagradState(NamedTuple):
 
     step: jax.Array
     sum: Any
-
-
-class AdadeltaState(NamedTuple):
-    """The state of ``adadelta``."""
-
-    step: jax.Array
-    square_avg: Any
-    acc_delta: Any
 
 
 def adagrad(
@@ -123,67 +107,65 @@ def adagrad(
     return Transform(init, update)
 
 
-def adadelta(
-    lr: Any = 1.0,
-    rho: Any = 0.9,
-    eps: Any = 1e-6,
-    weight_decay: Any = 0,
-    foreach: bool | None = None,
-    *,
-    capturable: bool = False,
-    maximize: bool = False,
-    differentiable: bool = False,
-) -> Transform:
-    r"""Adadelta.
+class Adagrad(Optimizer):
+    """Adagrad (Duchi et al., 2011).
 
-    .. math::
-        v_t = \rho v_{t-1} + (1 - \rho) g^2, \quad d_t = \frac{\sqrt{u_{t-1} + \epsilon}}{\sqrt{v_t + \epsilon}} g, \quad
-        u_t = \rho u_{t-1} + (1 - \rho) d_t^2, \quad p \leftarrow p - \gamma d_t
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.Adagrad.html.
 
     Args:
-        lr: learning rate: a number, an array or a schedule ``count -> lr``.
-        rho: decay of both averages, in [0, 1].
-        eps: added under both roots.
-        weight_decay: the L2 penalty.
-        maximize: whether to go up the gradient.
-        foreach, capturable, differentiable: accepted for torch's sake; they change nothing.
-
-    Returns:
-        A ``Transform`` with state ``AdadeltaState``.
+        params: Parameters or groups of them.
+        lr: learning rate.
+        lr_decay: how fast the learning rate falls.
+        weight_decay: factor of the parameters added to the gradients.
+        initial_accumulator_value: where the sums of squares, which exist from the start, begin; as in torch, a group
+            cannot change it.
+        eps: added to the denominator.
+        maximize: whether to go up instead of down.
+        foreach, differentiable, fused: accepted for torch's sake; they change nothing.
 
     Raises:
-        ValueError: if a hyperparameter is out of range.
-
-    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.Adadelta.html; Zeiler, ADADELTA: An Adaptive
-    Learning Rate Method, https://arxiv.org/abs/1212.5701.
+        ValueError: if an option is out of range.
 
     Example:
-        >>> tx = adadelta(eps=1.0)
-        >>> round(float(tx.update(jnp.array(2.0), tx.init(jnp.array(1.0)))[0]), 3)
-        -1.69
+        >>> import fnn, numpy as np
+        >>> p = fnn.nn.Parameter(np.ones(1))
+        >>> _ = Adagrad([p], lr=0.5).step(lambda: (p * p).sum())
+        >>> round(float(p.data[0]), 4)
+        0.5
     """
-    check_lr("adadelta", lr)
-    check_number("adadelta", "rho", rho, 0, 1)
-    check_minimums("adadelta", eps=eps, weight_decay=weight_decay)
 
-    def init(params: Any) -> AdadeltaState:
-        return AdadeltaState(start(), zeros_like(params), zeros_like(params))
+    _rule = staticmethod(adagrad)
+    _elementwise = True
+    _state_from_start = True
 
-    def update(grads: Any, state: AdadeltaState, params: Any = None) -> tuple[Any, AdadeltaState]:
-        if not is_off(weight_decay):
-            need_params("adadelta", params)
-        gamma, keep, small = rate(lr, state.step), wide(rho), wide(eps)
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1e-2,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
+        eps: float = 1e-10,
+        foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "lr_decay": lr_decay,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "initial_accumulator_value": initial_accumulator_value,
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+            "fused": fused,
+        }
+        super().__init__(params, defaults)
 
-        def rule(cast: Any, g: Any, p: Any, v: Any, u: Any) -> tuple[Any, ...]:
-            g = -g if maximize else g
-            if not is_off(weight_decay):
-                g = g + cast(wide(weight_decay)) * p
-            v = v * cast(keep) + jnp.square(g) * cast(1 - keep)
-            change = jnp.sqrt(u + cast(small)) / jnp.sqrt(v + cast(small)) * g
-            u = u * cast(keep) + jnp.square(change) * cast(1 - keep)
-            return -cast(gamma) * change, v, u
-
-        updates, *fields = by_leaf(rule, grads, params, state.square_avg, state.acc_delta, name="adadelta")
-        return updates, AdadeltaState(state.step + 1, *fields)
-
-    return Transform(init, update)
+    def _create_slots(self, transform: Transform, parameters: list[Parameter]) -> list[Parameter]:
+        # torch takes the start of the sums from the constructor, not from the group.
+        first = adagrad(initial_accumulator_value=self.defaults["initial_accumulator_value"])
+        return super()._create_slots(first, parameters)

@@ -7,21 +7,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fnn.optim._common import (
-    by_leaf,
-    check_lr,
-    check_minimums,
-    is_off,
-    need_params,
-    rate,
-    start,
-    wide,
-    wide_dtype,
-    zeros_like,
-)
+from fnn.optim._checks import check_lr, check_minimums, need_params
+from fnn.optim._leaves import by_leaf, zeros_like
+from fnn.optim._scalars import is_off, rate, start, wide, wide_dtype
+from fnn.optim.optimizer import Optimizer
 from fnn.optim.transform import Transform
 
-__all__ = ["ASGDState", "asgd"]
+__all__ = ["ASGD", "ASGDState", "asgd"]
 
 
 class ASGDState(NamedTuple):
@@ -101,3 +93,59 @@ def asgd(
         return updates, ASGDState(step, eta, mu, average)
 
     return Transform(init, update)
+
+
+class ASGD(Optimizer):
+    """Averaged stochastic gradient descent (Polyak and Juditsky, 1992); ``state[p]["ax"]`` is the average.
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.ASGD.html.
+
+    Args:
+        params: Parameters or groups of them.
+        lr: learning rate.
+        lambd: decay of the parameters.
+        alpha: the power by which the step falls.
+        t0: when averaging starts.
+        weight_decay: factor of the parameters added to the gradients.
+        maximize: whether to go up instead of down.
+        foreach, differentiable, capturable: accepted for torch's sake; they change nothing.
+
+    Raises:
+        ValueError: if an option is out of range.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> p = fnn.nn.Parameter(np.ones(1))
+        >>> _ = ASGD([p], lr=0.25).step(lambda: (p * p).sum())
+        >>> round(float(p.data[0]), 4)
+        0.5
+    """
+
+    _rule = staticmethod(asgd)
+    _elementwise = True
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1e-2,
+        lambd: float = 1e-4,
+        alpha: float = 0.75,
+        t0: float = 1e6,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "lambd": lambd,
+            "alpha": alpha,
+            "t0": t0,
+            "weight_decay": weight_decay,
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+            "capturable": capturable,
+        }
+        super().__init__(params, defaults)

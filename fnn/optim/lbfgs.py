@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import jax
@@ -10,10 +11,22 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from fnn.functional.checks import as_int, fail
-from fnn.optim._common import check_lr, need_params, rate, start, wide
-from fnn.optim.transform import Transform
+from fnn.nn.array_box import to_array
+from fnn.nn.parameter import Parameter
+from fnn.optim._checks import check_lr, need_params
+from fnn.optim._param_groups import ParamGroup
+from fnn.optim._scalars import rate, start, wide
+from fnn.optim._slots import Cohort, Slot
+from fnn.optim._strong_wolfe import _strong_wolfe
+from fnn.optim.optimizer import Optimizer
+from fnn.optim.transform import Transform, apply_updates
+from fnn.stateful.scopes import Scope
+from fnn.stateful.structure import structure_changed
+from fnn.stateful.tracing import is_eager, setting
+from fnn.tensor.row_sparse import RowSparse
+from fnn.transforms.backward import value_and_grad
 
-__all__ = ["LBFGSState", "lbfgs"]
+__all__ = ["LBFGS", "LBFGSState", "lbfgs"]
 
 
 class LBFGSState(NamedTuple):
@@ -240,113 +253,193 @@ def _with_direction(s: LBFGSState, grad: jax.Array, size: int) -> LBFGSState:
     return jax.lax.cond(s.n_iter == 1, lambda s: s._replace(d=-grad), quasi_newton, s)
 
 
-class _Point(NamedTuple):
-    """A trial step ``t`` with the loss, the gradient and the directional derivative there."""
+class LBFGS(Optimizer):
+    """L-BFGS, with a fixed step or a search for the strong Wolfe conditions (Nocedal and Wright, chapters 3 and 7).
 
-    t: jax.Array
-    f: jax.Array
-    g: jax.Array
-    slope: jax.Array
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.LBFGS.html.
 
+    ``step(closure)`` needs a closure that returns the loss; JAX computes its gradients. Outside ``fnn.jit`` the closure
+    runs as Python at each evaluation, as in torch; inside, the whole search is one program, in which the closure must
+    not change buffers or draw random numbers. The state belongs to all parameters together, under the first of them.
 
-class _Search(NamedTuple):
-    """What both phases of the search carry; ``a`` and ``b`` end as the bracket, the lower end first.
+    Args:
+        params: Parameters, or one group of them.
+        lr: step length, or first trial of the search.
+        max_iter: most iterations in a step.
+        max_eval: most evaluations in a step; ``max_iter * 5 // 4`` if ``None``.
+        tolerance_grad: a step ends when no element of the gradient exceeds it.
+        tolerance_change: a step ends when loss or parameters change less.
+        history_size: pairs of changes that are kept.
+        line_search_fn: 'strong_wolfe' or ``None``.
 
-    ``kept`` says whether the lower end is the older of the two places, which wins a tie.
+    Raises:
+        ValueError: if an option is out of range, or there is more than one group.
+        RuntimeError: if ``line_search_fn`` is unknown.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> p = fnn.nn.Parameter(np.array([3.0, -2.0]))
+        >>> loss = LBFGS([p], line_search_fn="strong_wolfe").step(lambda: ((p - 1) ** 2).sum())
+        >>> float(loss), p.numpy().round(4).tolist()
+        (13.0, [1.0, 1.0])
     """
 
-    a: _Point
-    b: _Point
-    iterations: jax.Array
-    evals: jax.Array
-    stop: jax.Array
-    found: jax.Array
-    stalled: jax.Array
-    kept: jax.Array
+    _rule = staticmethod(lbfgs)
+    _static_options = frozenset({"max_iter", "max_eval", "history_size"})
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1,
+        max_iter: int = 20,
+        max_eval: int | None = None,
+        tolerance_grad: float = 1e-7,
+        tolerance_change: float = 1e-9,
+        history_size: int = 100,
+        line_search_fn: str | None = None,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "max_iter": max_iter,
+            "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
+            "tolerance_grad": tolerance_grad,
+            "tolerance_change": tolerance_change,
+            "history_size": history_size,
+            "line_search_fn": line_search_fn,
+        }
+        super().__init__(params, defaults)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Adds the one group that L-BFGS has.
+
+        Raises:
+            ValueError: if there is a group already.
+        """
+        if self.param_groups:
+            raise ValueError("LBFGS: parameter groups are not supported, all parameters share one set of options")
+        super().add_param_group(param_group)
+
+    # State: one for all parameters, kept with the first
+
+    def _wanting(self, group: ParamGroup) -> list[Parameter]:
+        return [] if group["params"][0] in self._slots else group["params"][:1]
+
+    def _covered(self, parameter: Parameter, group: Mapping[str, Any]) -> list[Parameter]:
+        return group["params"]
+
+    def _create_slots(self, transform: Transform, parameters: list[Parameter]) -> list[Parameter]:
+        group = self.param_groups[0]
+        wanting = self._wanting(group)
+        if wanting:
+            state = transform.init([p.data for p in group["params"]])
+            shared = {name: self._state_box(name, value) for name, value in state._asdict().items()}
+            self._slots[wanting[0]] = Slot(Cohort(shared), {})
+            structure_changed()
+        return wanting
+
+    def _export_state(self, named: dict[str, Any]) -> dict[str, Any]:
+        kept = LBFGSState(**named)
+        out: dict[str, Any] = {"func_evals": int(kept.func_evals), "n_iter": int(kept.n_iter)}
+        if not out["n_iter"]:
+            return out
+        count = int(kept.num_old)
+        out["d"], out["t"] = kept.d, float(kept.t)
+        for name in ("old_dirs", "old_stps", "ro"):
+            out[name] = [named[name][i] for i in range(count)]
+        out["H_diag"], out["prev_flat_grad"], out["prev_loss"] = kept.H_diag, kept.prev_flat_grad, float(kept.prev_loss)
+        if out["n_iter"] > 1:
+            # torch's scratch space, which it expects of a state that has gone beyond the first iteration
+            out["al"] = [None] * kept.ro.shape[0]
+        return out
+
+    def _import_state(self, named: dict[str, Any], group: Mapping[str, Any]) -> dict[str, Any]:
+        example = jax.eval_shape(self._transform(group).init, [p.data for p in group["params"]])
+        out: dict[str, Any] = {name: jnp.zeros(v.shape, v.dtype) for name, v in example._asdict().items()}
+        size = group["history_size"]
+        kept = {name: list(named.get(name, ()))[-size:] for name in ("old_dirs", "old_stps", "ro")}
+        for name, rows in kept.items():
+            if not rows:
+                continue
+            block = jnp.stack([to_array(row) for row in rows]).astype(out[name].dtype)
+            if block.shape[1:] != out[name].shape[1:]:
+                expected = out[name].shape[1:]
+                raise ValueError(f"LBFGS.load_state_dict: {name} must have rows of {expected}, got {block.shape[1:]}")
+            out[name] = out[name].at[: len(rows)].set(block)
+        simple = ("func_evals", "n_iter", "d", "t", "H_diag", "prev_flat_grad", "prev_loss")
+        out |= {name: to_array(named[name]) for name in simple if name in named}
+        return {**out, "num_old": len(kept["ro"]), "step": 1}
+
+    # The step
+
+    def _step(self, closure: Callable[[], Any] | None, has_aux: bool) -> Any:
+        if closure is None:
+            raise TypeError("LBFGS.step: closure must be given, a function that returns the loss")
+        group = self.param_groups[0]
+        parameters: list[Parameter] = group["params"]
+        transform = self._transform(group)
+        self._create_slots(transform, parameters)
+        boxes = self._slots[parameters[0]].cohort.shared
+        values = [p.data for p in parameters]
+        eager, compiles = is_eager(), not setting("jax_disable_jit")
+        with Scope("LBFGS.step") as scope:
+            evaluation = _Evaluation(closure, has_aux, parameters, scope, compiles)
+            # Outside fnn.jit the control flow of the search runs in Python, so that no step compiles the closure anew.
+            with jax.disable_jit() if eager else nullcontext():
+                updates, state = transform.update(
+                    None,
+                    LBFGSState(**{name: box.data for name, box in boxes.items()}),
+                    values,
+                    value_fn=evaluation.differentiable(),
+                )
+                new = apply_updates(values, updates)
+            if not evaluation.results:
+                evaluation.run(values)
+            owned = {id(p) for p in parameters}
+            written = [(box, value) for box, value in scope.written() if id(box) not in owned]
+        for box, value in [*written, *zip(parameters, new, strict=True)]:
+            box.data = value
+        for name, value in state._asdict().items():
+            boxes[name].data = value
+        loss, aux = evaluation.results[0]
+        return (loss, aux) if has_aux else loss
 
 
-def _select(condition: jax.Array, a: _Point, b: _Point) -> _Point:
-    return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)
+class _Evaluation:
+    """The closure as a function of the parameters' arrays; ``results`` holds what its first run returned."""
 
+    def __init__(
+        self, closure: Callable[[], Any], has_aux: bool, parameters: list[Parameter], scope: Scope, compiles: bool
+    ) -> None:
+        self.closure = closure
+        self.has_aux = has_aux
+        self.parameters = parameters
+        self.trained = [p for p in parameters if p.requires_grad]
+        self.scope = scope
+        self.compiles = compiles
+        self.results: list[tuple[Any, Any]] = []
 
-def _cubic_minimum(a: _Point, b: _Point, low: jax.Array, high: jax.Array) -> jax.Array:
-    """Where the cubic through two points and slopes is least, kept within the bounds; their middle if it has no minimum."""
-    left, right = _select(a.t <= b.t, a, b), _select(a.t <= b.t, b, a)
-    d1 = a.slope + b.slope - 3 * (a.f - b.f) / (a.t - b.t)
-    square = d1 * d1 - a.slope * b.slope
-    d2 = jnp.sqrt(jnp.where(square >= 0, square, 0))
-    at = right.t - (right.t - left.t) * ((right.slope + d2 - d1) / (right.slope - left.slope + 2 * d2))
-    return jnp.where(square >= 0, jnp.clip(at, low, high), (low + high) / 2)
+    def run(self, values: list[Any]) -> tuple[Any, list[Any]]:
+        """The loss at the given parameters, and its gradients."""
+        with jax.disable_jit(not self.compiles):
+            for parameter, value in zip(self.parameters, values, strict=True):
+                self.scope.own(parameter, value)
+            loss, aux, grads = value_and_grad("LBFGS.step", self.closure, self.trained, self.has_aux)
+            if not self.results:
+                self.results.append((loss, aux))
+            of = dict(zip(map(id, self.trained), grads, strict=True))
+            dense = []
+            for parameter, value in zip(self.parameters, values, strict=True):
+                grad = of.get(id(parameter))
+                grad = grad.to_dense() if isinstance(grad, RowSparse) else grad
+                dense.append(jnp.zeros_like(value) if grad is None else grad)
+            return loss, dense
 
+    def differentiable(self) -> Callable[[list[Any]], Any]:
+        """The loss as a function that JAX differentiates by way of ``run``."""
 
-def _strong_wolfe(
-    evaluate: Callable[[jax.Array], tuple[jax.Array, jax.Array]],
-    x: jax.Array,
-    t: jax.Array,
-    d: jax.Array,
-    f: jax.Array,
-    g: jax.Array,
-    slope: jax.Array,
-    tolerance_change: jax.Array,
-    max_ls: jax.Array,
-    c1: float = 1e-4,
-    c2: float = 0.9,
-) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """A step that satisfies the strong Wolfe conditions; returns loss, gradient, step and evaluations."""
+        @jax.custom_vjp
+        def value(values: list[Any]) -> Any:
+            return self.run(values)[0]
 
-    def trial(t: jax.Array) -> _Point:
-        value, grad = evaluate(x + t * d)
-        return _Point(t, value, grad, jnp.vdot(grad, d))
-
-    no = jnp.zeros((), bool)
-    origin = _Point(jnp.zeros_like(t), f, g, slope)
-
-    def flat_enough(p: _Point) -> jax.Array:
-        return jnp.abs(p.slope) <= -c2 * slope
-
-    def bracketing(c: _Search) -> _Search:
-        before, here = c.a, c.b
-        crossed = (here.f > f + c1 * here.t * slope) | ((c.iterations > 1) & (here.f >= before.f))
-        found = ~crossed & flat_enough(here)
-        stop = crossed | found | (here.slope >= 0)
-
-        def extend(_: None) -> _Search:
-            low, high = here.t + 0.01 * (here.t - before.t), here.t * 10
-            point = trial(_cubic_minimum(before, here, low, high))
-            return c._replace(a=here, b=point, iterations=c.iterations + 1, evals=c.evals + 1)
-
-        return jax.lax.cond(stop, lambda _: c._replace(stop=stop, found=found), extend, None)
-
-    zero, one = jnp.zeros((), jnp.int32), jnp.ones((), jnp.int32)
-    c = _Search(origin, trial(t), zero, one, no, no, no, no)
-    c = jax.lax.while_loop(lambda c: ~c.stop & (c.iterations < max_ls), bracketing, c)
-    c = c._replace(a=_select(c.iterations >= max_ls, origin, c.a))
-    # From here on `a` is the lower end; where the search has ended it is the result.
-    lower = (c.a.f <= c.b.f) & ~c.found
-    c = c._replace(a=_select(lower, c.a, c.b), b=_select(lower, c.b, c.a), stop=c.found, kept=lower)
-    width = jnp.max(jnp.abs(d))
-
-    def wide_enough(c: _Search) -> jax.Array:
-        return ~(jnp.abs(c.b.t - c.a.t) * width < tolerance_change)
-
-    def zoom(c: _Search) -> _Search:
-        least, most = jnp.minimum(c.a.t, c.b.t), jnp.maximum(c.a.t, c.b.t)
-        t = _cubic_minimum(c.a, c.b, least, most)
-        # A trial too near an end of the bracket is let pass once, then moved inside by a tenth.
-        margin = 0.1 * (most - least)
-        near = jnp.minimum(most - t, t - least) < margin
-        pushed = near & (c.stalled | (t >= most) | (t <= least))
-        inside = jnp.where(jnp.abs(t - most) < jnp.abs(t - least), most - margin, least + margin)
-        point = trial(jnp.where(pushed, inside, t))
-        worse = (point.f > f + c1 * point.t * slope) | (point.f >= c.a.f)
-        found = ~worse & flat_enough(point)
-        turned = ~worse & ~found & (point.slope * (c.b.t - c.a.t) >= 0)
-        a = _select(worse, c.a, point)
-        b = _select(worse, point, _select(turned, c.a, c.b))
-        # A trial that fails the first condition may still be lower than the lower end.
-        swap = worse & jnp.where(c.kept, b.f < a.f, b.f <= a.f)
-        a, b = _select(swap, b, a), _select(swap, a, b)
-        return _Search(a, b, c.iterations + 1, c.evals + 1, found, found, near & ~pushed, c.kept ^ swap)
-
-    c = jax.lax.while_loop(lambda c: ~c.stop & (c.iterations < max_ls) & wide_enough(c), zoom, c)
-    return c.a.f, c.a.g, c.a.t, c.evals
+        value.defvjp(self.run, lambda grads, slope: ([(g * slope).astype(g.dtype) for g in grads],))
+        return value

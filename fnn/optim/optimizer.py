@@ -11,24 +11,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from fnn.nn.hooks import RemovableHandle, add_hook
-from fnn.nn.parameter import Parameter, to_array
-from fnn.optim._objects_state import (
-    Cohort,
-    ElementCell,
-    ParamGroup,
-    Slot,
-    StateView,
-    is_dynamic,
-    is_number,
-    plain_option,
-    required,
-)
-from fnn.optim._packing import pack_of, pack_small, packs_of, separate, units, unpack_scattered
+from fnn.nn.array_box import to_array
+from fnn.nn.modules.hooks import RemovableHandle, add_hook
+from fnn.nn.parameter import Parameter
+from fnn.optim._buckets import pack_of, pack_small, packs_of, separate, units, unpack_scattered
+from fnn.optim._param_groups import ElementCell, ParamGroup, is_dynamic, is_number, plain_option, required
+from fnn.optim._slots import Cohort, Slot, StateView
 from fnn.optim.transform import Transform, apply_updates
-from fnn.stateful import Box, Cell, Stateful, require_known, static_key, structure_changed, trace_state
+from fnn.stateful.boxes import Box, Cell
+from fnn.stateful.protocol import Stateful, static_key
+from fnn.stateful.scopes import require_known
+from fnn.stateful.structure import structure_changed
+from fnn.stateful.tracing import trace_state
 from fnn.transforms.backward import value_and_grad
-from fnn.transforms.jit import jit
+from fnn.transforms.jit.function import jit
 
 __all__ = ["Optimizer", "ParamGroup", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook"]
 

@@ -7,10 +7,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fnn.optim._common import by_leaf, check_lr, check_minimums, is_off, need_params, rate, start, wide, zeros_like
+from fnn.optim._checks import check_lr, check_minimums, need_params
+from fnn.optim._leaves import by_leaf, zeros_like
+from fnn.optim._scalars import is_off, rate, start, wide
+from fnn.optim.optimizer import Optimizer
 from fnn.optim.transform import Transform
 
-__all__ = ["RMSpropState", "rmsprop"]
+__all__ = ["RMSprop", "RMSpropState", "rmsprop"]
 
 
 class RMSpropState(NamedTuple):
@@ -98,3 +101,62 @@ def rmsprop(
         return updates, RMSpropState(state.step + 1, *fields)
 
     return Transform(init, update)
+
+
+class RMSprop(Optimizer):
+    """RMSprop (Hinton, 2012), plain, with momentum, or centered (Graves, 2013).
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.RMSprop.html.
+
+    Args:
+        params: Parameters or groups of them.
+        lr: learning rate.
+        alpha: decay of the averages.
+        eps: added to the denominator.
+        weight_decay: factor of the parameters added to the gradients.
+        momentum: factor of the running sum of steps.
+        centered: whether to divide by an estimate of the variance.
+        maximize: whether to go up instead of down.
+        capturable, foreach, differentiable: accepted for torch's sake; they change nothing.
+
+    Raises:
+        ValueError: if an option is out of range.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> p = fnn.nn.Parameter(np.ones(1))
+        >>> _ = RMSprop([p], lr=0.05).step(lambda: (p * p).sum())
+        >>> round(float(p.data[0]), 4)
+        0.5
+    """
+
+    _rule = staticmethod(rmsprop)
+    _elementwise = True
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum: float = 0,
+        centered: bool = False,
+        capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "alpha": alpha,
+            "eps": eps,
+            "centered": centered,
+            "weight_decay": weight_decay,
+            "capturable": capturable,
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+        }
+        super().__init__(params, defaults)

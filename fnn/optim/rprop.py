@@ -7,10 +7,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fnn.optim._common import by_leaf, check_lr, check_number, check_tuple, rate, start, wide, zeros_like
+from fnn.optim._checks import check_lr, check_number, check_tuple
+from fnn.optim._leaves import by_leaf, zeros_like
+from fnn.optim._scalars import rate, start, wide
+from fnn.optim.optimizer import Optimizer
 from fnn.optim.transform import Transform
 
-__all__ = ["RpropState", "rprop"]
+__all__ = ["Rprop", "RpropState", "rprop"]
 
 
 class RpropState(NamedTuple):
@@ -90,3 +93,54 @@ def rprop(
         return updates, RpropState(state.step + 1, *fields)
 
     return Transform(init, update)
+
+
+class Rprop(Optimizer):
+    """Rprop, resilient backpropagation (Riedmiller and Braun, 1993).
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.Rprop.html.
+
+    Args:
+        params: Parameters or groups of them.
+        lr: the first step of every element.
+        etas: factors by which a step shrinks and grows.
+        step_sizes: least and largest step.
+        maximize: whether to go up instead of down.
+        capturable, foreach, differentiable: accepted for torch's sake; they change nothing.
+
+    Raises:
+        ValueError: if an option is out of range.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> p = fnn.nn.Parameter(np.ones(1))
+        >>> _ = Rprop([p], lr=0.5).step(lambda: (p * p).sum())
+        >>> round(float(p.data[0]), 4)
+        0.5
+    """
+
+    _rule = staticmethod(rprop)
+    _elementwise = True
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1e-2,
+        etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50),
+        *,
+        capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "etas": tuple(etas),
+            "step_sizes": tuple(step_sizes),
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+            "capturable": capturable,
+        }
+        super().__init__(params, defaults)

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from fnn.kernels.row_sparse import RowSparse
-from fnn.optim._common import (
-    by_leaf,
-    check_lr,
-    check_minimums,
-    is_off,
-    need_params,
-    rate,
-    start,
-    wide,
-    zeros_like,
-)
+from fnn.optim._checks import check_lr, check_minimums, need_params
+from fnn.optim._leaves import by_leaf, zeros_like
+from fnn.optim._scalars import is_off, rate, start, wide
+from fnn.optim.optimizer import Optimizer
 from fnn.optim.transform import Transform
+from fnn.tensor.row_sparse import RowSparse
 
-__all__ = ["SGDState", "sgd"]
+__all__ = ["SGD", "SGDState", "sgd"]
 
 
 class SGDState(NamedTuple):
@@ -109,3 +103,66 @@ def sgd(
         return updates, SGDState(state.step + 1, buffer)
 
     return Transform(init, update)
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum (Sutskever et al., 2013).
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.SGD.html.
+
+    Args:
+        params: Parameters or groups of them.
+        lr: learning rate.
+        momentum: factor of the running sum of gradients.
+        dampening: what the momentum takes from each gradient.
+        weight_decay: factor of the parameters added to the gradients.
+        nesterov: whether to look ahead along the momentum.
+        maximize: whether to go up instead of down.
+        foreach, differentiable, fused: accepted for torch's sake; they change nothing.
+
+    Raises:
+        ValueError: if an option is out of range, or ``nesterov`` lacks a momentum.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> p = fnn.nn.Parameter(np.ones(1))
+        >>> _ = SGD([p], lr=0.5).step(lambda: (p * p).sum())
+        >>> p.numpy().tolist()
+        [0.0]
+    """
+
+    _rule = staticmethod(sgd)
+    _elementwise = True
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+            "foreach": foreach,
+            "differentiable": differentiable,
+            "fused": fused,
+        }
+        super().__init__(params, defaults)
+
+    def _export_state(self, named: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in named.items() if name != "step"}
+
+    def _import_state(self, named: dict[str, Any], group: Mapping[str, Any]) -> dict[str, Any]:
+        return {"step": 1, **named}

@@ -15,14 +15,14 @@ from jax.core import Tracer
 
 from fnn.functional.arrays import index_dtype
 from fnn.functional.checks import check_choice, fail
-from fnn.nn.module import Module
-from fnn.nn.normalization import _BatchNorm
-from fnn.nn.parameter import ArrayBox
+from fnn.nn.array_box import ArrayBox
+from fnn.nn.modules.batchnorm import _BatchNorm
+from fnn.nn.modules.module import Module
 from fnn.nn.placement import parse_device
-from fnn.optim._common import check_number
-from fnn.optim._lr_scheduler_base import LRScheduler, check_optimizer, clip, cos, per_group, where
+from fnn.optim._checks import check_number
+from fnn.optim.lr_scheduler.scheduler import LRScheduler, check_optimizer, clip, cos, per_group, where
 from fnn.optim.optimizer import Optimizer
-from fnn.transforms.jit import jit
+from fnn.transforms.jit.function import jit
 
 __all__ = [
     "SWALR",

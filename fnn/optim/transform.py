@@ -10,8 +10,10 @@ import jax
 import jax.numpy as jnp
 
 from fnn.functional.checks import as_int
-from fnn.kernels.row_sparse import RowSparse
-from fnn.optim._common import bias_correction, by_leaf, check_number, flatten, need_params
+from fnn.optim._checks import check_number, need_params
+from fnn.optim._leaves import by_leaf, flatten
+from fnn.optim._scalars import bias_correction
+from fnn.tensor.row_sparse import RowSparse
 
 __all__ = [
     "AccumulateState",

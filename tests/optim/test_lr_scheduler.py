@@ -16,7 +16,8 @@ import pytest
 import fnn
 from fnn import nn, optim
 from fnn.optim import lr_scheduler as S
-from fnn.stateful import structure, walk
+from fnn.stateful.protocol import walk
+from fnn.stateful.structure import structure
 from tests.oracle import needs_torch
 
 STEPS = 100

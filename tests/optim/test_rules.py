@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import itertools
 
@@ -11,19 +10,27 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fnn.kernels.row_sparse import RowSparse
-from fnn.optim.adafactor import adafactor
-from fnn.optim.adagrad import adadelta, adagrad
-from fnn.optim.adam import adam, adamax, adamw, nadam, radam, sparse_adam
-from fnn.optim.asgd import asgd
-from fnn.optim.muon import muon, newton_schulz
-from fnn.optim.rmsprop import rmsprop
-from fnn.optim.rprop import rprop
-from fnn.optim.sgd import sgd
+from fnn.optim import (
+    _muon,
+    adadelta,
+    adafactor,
+    adagrad,
+    adam,
+    adamax,
+    adamw,
+    asgd,
+    muon,
+    nadam,
+    radam,
+    rmsprop,
+    rprop,
+    sgd,
+    sparse_adam,
+)
+from fnn.optim._muon import newton_schulz
 from fnn.optim.transform import apply_updates
+from fnn.tensor.row_sparse import RowSparse
 from tests.oracle import assert_close, needs_torch, rand
-
-muon_module = importlib.import_module("fnn.optim.muon")
 
 STEPS = 25
 SHAPES = [(), (5,), (3, 4), (2, 3, 4), (1, 1)]
@@ -286,14 +293,13 @@ def test_complex_parameters(name):
 def test_muon_follows_torch(options, monkeypatch):
     """In float64: the iteration of both is run in float64, for bfloat16 products differ by their order of summation."""
     import torch
-    from torch.optim import _muon
 
     def exact(grad, coefficients, steps, eps):
         out = newton_schulz(jnp.asarray(grad.numpy()), coefficients, steps, eps, jnp.float64)
         return torch.tensor(np.asarray(out))
 
-    monkeypatch.setattr(_muon, "_zeropower_via_newtonschulz", exact)
-    monkeypatch.setattr(muon_module, "newton_schulz", lambda m, c, s, e: newton_schulz(m, c, s, e, jnp.float64))
+    monkeypatch.setattr(torch.optim._muon, "_zeropower_via_newtonschulz", exact)
+    monkeypatch.setattr(_muon, "ITERATION_DTYPE", jnp.float64)
     begin = [rand(0, 3, 5), rand(1, 5, 2), rand(2, 2, 2)]
     theirs = [torch.tensor(p, requires_grad=True) for p in begin]
     optimizer = torch.optim.Muon(theirs, lr=0.1, **options)
@@ -313,11 +319,10 @@ def test_muon_follows_torch(options, monkeypatch):
 @pytest.mark.parametrize("shape", [(4, 6), (6, 4), (3, 3)])
 def test_newton_schulz(shape):
     import torch
-    from torch.optim import _muon
 
     matrix, coefficients = rand(5, *shape), (3.4445, -4.775, 2.0315)
-    ours = np.asarray(newton_schulz(jnp.asarray(matrix), coefficients, 5, 1e-7), np.float64)
-    theirs = _muon._zeropower_via_newtonschulz(torch.tensor(matrix), coefficients, 5, 1e-7).double().numpy()
+    ours = np.asarray(newton_schulz(jnp.asarray(matrix), coefficients, 5, 1e-7, jnp.bfloat16), np.float64)
+    theirs = torch.optim._muon._zeropower_via_newtonschulz(torch.tensor(matrix), coefficients, 5, 1e-7).double().numpy()
     # Two bfloat16 computations: 8 bits of mantissa, a dozen products.
     np.testing.assert_allclose(ours, theirs, atol=0.06)
     exact = newton_schulz(jnp.asarray(matrix), coefficients, 5, 1e-7, jnp.float64)

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fnn.kernels.row_sparse import RowSparse
 from fnn.optim.adam import adam
 from fnn.optim.sgd import sgd
 from fnn.optim.transform import (
@@ -21,6 +20,7 @@ from fnn.optim.transform import (
     global_norm,
     partition,
 )
+from fnn.tensor.row_sparse import RowSparse
 from tests.oracle import assert_close, needs_torch, rand
 
 

@@ -10,11 +10,13 @@ import numpy as np
 from jax.core import Tracer
 
 from fnn.functional.checks import check_choice
-from fnn.optim._common import check_number
-from fnn.optim._lr_scheduler_base import LRScheduler, check_optimizer, per_group, set_option
+from fnn.optim._checks import check_number
+from fnn.optim.lr_scheduler.scheduler import LRScheduler, check_optimizer, per_group, set_option
 from fnn.optim.optimizer import Optimizer
 from fnn.optim.schedule import PlateauState, reduce_lr_on_plateau
-from fnn.stateful import Box
+from fnn.stateful.boxes import Box
+
+__all__ = ["ReduceLROnPlateau"]
 
 
 class ReduceLROnPlateau(LRScheduler):

@@ -10,10 +10,11 @@ import pytest
 
 import fnn
 from fnn import optim
-from fnn.kernels.row_sparse import RowSparse
 from fnn.nn import Parameter
-from fnn.optim import _packing
-from fnn.optim._packing import packs_of
+from fnn.optim import _buckets
+from fnn.optim._buckets import packs_of
+from fnn.stateful.structure import structure_changed
+from fnn.tensor.row_sparse import RowSparse
 from tests.devices import on_two_devices
 from tests.oracle import assert_close, rand
 
@@ -86,7 +87,10 @@ def test_steps_and_states_are_those_of_single_arrays(name, unpacked):
 
 
 def test_only_rules_on_single_numbers_are_packed():
-    for name in optim.objects.__all__:
+    classes = {name for name in optim.__all__ if isinstance(getattr(optim, name), type)}
+    named = [name for name in classes if issubclass(getattr(optim, name), optim.Optimizer)]
+    assert set(RULES) < set(named)
+    for name in named:
         assert getattr(optim, name)._elementwise == (name in RULES), name
 
     class Own(optim.Adam):
@@ -241,7 +245,7 @@ def test_state_is_read_while_it_is_packed():
 
 def test_few_arrays_go_in_and_out():
     """All small states of a field are one array; a large one is its own."""
-    parameters = start([(2,)] * 20 + [(_packing.LARGEST + 1,)])
+    parameters = start([(2,)] * 20 + [(_buckets.LARGEST + 1,)])
     optimizer = optim.Adam(parameters, lr=0.1)
     grads(0, parameters)
     optimizer.step()
@@ -268,7 +272,7 @@ def check_several_devices():
     grads(1, parameters)
     fresh.step()
     assert packed(fresh) == []
-    fnn.stateful.structure_changed()
+    structure_changed()
     grads(1, parameters)
     optimizer.step()
     assert packed(optimizer) == []

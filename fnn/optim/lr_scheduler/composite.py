@@ -10,10 +10,13 @@ import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
-from fnn.optim._lr_scheduler_base import LRScheduler, option_of_groups, set_option
-from fnn.optim._lr_scheduler_plateau import ReduceLROnPlateau
+from fnn.optim.lr_scheduler.plateau import ReduceLROnPlateau
+from fnn.optim.lr_scheduler.scheduler import LRScheduler, option_of_groups, set_option
 from fnn.optim.optimizer import Optimizer
-from fnn.stateful import structure_changed, walk
+from fnn.stateful.protocol import walk
+from fnn.stateful.structure import structure_changed
+
+__all__ = ["ChainedScheduler", "SequentialLR"]
 
 
 class _Composite(LRScheduler):

@@ -1,118 +1,23 @@
-"""Schedulers that multiply the rates: by the user's functions, by steps, along a line or a power."""
+"""Schedulers that lower the rates by steps, along a line or by a power."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from jax.core import Tracer
 
-from fnn.functional.checks import fail
-from fnn.optim._common import check_number
-from fnn.optim._lr_scheduler_base import (
+from fnn.optim._checks import check_number
+from fnn.optim.lr_scheduler.scheduler import (
     LRScheduler,
-    callable_key,
-    callable_state,
-    check_optimizer,
     minimum,
-    per_group,
     where,
 )
 from fnn.optim.optimizer import Optimizer
-from fnn.stateful import structure_changed
 
-Factor = Callable[[Any], Any]
-
-
-class _ByFunction(LRScheduler):
-    """What the two schedulers by the user's functions share; ``state_dict`` has the attributes of callable objects only."""
-
-    lr_lambdas: list[Factor]
-
-    def __init__(self, optimizer: Optimizer, lr_lambda: Factor | Sequence[Factor], last_epoch: int = -1) -> None:
-        check_optimizer(self, optimizer)
-        self.lr_lambdas = per_group(self, "lr_lambda", optimizer, lr_lambda)
-        for function in self.lr_lambdas:
-            if not callable(function):
-                fail(TypeError, type(self).__name__, "lr_lambda", "a function", function)
-        super().__init__(optimizer, last_epoch)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Every attribute but the optimizer; of the functions, only what objects with ``__call__`` hold."""
-        state = super().state_dict()
-        del state["lr_lambdas"]
-        return {**state, "lr_lambdas": [callable_state(f) for f in self.lr_lambdas]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes over a ``state_dict``, of this library or of torch."""
-        super().load_state_dict({k: v for k, v in state_dict.items() if k != "lr_lambdas"})
-        for function, attributes in zip(self.lr_lambdas, state_dict["lr_lambdas"], strict=True):
-            if attributes is not None:
-                function.__dict__.update(attributes)
-        structure_changed()
-
-    def _stateful_key_(self) -> Hashable:
-        return super()._stateful_key_(), tuple(callable_key(f) for f in self.lr_lambdas)
-
-
-class LambdaLR(_ByFunction):
-    """Sets each rate to the initial one times ``lr_lambda(epoch)``.
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.LambdaLR.html.
-
-    Args:
-        optimizer: the optimizer.
-        lr_lambda: the factor of an epoch, or a list of one such function a group. Under ``fnn.jit`` the epoch is traced.
-        last_epoch: the epoch to resume after.
-
-    Raises:
-        ValueError: if the list has not one function a group.
-        TypeError: if one is not callable.
-
-    Example:
-        >>> import fnn, numpy as np
-        >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=0.5)
-        >>> LambdaLR(sgd, lr_lambda=lambda epoch: 1 / (2 + epoch)).get_last_lr()
-        [0.25]
-    """
-
-    def get_lr(self) -> list[Any]:
-        """The initial rates times the factor of the epoch."""
-        self._warn_outside_step()
-        return [base * f(self.last_epoch) for f, base in zip(self.lr_lambdas, self.base_lrs, strict=True)]
-
-
-class MultiplicativeLR(_ByFunction):
-    """Multiplies each rate by ``lr_lambda(epoch)`` at every step.
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.MultiplicativeLR.html.
-
-    Args:
-        optimizer: the optimizer.
-        lr_lambda: the factor of an epoch, or a list of one such function a group. Under ``fnn.jit`` the epoch is traced.
-        last_epoch: the epoch to resume after.
-
-    Raises:
-        ValueError: if the list has not one function a group.
-        TypeError: if one is not callable.
-
-    Example:
-        >>> import fnn, numpy as np
-        >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=0.5)
-        >>> scheduler = MultiplicativeLR(sgd, lr_lambda=lambda epoch: 0.5)
-        >>> sgd.step(); scheduler.step()
-        >>> scheduler.get_last_lr()
-        [0.25]
-    """
-
-    def get_lr(self) -> list[Any]:
-        """The rates times the factor of the epoch."""
-        self._warn_outside_step()
-        if self._is_initial:
-            return self._rates()
-        return [rate * f(self.last_epoch) for f, rate in zip(self.lr_lambdas, self._rates(), strict=True)]
+__all__ = ["ConstantLR", "ExponentialLR", "LinearLR", "MultiStepLR", "PolynomialLR", "StepLR"]
 
 
 class StepLR(LRScheduler):

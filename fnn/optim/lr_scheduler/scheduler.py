@@ -16,7 +16,13 @@ from jax.core import Tracer
 
 from fnn.functional.checks import fail
 from fnn.optim.optimizer import Optimizer, ParamGroup
-from fnn.stateful import Cell, Stateful, require_known, static_key, structure_changed, trace_state
+from fnn.stateful.boxes import Cell
+from fnn.stateful.protocol import Stateful, static_key
+from fnn.stateful.scopes import require_known
+from fnn.stateful.structure import structure_changed
+from fnn.stateful.tracing import trace_state
+
+__all__ = ["LRScheduler"]
 
 _TRACED = (
     jax.errors.ConcretizationTypeError,

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from fnn.functional.checks import as_int, check_choice, fail
-from fnn.optim._common import (
-    by_leaf,
-    check_lr,
-    check_minimums,
-    check_tuple,
-    is_off,
-    need_params,
-    rate,
-    start,
-    wide,
-    zeros_like,
-)
+from fnn.optim._checks import check_lr, check_minimums, check_tuple, need_params
+from fnn.optim._leaves import by_leaf, zeros_like
+from fnn.optim._scalars import is_off, rate, start, wide
+from fnn.optim.optimizer import Optimizer
 from fnn.optim.transform import Transform
 
-__all__ = ["MuonState", "muon"]
+__all__ = ["Muon", "MuonState", "muon"]
+
+
+# As in torch; a test against torch in float64 sets it to float64.
+ITERATION_DTYPE: Any = jnp.bfloat16
 
 
 class MuonState(NamedTuple):
@@ -106,7 +103,7 @@ def muon(
                 ratio = 0.2 * math.sqrt(max(rows, columns))
             else:
                 ratio = math.sqrt(max(1, rows / columns))
-            matrix = newton_schulz(direction, ns_coefficients, ns_steps, eps).astype(g.dtype)
+            matrix = newton_schulz(direction, ns_coefficients, ns_steps, eps, ITERATION_DTYPE).astype(g.dtype)
             change = -cast(gamma * ratio) * matrix
             if not is_off(weight_decay):
                 change = change - cast(gamma * wide(weight_decay)) * p
@@ -118,9 +115,7 @@ def muon(
     return Transform(init, update)
 
 
-def newton_schulz(
-    matrix: jax.Array, coefficients: tuple[Any, Any, Any], steps: int, eps: Any, dtype: Any = jnp.bfloat16
-) -> jax.Array:
+def newton_schulz(matrix: jax.Array, coefficients: tuple[Any, Any, Any], steps: int, eps: Any, dtype: Any) -> jax.Array:
     """The matrix with its singular values brought near 1, computed in ``dtype``."""
     a, b, c = map(wide, coefficients)
     # Products and sums in float32 at least, each rounded once to ``dtype``.
@@ -140,3 +135,70 @@ def newton_schulz(
         power = (b * gram.astype(full) + c * times(gram, gram)).astype(dtype)
         x = (a * x.astype(full) + times(power, x)).astype(dtype)
     return x.T if tall else x
+
+
+class Muon(Optimizer):
+    """Muon, for the weight matrices of hidden layers (Jordan et al., 2024).
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.Muon.html.
+
+    Args:
+        params: Parameters or groups of them.
+        lr: learning rate.
+        weight_decay: decay of the parameters themselves.
+        momentum: decay of the average of the gradients.
+        nesterov: whether to look ahead along the momentum.
+        ns_coefficients: the polynomial of the iteration.
+        eps: least norm that a matrix is divided by.
+        ns_steps: number of iterations, below 100.
+        adjust_lr_fn: 'original' (as ``None``) or 'match_rms_adamw': how the step depends on the shape.
+
+    Raises:
+        ValueError: if an option is out of range, or a parameter is no matrix.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> p = fnn.nn.Parameter(np.ones((2, 2)))
+        >>> _ = Muon([p], lr=0.1, weight_decay=0.0).step(lambda: (p * p).sum())
+        >>> bool((p.data < 1).all())
+        True
+    """
+
+    _rule = staticmethod(muon)
+    _static_options = frozenset({"ns_steps"})
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1e-3,
+        weight_decay: float = 0.1,
+        momentum: float = 0.95,
+        nesterov: bool = True,
+        ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315),
+        eps: float = 1e-7,
+        ns_steps: int = 5,
+        adjust_lr_fn: str | None = None,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "weight_decay": weight_decay,
+            "momentum": momentum,
+            "nesterov": nesterov,
+            "ns_coefficients": tuple(ns_coefficients),
+            "eps": eps,
+            "ns_steps": ns_steps,
+            "adjust_lr_fn": adjust_lr_fn,
+        }
+        super().__init__(params, defaults)
+
+    def _check_group(self, group: Mapping[str, Any]) -> None:
+        super()._check_group(group)
+        for i, parameter in enumerate(group["params"]):
+            if parameter.ndim != 2:
+                raise ValueError(f"Muon: parameters must be matrices, got shape {parameter.shape} at index {i}")
+
+    def _export_state(self, named: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in named.items() if name != "step"}
+
+    def _import_state(self, named: dict[str, Any], group: Mapping[str, Any]) -> dict[str, Any]:
+        return {"step": 1, **named}

@@ -1,17 +1,16 @@
-"""Schedulers along cosines and cycles, the latter with the momentum."""
+"""Schedulers that go up and down, with the momentum."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable
-from typing import Any, ClassVar, TypedDict
+from typing import Any, TypedDict
 
 from jax.core import Tracer
 
 from fnn.functional.checks import check_choice, fail
-from fnn.optim._lr_scheduler_base import (
+from fnn.optim.lr_scheduler.scheduler import (
     LRScheduler,
-    both,
     callable_key,
     callable_state,
     check_optimizer,
@@ -24,160 +23,9 @@ from fnn.optim._lr_scheduler_base import (
     where,
 )
 from fnn.optim.optimizer import Optimizer, ParamGroup
-from fnn.stateful import structure_changed
+from fnn.stateful.structure import structure_changed
 
-
-class CosineAnnealingLR(LRScheduler):
-    """Lowers each rate to ``eta_min`` along half a cosine of ``T_max`` epochs (Loshchilov and Hutter, 2017).
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.CosineAnnealingLR.html.
-
-    Args:
-        optimizer: the optimizer.
-        T_max: epochs of the descent; the rates rise again after it.
-        eta_min: the lowest rate.
-        last_epoch: the epoch to resume after.
-
-    Example:
-        >>> import fnn, numpy as np
-        >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=1.0)
-        >>> scheduler = CosineAnnealingLR(sgd, T_max=2)
-        >>> sgd.step(); scheduler.step()
-        >>> round(scheduler.get_last_lr()[0], 6)
-        0.5
-    """
-
-    def __init__(self, optimizer: Optimizer, T_max: float, eta_min: float = 0.0, last_epoch: int = -1) -> None:
-        self.T_max = T_max
-        self.eta_min = eta_min
-        super().__init__(optimizer, last_epoch)
-
-    def get_lr(self) -> list[Any]:
-        """The rates by the recursive form, which composes with other schedulers."""
-        self._warn_outside_step()
-        epoch, period, low = self.last_epoch, self.T_max, self.eta_min
-        if self._is_initial:
-            return self._rates()
-
-        def turn(rate: Any, base: Any) -> Any:
-            return rate + (base - low) * (1 - math.cos(math.pi / period)) / 2
-
-        def follow(rate: Any) -> Any:
-            ratio = (1 + cos(math.pi * epoch / period)) / (1 + cos(math.pi * (epoch - 1) / period))
-            return ratio * (rate - low) + low
-
-        def chain() -> list[Any]:
-            at_turn = (epoch - 1 - period) % (2 * period) == 0
-            return [
-                where(at_turn, lambda r=r, b=b: turn(r, b), lambda r=r: follow(r))
-                for r, b in zip(self._rates(), self.base_lrs, strict=True)
-            ]
-
-        resumed = both(self._step_count == 1, epoch > 0)
-        if isinstance(resumed, Tracer):
-            pairs = zip(self._get_closed_form_lr(), chain(), strict=True)
-            return [where(resumed, lambda a=a: a, lambda b=b: b) for a, b in pairs]
-        return self._get_closed_form_lr() if resumed else chain()
-
-    def _get_closed_form_lr(self) -> list[Any]:
-        share = (1 + cos(math.pi * self.last_epoch / self.T_max)) / 2
-        return [self.eta_min + (base - self.eta_min) * share for base in self.base_lrs]
-
-
-class CosineAnnealingWarmRestarts(LRScheduler):
-    """A cosine down to ``eta_min``, restarted after ``T_0`` epochs, then ``T_0 * T_mult``, and so on.
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.CosineAnnealingWarmRestarts.html;
-    https://arxiv.org/abs/1608.03983.
-
-    Args:
-        optimizer: the optimizer.
-        T_0: epochs of the first period.
-        T_mult: growth of the periods.
-        eta_min: the lowest rate.
-        last_epoch: the epoch to resume after.
-
-    Raises:
-        ValueError: if ``T_0`` is not a positive integer, ``T_mult`` not an integer of at least 1, or ``eta_min`` not a
-            number.
-
-    Example:
-        >>> import fnn, numpy as np
-        >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=1.0)
-        >>> scheduler = CosineAnnealingWarmRestarts(sgd, T_0=2)
-        >>> for _ in range(2): sgd.step(); scheduler.step()
-        >>> scheduler.get_last_lr()
-        [1.0]
-    """
-
-    _counters: ClassVar[tuple[str, ...]] = (*LRScheduler._counters, "T_cur", "T_i")
-    T_cur: Any
-    T_i: Any
-
-    def __init__(
-        self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
-    ) -> None:
-        name = "CosineAnnealingWarmRestarts"
-        if not isinstance(T_0, int) or T_0 <= 0:
-            fail(ValueError, name, "T_0", "a positive integer", T_0)
-        if not isinstance(T_mult, int) or T_mult < 1:
-            fail(ValueError, name, "T_mult", "an integer of at least 1", T_mult)
-        if not isinstance(eta_min, float | int):
-            fail(ValueError, name, "eta_min", "a number", eta_min)
-        self.T_0 = T_0
-        self.T_i = T_0
-        self.T_mult = T_mult
-        self.eta_min = eta_min
-        self.T_cur = last_epoch
-        super().__init__(optimizer, last_epoch)
-
-    def get_lr(self) -> list[Any]:
-        """The rates at the place within the period."""
-        self._warn_outside_step()
-        share = (1 + cos(math.pi * self.T_cur / self.T_i)) / 2
-        return [self.eta_min + (base - self.eta_min) * share for base in self.base_lrs]
-
-    def step(self, epoch: float | None = None) -> None:
-        """Advances by one epoch, or to ``epoch``, which may be a fraction, as within an epoch.
-
-        Raises:
-            ValueError: if ``epoch`` is negative.
-            TypeError: if it is traced.
-        """
-        self._begin_step()
-        if epoch is None:
-            self._advance()
-        else:
-            self._jump(epoch)
-        with self._within_step():
-            rates = self.get_lr()
-        self._set_rates(rates)
-
-    def _advance(self) -> None:
-        start, place, period = self.last_epoch < 0, self.T_cur + 1, self.T_i
-        over = place >= period
-        place = where(over, lambda: place % period, lambda: place)
-        grown = where(over, lambda: period * self.T_mult, lambda: period)
-        self.T_cur = where(start, lambda: 0, lambda: place)
-        self.T_i = where(start, lambda: self.T_0, lambda: grown)
-        self.last_epoch = where(start, lambda: 0, lambda: self.last_epoch + 1)
-
-    def _jump(self, epoch: Any) -> None:
-        name = "CosineAnnealingWarmRestarts.step"
-        if isinstance(epoch, Tracer):
-            fail(TypeError, name, "epoch", "a Python number, also under fnn.jit", epoch)
-        if epoch < 0:
-            fail(ValueError, name, "epoch", "at least 0", epoch)
-        first, growth = self.T_0, self.T_mult
-        if epoch < first:
-            self.T_i, self.T_cur = first, epoch
-        elif growth == 1:
-            self.T_cur = epoch % first
-        else:
-            n = int(math.log(epoch / first * (growth - 1) + 1, growth))
-            self.T_cur = epoch - first * (growth**n - 1) / (growth - 1)
-            self.T_i = first * growth**n
-        self.last_epoch = math.floor(epoch)
+__all__ = ["CyclicLR", "OneCycleLR"]
 
 
 class _Cycle(LRScheduler):

@@ -18,8 +18,9 @@ from jax import lax
 from jax.core import Tracer
 
 from fnn.nn.parameter import Parameter
-from fnn.optim._objects_state import Slot
-from fnn.stateful import Box, structure_changed
+from fnn.optim._slots import Slot
+from fnn.stateful.boxes import Box
+from fnn.stateful.structure import structure_changed
 
 LARGEST = 4096  # numbers in a parameter that is packed
 FEWEST = 2  # parameters in a pack

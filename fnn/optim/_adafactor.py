@@ -8,22 +8,13 @@ import jax
 import jax.numpy as jnp
 
 from fnn.functional.checks import fail
-from fnn.optim._common import (
-    by_leaf,
-    check_lr,
-    check_minimums,
-    check_number,
-    check_tuple,
-    is_off,
-    need_params,
-    rate,
-    start,
-    wide,
-    wide_dtype,
-)
+from fnn.optim._checks import check_lr, check_minimums, check_number, check_tuple, need_params
+from fnn.optim._leaves import by_leaf
+from fnn.optim._scalars import is_off, rate, start, wide, wide_dtype
+from fnn.optim.optimizer import Optimizer
 from fnn.optim.transform import Transform
 
-__all__ = ["AdafactorState", "adafactor"]
+__all__ = ["Adafactor", "AdafactorState", "adafactor"]
 
 
 class AdafactorState(NamedTuple):
@@ -141,3 +132,55 @@ def adafactor(
 
 def _rms(x: jax.Array) -> jax.Array:
     return jnp.sqrt(jnp.sum(jnp.square(x)) / max(x.size, 1))
+
+
+class Adafactor(Optimizer):
+    """Adafactor, whose second moments are kept as a row and a column (Shazeer and Stern, 2018).
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.Adafactor.html.
+
+    Args:
+        params: Parameters or groups of them.
+        lr: learning rate.
+        beta2_decay: the exponent of the decay of the averages.
+        eps: floors of the second moment's root (``None``: the dtype's epsilon) and of the scale of a parameter.
+        d: clipping threshold of the update.
+        weight_decay: decay of the parameters themselves.
+        maximize: whether to go up instead of down.
+        foreach: accepted for torch's sake; it changes nothing.
+
+    Raises:
+        ValueError: if an option is out of range.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> p = fnn.nn.Parameter(np.ones(1))
+        >>> _ = Adafactor([p], lr=0.5).step(lambda: (p * p).sum())
+        >>> round(float(p.data[0]), 4)
+        0.5
+    """
+
+    _rule = staticmethod(adafactor)
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1e-2,
+        beta2_decay: float = -0.8,
+        eps: tuple[float | None, float] = (None, 1e-3),
+        d: float = 1.0,
+        weight_decay: float = 0.0,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "beta2_decay": beta2_decay,
+            "eps": tuple(eps),
+            "d": d,
+            "weight_decay": weight_decay,
+            "foreach": foreach,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)

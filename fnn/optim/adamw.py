@@ -1,0 +1,100 @@
+"""AdamW."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fnn.optim._adam_family import _adam
+from fnn.optim.adam import Adam
+from fnn.optim.transform import Transform
+
+__all__ = ["AdamW", "adamw"]
+
+
+def adamw(
+    lr: Any = 1e-3,
+    betas: tuple[Any, Any] = (0.9, 0.999),
+    eps: Any = 1e-8,
+    weight_decay: Any = 1e-2,
+    amsgrad: bool = False,
+    *,
+    maximize: bool = False,
+    foreach: bool | None = None,
+    capturable: bool = False,
+    differentiable: bool = False,
+    fused: bool | None = None,
+) -> Transform:
+    r"""Adam with decoupled weight decay: :math:`p \leftarrow p - \gamma \lambda p` besides the step of ``adam``.
+
+    Args:
+        lr: learning rate: a number, an array or a schedule ``count -> lr``.
+        betas: decay of the two averages, each in [0, 1).
+        eps: added to the denominator.
+        weight_decay: :math:`\lambda`, the decay of the parameter itself.
+        amsgrad: whether to divide by the largest second moment so far.
+        maximize: whether to go up the gradient.
+        foreach, capturable, differentiable, fused: accepted for torch's sake; they change nothing.
+
+    Returns:
+        A ``Transform`` with state ``AdamState``.
+
+    Raises:
+        ValueError: if a hyperparameter is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.AdamW.html; Loshchilov and Hutter, Decoupled
+    Weight Decay Regularization, https://arxiv.org/abs/1711.05101.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> tx, p = adamw(lr=0.1, weight_decay=1.0), jnp.array(1.0)
+        >>> round(float(tx.update(jnp.array(2.0), tx.init(p), p)[0]), 3)
+        -0.2
+    """
+    return _adam("adamw", lr, betas, eps, weight_decay, amsgrad, maximize, True)
+
+
+class AdamW(Adam):
+    """Adam whose weight decay acts on the parameters directly (Loshchilov and Hutter, 2019).
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.AdamW.html; arguments as ``Adam``.
+
+    Raises:
+        ValueError: if an option is out of range.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> p = fnn.nn.Parameter(np.ones(1))
+        >>> _ = AdamW([p], lr=0.5, weight_decay=0.0).step(lambda: (p * p).sum())
+        >>> round(float(p.data[0]), 4)
+        0.5
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1e-3,
+        betas: tuple[Any, Any] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            foreach=foreach,
+            maximize=maximize,
+            capturable=capturable,
+            differentiable=differentiable,
+            fused=fused,
+            decoupled_weight_decay=True,
+        )

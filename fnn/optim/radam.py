@@ -1,0 +1,163 @@
+"""RAdam."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from fnn.optim._checks import check_betas, check_lr, check_minimums, need_params
+from fnn.optim._leaves import by_leaf, zeros_like
+from fnn.optim._scalars import bias_correction, is_off, rate, start, wide, wide_dtype
+from fnn.optim.optimizer import Optimizer
+from fnn.optim.transform import Transform
+
+__all__ = ["RAdam", "RAdamState", "radam"]
+
+
+class RAdamState(NamedTuple):
+    """The state of ``radam``."""
+
+    step: jax.Array
+    exp_avg: Any
+    exp_avg_sq: Any
+
+
+def radam(
+    lr: Any = 1e-3,
+    betas: tuple[Any, Any] = (0.9, 0.999),
+    eps: Any = 1e-8,
+    weight_decay: Any = 0,
+    decoupled_weight_decay: bool = False,
+    *,
+    foreach: bool | None = None,
+    maximize: bool = False,
+    capturable: bool = False,
+    differentiable: bool = False,
+) -> Transform:
+    r"""RAdam, Adam with the variance of its step rectified.
+
+    With :math:`\rho_\infty = 2 / (1 - \beta_2) - 1` and :math:`\rho_t = \rho_\infty - 2 t \beta_2^t / (1 - \beta_2^t)`,
+    the step is Adam's times :math:`r_t` once :math:`\rho_t > 5`, and :math:`\gamma m_t / (1 - \beta_1^t)` before:
+
+    .. math:: r_t = \sqrt{\frac{(\rho_t - 4)(\rho_t - 2) \rho_\infty}{(\rho_\infty - 4)(\rho_\infty - 2) \rho_t}}
+
+    Args:
+        lr: learning rate: a number, an array or a schedule ``count -> lr``.
+        betas: decay of the two averages, each in [0, 1).
+        eps: added to the denominator (before the bias of the second moment is corrected, as in torch).
+        weight_decay: the L2 penalty.
+        decoupled_weight_decay: whether the decay acts on the parameter, as in ``adamw``.
+        maximize: whether to go up the gradient.
+        foreach, capturable, differentiable: accepted for torch's sake; they change nothing.
+
+    Returns:
+        A ``Transform`` with state ``RAdamState``.
+
+    Raises:
+        ValueError: if a hyperparameter is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.RAdam.html; Liu et al., On the Variance of the
+    Adaptive Learning Rate and Beyond, https://arxiv.org/abs/1908.03265.
+
+    Example:
+        >>> tx = radam(lr=0.1)
+        >>> round(float(tx.update(jnp.array(2.0), tx.init(jnp.array(1.0)))[0]), 3)
+        -0.2
+    """
+    check_lr("radam", lr)
+    check_minimums("radam", eps=eps, weight_decay=weight_decay)
+    check_betas("radam", betas)
+
+    def init(params: Any) -> RAdamState:
+        return RAdamState(start(), zeros_like(params), zeros_like(params))
+
+    def update(grads: Any, state: RAdamState, params: Any = None) -> tuple[Any, RAdamState]:
+        if not is_off(weight_decay):
+            need_params("radam", params)
+        step = state.step + 1
+        gamma, decay = rate(lr, state.step), wide(weight_decay)
+        beta1, beta2 = map(wide, betas)
+        size = gamma / bias_correction(beta1, step)
+        correction2 = bias_correction(beta2, step)
+        limit = 2 / (1 - beta2) - 1
+        length = limit - 2 * step.astype(wide_dtype()) * (1 - correction2) / correction2
+        rectified = length > 5
+        known = jnp.where(rectified, length, limit)
+        variance = (known - 4) * (known - 2) * limit / ((limit - 4) * (limit - 2) * known)
+        scale = jnp.sqrt(jnp.where(rectified, variance, 1.0) * correction2)
+
+        def rule(cast: Any, g: Any, p: Any, m: Any, v: Any) -> tuple[Any, ...]:
+            g = -g if maximize else g
+            if not is_off(weight_decay) and not decoupled_weight_decay:
+                g = g + cast(decay) * p
+            m = m + (g - m) * cast(1 - beta1)
+            v = v * cast(beta2) + jnp.square(g) * cast(1 - beta2)
+            adaptive = jnp.where(rectified, cast(scale) / (jnp.sqrt(v) + cast(wide(eps))), 1)
+            change = -cast(size) * m * adaptive
+            if not is_off(weight_decay) and decoupled_weight_decay:
+                change = change - cast(gamma * decay) * p
+            return change, m, v
+
+        updates, *fields = by_leaf(rule, grads, params, state.exp_avg, state.exp_avg_sq, name="radam")
+        return updates, RAdamState(step, *fields)
+
+    return Transform(init, update)
+
+
+class RAdam(Optimizer):
+    """RAdam, Adam with the variance of its step rectified (Liu et al., 2019).
+
+    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.RAdam.html.
+
+    Args:
+        params: Parameters or groups of them.
+        lr: learning rate.
+        betas: decay of the averages of the gradient and of its square.
+        eps: added to the denominator.
+        weight_decay: factor of the parameters added to the gradients.
+        decoupled_weight_decay: whether the weight decay acts on the parameters directly, as in AdamW.
+        maximize: whether to go up instead of down.
+        foreach, capturable, differentiable: accepted for torch's sake; they change nothing.
+
+    Raises:
+        ValueError: if an option is out of range.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> p = fnn.nn.Parameter(np.ones(1))
+        >>> _ = RAdam([p], lr=0.25).step(lambda: (p * p).sum())
+        >>> round(float(p.data[0]), 4)
+        0.5
+    """
+
+    _rule = staticmethod(radam)
+    _elementwise = True
+
+    def __init__(
+        self,
+        params: Any,
+        lr: Any = 1e-3,
+        betas: tuple[Any, Any] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        decoupled_weight_decay: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "betas": tuple(betas),
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "decoupled_weight_decay": decoupled_weight_decay,
+            "differentiable": differentiable,
+        }
+        super().__init__(params, defaults)
