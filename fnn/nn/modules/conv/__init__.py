@@ -3,6 +3,7 @@
 from fnn.nn.modules.conv.convolution import Conv1d as Conv1d
 from fnn.nn.modules.conv.convolution import Conv2d as Conv2d
 from fnn.nn.modules.conv.convolution import Conv3d as Conv3d
+from fnn.nn.modules.conv.convolution import _ConvNd as _ConvNd
 from fnn.nn.modules.conv.lazy import LazyConv1d as LazyConv1d
 from fnn.nn.modules.conv.lazy import LazyConv2d as LazyConv2d
 from fnn.nn.modules.conv.lazy import LazyConv3d as LazyConv3d
@@ -12,6 +13,7 @@ from fnn.nn.modules.conv.lazy import LazyConvTranspose3d as LazyConvTranspose3d
 from fnn.nn.modules.conv.transposed import ConvTranspose1d as ConvTranspose1d
 from fnn.nn.modules.conv.transposed import ConvTranspose2d as ConvTranspose2d
 from fnn.nn.modules.conv.transposed import ConvTranspose3d as ConvTranspose3d
+from fnn.nn.modules.conv.transposed import _ConvTransposeNd as _ConvTransposeNd
 
 __all__ = [
     "Conv1d",
