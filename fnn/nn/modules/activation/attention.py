@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import jax
 import jax.numpy as jnp
@@ -15,38 +15,59 @@ from fnn.nn import init
 from fnn.nn.modules.linear import NonDynamicallyQuantizableLinear
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter
-from fnn.nn.placement import empty
+from fnn.nn.placement import Device, DType, empty
 
 __all__ = ["MultiheadAttention"]
 
 
 class MultiheadAttention(Module):
-    """Attention in several heads of learned projections (Vaswani et al., 2017).
+    r"""Attention in several heads of learned projections.
 
-    head_i = softmax(q_i k_i^T / sqrt(head_dim) + mask) v_i with q, k, v = W_q query, W_k key, W_v value; the heads,
-    concatenated, go through ``out_proj``.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.MultiheadAttention.html.
+    .. math:: \mathrm{head}_h = \mathrm{softmax}(q_h k_h^T / \sqrt{d} + \mathrm{mask}) \, v_h
+
+    Query, key and value are projected to ``embed_dim`` features, which the heads share out, :math:`d` each; the heads'
+    results, put together again, go through ``out_proj``. In training mode weights are dropped with probability
+    ``dropout`` and the others scaled by ``1 / (1 - dropout)``.
 
     Args:
         embed_dim: features of query and output, and of all heads together.
         num_heads: number of heads; divides ``embed_dim``.
-        dropout: in training, probability with which a weight is dropped.
-        bias: whether the projections have biases.
-        add_bias_kv: whether a learned key and value are added to the sequence.
-        add_zero_attn: whether a key and value of zeros are added to the sequence.
+        dropout: in training mode, probability with which an attention weight is dropped; 0 drops none.
+        bias: whether the projections, those of the input and ``out_proj``, have biases.
+        add_bias_kv: whether one learned key and value are added at the end of the sequence.
+        add_zero_attn: whether one key and value of zeros are added at the end of the sequence.
         kdim: features of key, ``embed_dim`` if not given.
         vdim: features of value, ``embed_dim`` if not given.
-        batch_first: whether query, key, value and output are (batch, time, features).
-        device: where the parameters are put.
-        dtype: their dtype.
+        batch_first: whether query, key, value and output are (N, L, E), not (L, N, E).
+        device: where the parameters are put; ``None`` is JAX's default device.
+        dtype: dtype of the parameters; ``None`` is float32.
+
+    Attributes:
+        in_proj_weight (Parameter | None): the three projections, one below the other, (3 E, E); ``None`` if ``kdim`` or
+            ``vdim`` differs from E.
+        q_proj_weight (Parameter | None): (E, E), only where ``in_proj_weight`` is ``None``.
+        k_proj_weight (Parameter | None): (E, kdim), likewise.
+        v_proj_weight (Parameter | None): (E, vdim), likewise.
+        in_proj_bias (Parameter | None): (3 E).
+        bias_k (Parameter | None): (1, 1, E), with ``add_bias_kv``.
+        bias_v (Parameter | None): (1, 1, E), likewise.
+        out_proj (Linear): from E to E features.
 
     Shape:
-        - query: (L, E), (L, N, E), or (N, L, E) with ``batch_first``.
-        - key: (S, kdim), (S, N, kdim), or (N, S, kdim) with ``batch_first``; value alike with vdim.
-        - output: as query; and the weights, (N, L, S), or (N, num_heads, L, S) unless averaged.
+        - query: (L, N, E), (N, L, E) with ``batch_first``, or (L, E); E is ``embed_dim``.
+        - key: (S, N, kdim), (N, S, kdim) with ``batch_first``, or (S, kdim).
+        - value: (S, N, vdim), (N, S, vdim) with ``batch_first``, or (S, vdim).
+        - output: as query.
+        - weights: (N, L, S), or (N, num_heads, L, S) if not averaged; without N for an unbatched query.
+
+    Returns:
+        the call returns the output and the weights of the values in it, or ``None`` for the weights.
 
     Raises:
         ValueError: if a size is not positive, or ``num_heads`` does not divide ``embed_dim``.
+
+    Source: Vaswani et al., Attention Is All You Need, 2017;
+    https://docs.pytorch.org/docs/2.13/generated/torch.nn.MultiheadAttention.html
 
     Example:
         >>> import jax.numpy as jnp
@@ -55,6 +76,15 @@ class MultiheadAttention(Module):
         >>> output.shape, weights.shape
         ((5, 3, 8), (3, 5, 5))
     """
+
+    in_proj_weight: Parameter | None
+    q_proj_weight: Parameter | None
+    k_proj_weight: Parameter | None
+    v_proj_weight: Parameter | None
+    in_proj_bias: Parameter | None
+    bias_k: Parameter | None
+    bias_v: Parameter | None
+    out_proj: NonDynamicallyQuantizableLinear
 
     def __init__(
         self,
@@ -67,8 +97,8 @@ class MultiheadAttention(Module):
         kdim: int | None = None,
         vdim: int | None = None,
         batch_first: bool = False,
-        device: Any = None,
-        dtype: Any = None,
+        device: Device = None,
+        dtype: DType = None,
     ) -> None:
         super().__init__()
         if embed_dim <= 0 or num_heads <= 0:
@@ -116,6 +146,48 @@ class MultiheadAttention(Module):
             if bias is not None:
                 init.xavier_normal_(bias)
 
+    if TYPE_CHECKING:
+        # What a call returns, by whether it asks for the weights. ``Module.__call__`` is what runs: it knows one
+        # signature of ``forward``, and a subclass that overrides an overloaded one would have to repeat them all.
+        @overload
+        def __call__(
+            self,
+            query: ArrayLike,
+            key: ArrayLike,
+            value: ArrayLike,
+            key_padding_mask: ArrayLike | None = ...,
+            need_weights: Literal[True] = ...,
+            attn_mask: ArrayLike | None = ...,
+            average_attn_weights: bool = ...,
+            is_causal: bool = ...,
+        ) -> tuple[jax.Array, jax.Array]: ...
+        @overload
+        def __call__(
+            self,
+            query: ArrayLike,
+            key: ArrayLike,
+            value: ArrayLike,
+            key_padding_mask: ArrayLike | None = ...,
+            *,
+            need_weights: Literal[False],
+            attn_mask: ArrayLike | None = ...,
+            average_attn_weights: bool = ...,
+            is_causal: bool = ...,
+        ) -> tuple[jax.Array, None]: ...
+        @overload
+        def __call__(
+            self,
+            query: ArrayLike,
+            key: ArrayLike,
+            value: ArrayLike,
+            key_padding_mask: ArrayLike | None = ...,
+            need_weights: bool = ...,
+            attn_mask: ArrayLike | None = ...,
+            average_attn_weights: bool = ...,
+            is_causal: bool = ...,
+        ) -> tuple[jax.Array, jax.Array | None]: ...
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
     def forward(
         self,
         query: ArrayLike,
@@ -134,13 +206,17 @@ class MultiheadAttention(Module):
             key: what is looked at.
             value: what is averaged.
             key_padding_mask: (N, S) or (S); True (or -inf, if floating) hides a key from every query.
-            need_weights: whether the weights are returned; without them it is faster.
+            need_weights: whether the weights are returned; without them the call is faster and takes less memory.
             attn_mask: (L, S) or (N * num_heads, L, S); True (or -inf, if floating) hides a key from a query.
             average_attn_weights: whether the returned weights are averaged over the heads.
             is_causal: says that ``attn_mask``, which must be given, is the causal mask.
 
         Returns:
-            the output and the weights, or ``None`` in their place.
+            the output and the weights; ``None`` for the weights without ``need_weights``.
+
+        Raises:
+            TypeError: if a dtype does not fit that of the parameters.
+            ValueError: if a shape does not fit.
         """
         swap = self.batch_first and jnp.ndim(query) == 3
         if swap:
@@ -182,7 +258,7 @@ class MultiheadAttention(Module):
     def merge_masks(
         self, attn_mask: ArrayLike | None, key_padding_mask: ArrayLike | None, query: ArrayLike
     ) -> tuple[jax.Array | None, int | None]:
-        """Both masks as one, and its kind.
+        """Both masks as one, and what kind of mask it is.
 
         Args:
             attn_mask: (L, L) or (N * num_heads, L, L).

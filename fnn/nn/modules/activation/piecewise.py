@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import jax
 
@@ -14,7 +13,7 @@ from fnn.nn.modules.activation.base import _InPlace
 from fnn.nn.modules.module import Module
 from fnn.nn.modules.utils import check_sizes
 from fnn.nn.parameter import Parameter
-from fnn.nn.placement import empty
+from fnn.nn.placement import Device, DType, empty
 
 __all__ = [
     "Hardshrink",
@@ -31,10 +30,23 @@ __all__ = [
 ]
 
 
-class Threshold(Module):
-    """x where x > threshold, else ``value``.
+class Threshold(_InPlace):
+    r"""Keeps what is above a threshold and replaces the rest by one value.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Threshold.html.
+    .. math:: y = x \text{ if } x > \text{threshold, else value}
+
+    Args:
+        threshold: the bound; what equals it is replaced.
+        value: what replaces it.
+        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+
+    Shape:
+        - input, output: (*), alike.
+
+    Raises:
+        TypeError: at the call, if the input is neither floating nor of integers.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.Threshold.html
 
     Example:
         >>> import numpy as np
@@ -43,24 +55,33 @@ class Threshold(Module):
     """
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
-        super().__init__()
+        super().__init__(inplace)
         self.threshold = threshold
         self.value = value
-        self.inplace = inplace
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.threshold(input, self.threshold, self.value, self.inplace)
 
     def extra_repr(self) -> str:
-        tail = ", inplace=True" if self.inplace else ""
-        return f"threshold={self.threshold}, value={self.value}{tail}"
+        return self._described(f"threshold={self.threshold}, value={self.value}")
 
 
 class ReLU(_InPlace):
-    """max(0, x).
+    r"""Rectifier: negative elements become 0.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.ReLU.html.
+    .. math:: y = \max(0, x)
+
+    Args:
+        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+
+    Shape:
+        - input, output: (*), alike.
+
+    Raises:
+        TypeError: at the call, if the input is neither floating nor of integers.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.ReLU.html
 
     Example:
         >>> import numpy as np
@@ -69,50 +90,71 @@ class ReLU(_InPlace):
     """
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.relu(input, self.inplace)
 
 
-class RReLU(Module):
-    """x for x >= 0, else a x with ``a`` uniform in [lower, upper] in training mode and their mean in evaluation.
+class RReLU(_InPlace):
+    r"""Rectifier with a random slope below 0, drawn for each element; in evaluation mode the slope is the mean one.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.RReLU.html.
+    .. math:: y = x \text{ if } x \ge 0, \text{ else } a x, \quad a \sim U(\text{lower}, \text{upper})
+
+    Under a JAX transformation the training mode needs a key: ``fnn.jit``, or ``fnn.functional_call(..., rng=key)``.
+
+    Args:
+        lower: smallest slope.
+        upper: largest slope.
+        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+
+    Shape:
+        - input, output: (*), alike.
+
+    Raises:
+        TypeError: at the call, if the input is not floating.
+        ValueError: at the call, if ``lower`` exceeds ``upper``.
+
+    Source: Xu et al., Empirical Evaluation of Rectified Activations in Convolutional Network, 2015;
+    https://docs.pytorch.org/docs/2.13/generated/torch.nn.RReLU.html
 
     Example:
         >>> import numpy as np
-        >>> RReLU(0.5, 0.5).eval()(np.array([-1.0, 1.0])).tolist()
+        >>> RReLU(0.25, 0.75).eval()(np.array([-1.0, 1.0])).tolist()
         [-0.5, 1.0]
     """
 
     def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False) -> None:
-        super().__init__()
+        super().__init__(inplace)
         self.lower = lower
         self.upper = upper
-        self.inplace = inplace
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
 
     def extra_repr(self) -> str:
-        tail = ", inplace=True" if self.inplace else ""
-        return f"lower={self.lower}, upper={self.upper}{tail}"
+        return self._described(f"lower={self.lower}, upper={self.upper}")
 
 
-class Hardtanh(Module):
-    """x clipped to [min_val, max_val].
+class Hardtanh(_InPlace):
+    r"""Clips to an interval.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Hardtanh.html.
+    .. math:: y = \min(\max(x, \text{min\_val}), \text{max\_val})
 
     Args:
-        min_val: lower bound.
-        max_val: upper bound.
-        inplace: accepted and ignored.
-        min_value: deprecated name of ``min_val``.
-        max_value: deprecated name of ``max_val``.
+        min_val: lower end of the interval.
+        max_val: upper end of the interval.
+        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+        min_value: former name of ``min_val``; wins over it, with a ``FutureWarning``.
+        max_value: former name of ``max_val``; wins over it, with a ``FutureWarning``.
+
+    Shape:
+        - input, output: (*), alike.
 
     Raises:
         ValueError: if ``max_val`` is not above ``min_val``.
+        TypeError: at the call, if the input is neither floating nor of integers.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.Hardtanh.html
 
     Example:
         >>> import numpy as np
@@ -128,7 +170,7 @@ class Hardtanh(Module):
         min_value: float | None = None,
         max_value: float | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(inplace)
         for name, value in (("min", min_value), ("max", max_value)):
             if value is not None:
                 message = f"keyword argument `{name}_value` is deprecated and renamed to `{name}_val`"
@@ -139,21 +181,31 @@ class Hardtanh(Module):
             raise ValueError(f"{type(self).__name__}: max_val must be larger than min_val, got {max_val} and {min_val}")
         self.min_val = min_val
         self.max_val = max_val
-        self.inplace = inplace
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
 
     def extra_repr(self) -> str:
-        tail = ", inplace=True" if self.inplace else ""
-        return f"min_val={self.min_val}, max_val={self.max_val}{tail}"
+        return self._described(f"min_val={self.min_val}, max_val={self.max_val}")
 
 
 class ReLU6(Hardtanh):
-    """min(max(0, x), 6).
+    r"""Rectifier that does not exceed 6.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.ReLU6.html.
+    .. math:: y = \min(\max(0, x), 6)
+
+    Args:
+        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+
+    Shape:
+        - input, output: (*), alike.
+
+    Raises:
+        TypeError: at the call, if the input is neither floating nor of integers.
+
+    Source: Krizhevsky, Convolutional Deep Belief Networks on CIFAR-10, 2010;
+    https://docs.pytorch.org/docs/2.13/generated/torch.nn.ReLU6.html
 
     Example:
         >>> import numpy as np
@@ -165,22 +217,33 @@ class ReLU6(Hardtanh):
         super().__init__(0.0, 6.0, inplace)
 
     def extra_repr(self) -> str:
-        return "inplace=True" if self.inplace else ""
+        return self._described()
 
 
 class Hardsigmoid(_InPlace):
-    """relu6(x + 3) / 6.
+    r"""Sigmoid made of straight pieces: 0 up to -3, 1 from 3 on.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Hardsigmoid.html.
+    .. math:: y = \mathrm{ReLU6}(x + 3) / 6
+
+    Args:
+        inplace: accepted and of no effect: the result is always a new array.
+
+    Shape:
+        - input, output: (*), alike.
+
+    Raises:
+        TypeError: at the call, if the input is not floating.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.Hardsigmoid.html
 
     Example:
         >>> import numpy as np
-        >>> Hardsigmoid()(np.array([0.0])).tolist()
-        [0.5]
+        >>> Hardsigmoid()(np.array([-4.0, 0.0])).tolist()
+        [0.0, 0.5]
     """
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.hardsigmoid(input, self.inplace)
 
     def extra_repr(self) -> str:
@@ -188,18 +251,30 @@ class Hardsigmoid(_InPlace):
 
 
 class Hardswish(_InPlace):
-    """x relu6(x + 3) / 6.
+    r"""The input times its hard sigmoid: ``SiLU`` without an exponential.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Hardswish.html.
+    .. math:: y = x \, \mathrm{ReLU6}(x + 3) / 6
+
+    Args:
+        inplace: accepted and of no effect: the result is always a new array.
+
+    Shape:
+        - input, output: (*), alike.
+
+    Raises:
+        TypeError: at the call, if the input is not floating.
+
+    Source: Howard et al., Searching for MobileNetV3, 2019;
+    https://docs.pytorch.org/docs/2.13/generated/torch.nn.Hardswish.html
 
     Example:
         >>> import numpy as np
-        >>> Hardswish()(np.array([3.0])).tolist()
-        [3.0]
+        >>> Hardswish()(np.array([-4.0, 4.0])).tolist()
+        [0.0, 4.0]
     """
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.hardswish(input, self.inplace)
 
     def extra_repr(self) -> str:
@@ -207,9 +282,20 @@ class Hardswish(_InPlace):
 
 
 class Hardshrink(Module):
-    """x where abs(x) > lambd, else 0.
+    r"""Sets small elements to 0 and leaves the others as they are.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Hardshrink.html.
+    .. math:: y = x \text{ if } |x| > \lambda, \text{ else } 0
+
+    Args:
+        lambd: :math:`\lambda`, the size up to which elements are small.
+
+    Shape:
+        - input, output: (*), alike.
+
+    Raises:
+        TypeError: at the call, if the input is not floating.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.Hardshrink.html
 
     Example:
         >>> import numpy as np
@@ -222,17 +308,30 @@ class Hardshrink(Module):
         self.lambd = lambd
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.hardshrink(input, self.lambd)
 
     def extra_repr(self) -> str:
         return f"{self.lambd}"
 
 
-class LeakyReLU(Module):
-    """x for x >= 0, else negative_slope x.
+class LeakyReLU(_InPlace):
+    r"""Rectifier with a small slope below 0.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.LeakyReLU.html.
+    .. math:: y = x \text{ if } x \ge 0, \text{ else } a x
+
+    Args:
+        negative_slope: :math:`a`, the slope below 0.
+        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+
+    Shape:
+        - input, output: (*), alike.
+
+    Raises:
+        TypeError: at the call, if the input is not floating.
+
+    Source: Maas et al., Rectifier Nonlinearities Improve Neural Network Acoustic Models, 2013;
+    https://docs.pytorch.org/docs/2.13/generated/torch.nn.LeakyReLU.html
 
     Example:
         >>> import numpy as np
@@ -241,22 +340,33 @@ class LeakyReLU(Module):
     """
 
     def __init__(self, negative_slope: float = 1e-2, inplace: bool = False) -> None:
-        super().__init__()
+        super().__init__(inplace)
         self.negative_slope = negative_slope
-        self.inplace = inplace
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.leaky_relu(input, self.negative_slope, self.inplace)
 
     def extra_repr(self) -> str:
-        return f"negative_slope={self.negative_slope}" + (", inplace=True" if self.inplace else "")
+        return self._described(f"negative_slope={self.negative_slope}")
 
 
 class Softshrink(Module):
-    """x moved towards 0 by ``lambd``, and 0 within it.
+    r"""Moves elements towards 0, by at most their size.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Softshrink.html.
+    .. math:: y = \mathrm{sign}(x) \max(|x| - \lambda, 0)
+
+    Args:
+        lambd: :math:`\lambda`, how far they are moved; not negative.
+
+    Shape:
+        - input, output: (*), alike.
+
+    Raises:
+        TypeError: at the call, if the input is not floating.
+        ValueError: at the call, if ``lambd`` is negative.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.Softshrink.html
 
     Example:
         >>> import numpy as np
@@ -269,7 +379,7 @@ class Softshrink(Module):
         self.lambd = lambd
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.softshrink(input, self.lambd)
 
     def extra_repr(self) -> str:
@@ -277,15 +387,28 @@ class Softshrink(Module):
 
 
 class PReLU(Module):
-    """x for x >= 0, else a x with a learned slope ``a``, one in all or one a channel (He et al., 2015).
+    r"""Rectifier with a learned slope below 0: one for all elements, or one a channel.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.PReLU.html.
+    .. math:: y = x \text{ if } x \ge 0, \text{ else } a x
 
     Args:
-        num_parameters: 1, or the number of channels.
+        num_parameters: number of slopes: 1, or the number of channels (axis 1 of the input).
         init: first value of the slopes.
-        device: where the parameter is put.
-        dtype: its dtype.
+        device: where the slopes are put; ``None`` is JAX's default device.
+        dtype: dtype of the slopes; ``None`` is float32.
+
+    Attributes:
+        weight (Parameter): the slopes :math:`a`, (num_parameters).
+
+    Shape:
+        - input, output: (*), alike; (N, C, *) with a slope a channel.
+
+    Raises:
+        TypeError: if ``num_parameters`` is no int; at the call, if the input has another dtype than the slopes.
+        ValueError: if ``num_parameters`` is negative; at the call, if it is neither 1 nor the number of channels.
+
+    Source: He et al., Delving Deep into Rectifiers, 2015;
+    https://docs.pytorch.org/docs/2.13/generated/torch.nn.PReLU.html
 
     Example:
         >>> import numpy as np
@@ -293,7 +416,9 @@ class PReLU(Module):
         [-0.25, 1.0]
     """
 
-    def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
+    weight: Parameter
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Device = None, dtype: DType = None) -> None:
         super().__init__()
         check_sizes("PReLU", num_parameters=num_parameters)
         self.num_parameters = num_parameters
@@ -306,7 +431,7 @@ class PReLU(Module):
         constant_(self.weight, self.init)
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.prelu(input, self.weight)
 
     def extra_repr(self) -> str:

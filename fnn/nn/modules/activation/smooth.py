@@ -27,9 +27,14 @@ __all__ = [
 
 
 class Sigmoid(Module):
-    """1 / (1 + exp(-x)).
+    r"""Logistic function, from 0 to 1.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Sigmoid.html.
+    .. math:: y = \sigma(x) = \frac{1}{1 + e^{-x}}
+
+    Shape:
+        - input, output: (*), alike; integers become floating.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.Sigmoid.html
 
     Example:
         >>> import numpy as np
@@ -38,14 +43,19 @@ class Sigmoid(Module):
     """
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.sigmoid(input)
 
 
 class Tanh(Module):
-    """tanh(x).
+    r"""Hyperbolic tangent, from -1 to 1.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Tanh.html.
+    .. math:: y = \tanh(x)
+
+    Shape:
+        - input, output: (*), alike; integers become floating.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.Tanh.html
 
     Example:
         >>> import numpy as np
@@ -54,14 +64,26 @@ class Tanh(Module):
     """
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.tanh(input)
 
 
 class SiLU(_InPlace):
-    """x sigmoid(x).
+    r"""The input times its sigmoid; also called swish.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.SiLU.html.
+    .. math:: y = x \, \sigma(x)
+
+    Args:
+        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+
+    Shape:
+        - input, output: (*), alike.
+
+    Raises:
+        TypeError: at the call, if the input is of integers.
+
+    Source: Elfwing et al., Sigmoid-Weighted Linear Units for Neural Network Function Approximation in Reinforcement
+    Learning, 2017; https://docs.pytorch.org/docs/2.13/generated/torch.nn.SiLU.html
 
     Example:
         >>> import numpy as np
@@ -70,14 +92,26 @@ class SiLU(_InPlace):
     """
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.silu(input, self.inplace)
 
 
 class Mish(_InPlace):
-    """x tanh(softplus(x)).
+    r"""The input times the tanh of its softplus.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Mish.html.
+    .. math:: y = x \tanh(\log(1 + e^x))
+
+    Args:
+        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+
+    Shape:
+        - input, output: (*), alike.
+
+    Raises:
+        TypeError: at the call, if the input is not floating.
+
+    Source: Misra, Mish: A Self Regularized Non-Monotonic Activation Function, 2019;
+    https://docs.pytorch.org/docs/2.13/generated/torch.nn.Mish.html
 
     Example:
         >>> import numpy as np
@@ -86,14 +120,27 @@ class Mish(_InPlace):
     """
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.mish(input, self.inplace)
 
 
-class ELU(Module):
-    """x for x > 0, else alpha (exp(x) - 1).
+class ELU(_InPlace):
+    r"""Exponential linear unit: the input above 0, an exponential that levels off at -alpha below.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.ELU.html.
+    .. math:: y = x \text{ if } x > 0, \text{ else } \alpha (e^x - 1)
+
+    Args:
+        alpha: :math:`\alpha`, how far below 0 the function goes.
+        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+
+    Shape:
+        - input, output: (*), alike.
+
+    Raises:
+        TypeError: at the call, if the input is not floating.
+
+    Source: Clevert et al., Fast and Accurate Deep Network Learning by Exponential Linear Units, 2015;
+    https://docs.pytorch.org/docs/2.13/generated/torch.nn.ELU.html
 
     Example:
         >>> import numpy as np
@@ -102,22 +149,35 @@ class ELU(Module):
     """
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
-        super().__init__()
+        super().__init__(inplace)
         self.alpha = alpha
-        self.inplace = inplace
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.elu(input, self.alpha, self.inplace)
 
     def extra_repr(self) -> str:
-        return f"alpha={self.alpha}" + (", inplace=True" if self.inplace else "")
+        return self._described(f"alpha={self.alpha}")
 
 
 class CELU(ELU):
-    """max(0, x) + min(0, alpha (exp(x / alpha) - 1)).
+    r"""Exponential linear unit whose slope at 0 is 1 for every alpha.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.CELU.html.
+    .. math:: y = \max(0, x) + \min(0, \alpha (e^{x / \alpha} - 1))
+
+    Args:
+        alpha: :math:`\alpha`, how far below 0 the function goes; not 0.
+        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+
+    Shape:
+        - input, output: (*), alike.
+
+    Raises:
+        TypeError: at the call, if the input is not floating.
+        ValueError: at the call, if ``alpha`` is 0.
+
+    Source: Barron, Continuously Differentiable Exponential Linear Units, 2017;
+    https://docs.pytorch.org/docs/2.13/generated/torch.nn.CELU.html
 
     Example:
         >>> import numpy as np
@@ -126,14 +186,26 @@ class CELU(ELU):
     """
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.celu(input, self.alpha, self.inplace)
 
 
 class SELU(_InPlace):
-    """ELU scaled so that activations keep mean 0 and variance 1 (Klambauer et al., 2017).
+    r"""Exponential linear unit scaled so that activations keep mean 0 and variance 1 from layer to layer.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.SELU.html.
+    .. math:: y = \lambda (\max(0, x) + \min(0, \alpha (e^x - 1))), \quad \lambda \approx 1.0507, \alpha \approx 1.6733
+
+    Args:
+        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+
+    Shape:
+        - input, output: (*), alike.
+
+    Raises:
+        TypeError: at the call, if the input is not floating.
+
+    Source: Klambauer et al., Self-Normalizing Neural Networks, 2017;
+    https://docs.pytorch.org/docs/2.13/generated/torch.nn.SELU.html
 
     Example:
         >>> import numpy as np
@@ -142,14 +214,29 @@ class SELU(_InPlace):
     """
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.selu(input, self.inplace)
 
 
 class GLU(Module):
-    """a sigmoid(b), where a and b are the halves of the input along ``dim``.
+    r"""Gated linear unit: the first half of an axis times the sigmoid of the second.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.GLU.html.
+    .. math:: y = a \, \sigma(b), \quad [a, b] = x
+
+    Args:
+        dim: the axis that is halved; the last one if not given.
+
+    Shape:
+        - input: (..., 2 n, ...) with 2 n elements along ``dim``.
+        - output: (..., n, ...).
+
+    Raises:
+        TypeError: at the call, if the input is not floating.
+        ValueError: at the call, if the axis has an odd length, or there is none.
+        IndexError: at the call, if there is no axis ``dim``.
+
+    Source: Dauphin et al., Language Modeling with Gated Convolutional Networks, 2016;
+    https://docs.pytorch.org/docs/2.13/generated/torch.nn.GLU.html
 
     Example:
         >>> import numpy as np
@@ -170,9 +257,24 @@ class GLU(Module):
 
 
 class GELU(Module):
-    """x times the normal distribution function at x, or its tanh approximation.
+    r"""The input times the probability that a standard normal variable is below it.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.GELU.html.
+    .. math:: y = x \, \Phi(x)
+
+    The approximation is :math:`y = x (1 + \tanh(\sqrt{2 / \pi} (x + 0.044715 x^3))) / 2`.
+
+    Args:
+        approximate: "none" for the exact function, "tanh" for the approximation.
+
+    Shape:
+        - input, output: (*), alike.
+
+    Raises:
+        TypeError: at the call, if the input is not floating.
+        ValueError: at the call, if ``approximate`` is neither "none" nor "tanh".
+
+    Source: Hendrycks and Gimpel, Gaussian Error Linear Units, 2016;
+    https://docs.pytorch.org/docs/2.13/generated/torch.nn.GELU.html
 
     Example:
         >>> import numpy as np
@@ -185,7 +287,7 @@ class GELU(Module):
         self.approximate = approximate
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.gelu(input, approximate=self.approximate)
 
     def extra_repr(self) -> str:
@@ -193,9 +295,17 @@ class GELU(Module):
 
 
 class LogSigmoid(Module):
-    """log(sigmoid(x)).
+    r"""Logarithm of the sigmoid, without overflow.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.LogSigmoid.html.
+    .. math:: y = -\log(1 + e^{-x})
+
+    Shape:
+        - input, output: (*), alike.
+
+    Raises:
+        TypeError: at the call, if the input is not floating.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.LogSigmoid.html
 
     Example:
         >>> import numpy as np
@@ -204,14 +314,26 @@ class LogSigmoid(Module):
     """
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.logsigmoid(input)
 
 
 class Softplus(Module):
-    """log(1 + exp(beta x)) / beta, and x where beta x > threshold.
+    r"""Smooth form of the rectifier, positive everywhere.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Softplus.html.
+    .. math:: y = \log(1 + e^{\beta x}) / \beta \text{ if } \beta x \le \text{threshold, else } x
+
+    Args:
+        beta: :math:`\beta`, sharpness of the bend at 0.
+        threshold: value of :math:`\beta x` above which the function is the input itself.
+
+    Shape:
+        - input, output: (*), alike.
+
+    Raises:
+        TypeError: at the call, if the input is not floating.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.Softplus.html
 
     Example:
         >>> import numpy as np
@@ -225,7 +347,7 @@ class Softplus(Module):
         self.threshold = threshold
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.softplus(input, self.beta, self.threshold)
 
     def extra_repr(self) -> str:
@@ -233,9 +355,14 @@ class Softplus(Module):
 
 
 class Softsign(Module):
-    """x / (1 + abs(x)).
+    r"""Sigmoid-like function from -1 to 1 with slow tails.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Softsign.html.
+    .. math:: y = \frac{x}{1 + |x|}
+
+    Shape:
+        - input, output: (*), alike; integers become floating.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.Softsign.html
 
     Example:
         >>> import numpy as np
@@ -244,14 +371,19 @@ class Softsign(Module):
     """
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.softsign(input)
 
 
 class Tanhshrink(Module):
-    """x - tanh(x).
+    r"""What the hyperbolic tangent takes away from its input.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Tanhshrink.html.
+    .. math:: y = x - \tanh(x)
+
+    Shape:
+        - input, output: (*), alike; integers become floating.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.Tanhshrink.html
 
     Example:
         >>> import numpy as np
@@ -260,5 +392,5 @@ class Tanhshrink(Module):
     """
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Applies the function elementwise."""
+        """Applies the function to each element."""
         return F.tanhshrink(input)

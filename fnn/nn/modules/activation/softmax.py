@@ -7,15 +7,28 @@ import jax.numpy as jnp
 
 from fnn import functional as F
 from fnn.functional.arrays import ArrayLike
+from fnn.nn.modules.activation.base import _AlongAxis
 from fnn.nn.modules.module import Module
 
 __all__ = ["LogSoftmax", "Softmax", "Softmax2d", "Softmin"]
 
 
-class Softmin(Module):
-    """softmax(-x) along ``dim``.
+class Softmin(_AlongAxis):
+    r"""Positive numbers of sum 1 along an axis, the largest where the input is smallest.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Softmin.html.
+    .. math:: y_i = \frac{e^{-x_i}}{\sum_j e^{-x_j}}
+
+    Args:
+        dim: the axis; ``None`` guesses one from the rank as torch does (0 for 0-D, 1-D and 3-D, else 1), with a warning.
+
+    Shape:
+        - input, output: (*), alike.
+
+    Raises:
+        TypeError: at the call, if the input is not floating.
+        IndexError: at the call, if there is no axis ``dim``.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.Softmin.html
 
     Example:
         >>> import numpy as np
@@ -23,22 +36,27 @@ class Softmin(Module):
         [0.5, 0.5]
     """
 
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
-
     def forward(self, input: ArrayLike) -> jax.Array:
         """Applies the function along the axis."""
         return F.softmin(input, self.dim, _stacklevel=5)
 
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
 
+class Softmax(_AlongAxis):
+    r"""Positive numbers of sum 1 along an axis, the largest where the input is largest.
 
-class Softmax(Module):
-    """exp(x_i) / sum_j exp(x_j) along ``dim``.
+    .. math:: y_i = \frac{e^{x_i}}{\sum_j e^{x_j}}
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Softmax.html.
+    Args:
+        dim: the axis; ``None`` guesses one from the rank as torch does (0 for 0-D, 1-D and 3-D, else 1), with a warning.
+
+    Shape:
+        - input, output: (*), alike.
+
+    Raises:
+        TypeError: at the call, if the input is not floating.
+        IndexError: at the call, if there is no axis ``dim``.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.Softmax.html
 
     Example:
         >>> import numpy as np
@@ -46,25 +64,24 @@ class Softmax(Module):
         [0.5, 0.5]
     """
 
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
-
     def forward(self, input: ArrayLike) -> jax.Array:
         """Applies the function along the axis."""
         return F.softmax(input, self.dim, _stacklevel=5)
 
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
-
 
 class Softmax2d(Module):
-    """Softmax over the channels of (N, C, H, W) or (C, H, W).
+    r"""Softmax over the channels, at each place of an image.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Softmax2d.html.
+    .. math:: y_{c h w} = \frac{e^{x_{c h w}}}{\sum_k e^{x_{k h w}}}
+
+    Shape:
+        - input, output: (N, C, H, W) or (C, H, W), alike.
 
     Raises:
-        ValueError: if the input is neither 3-D nor 4-D.
+        ValueError: at the call, if the input is neither 3-D nor 4-D.
+        TypeError: at the call, if the input is not floating.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.Softmax2d.html
 
     Example:
         >>> import numpy as np
@@ -79,10 +96,22 @@ class Softmax2d(Module):
         return F.softmax(input, -3, _stacklevel=5)
 
 
-class LogSoftmax(Module):
-    """log(softmax(x)) along ``dim``.
+class LogSoftmax(_AlongAxis):
+    r"""Logarithm of the softmax along an axis, without overflow.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.LogSoftmax.html.
+    .. math:: y_i = x_i - \log \sum_j e^{x_j}
+
+    Args:
+        dim: the axis; ``None`` guesses one from the rank as torch does (0 for 0-D, 1-D and 3-D, else 1), with a warning.
+
+    Shape:
+        - input, output: (*), alike.
+
+    Raises:
+        TypeError: at the call, if the input is not floating.
+        IndexError: at the call, if there is no axis ``dim``.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.LogSoftmax.html
 
     Example:
         >>> import numpy as np
@@ -90,13 +119,6 @@ class LogSoftmax(Module):
         -0.6931
     """
 
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
-
     def forward(self, input: ArrayLike) -> jax.Array:
         """Applies the function along the axis."""
         return F.log_softmax(input, self.dim, _stacklevel=5)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
