@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from fnn import functional as F
 from fnn.functional.arrays import ArrayLike
+from fnn.functional.moments import AxisName
 from fnn.nn.init import ones_, zeros_
 from fnn.nn.modules.lazy import LazyModuleMixin
 from fnn.nn.modules.module import Module
 from fnn.nn.modules.utils import check_sizes
-from fnn.nn.parameter import Parameter, UninitializedBuffer, UninitializedParameter, is_lazy
-from fnn.nn.placement import empty, parse_device
+from fnn.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter, is_lazy
+from fnn.nn.placement import Device, DType, empty, parse_device
 
 __all__ = [
     "BatchNorm1d",
@@ -30,18 +33,30 @@ __all__ = [
 class _NormBase(Module):
     """Affine parameters and running statistics of the batch and instance norms."""
 
+    num_features: int
+    eps: float
+    momentum: float | None
+    affine: bool
+    track_running_stats: bool
+    weight: Parameter | None
+    bias: Parameter | None
+    running_mean: Buffer | None
+    running_var: Buffer | None
+    num_batches_tracked: Buffer | None
+
     _version = 2
     _ranks: tuple[int, ...] = ()
 
     def __init__(
         self,
         num_features: int,
-        eps: float,
-        momentum: float | None,
-        affine: bool,
-        track_running_stats: bool,
-        device: Any,
-        dtype: Any,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: Device = None,
+        dtype: DType = None,
+        *,
         bias: bool = True,
     ) -> None:
         super().__init__()
@@ -56,7 +71,7 @@ class _NormBase(Module):
         if track_running_stats:
             self.register_buffer("running_mean", empty((num_features,), device, dtype))
             self.register_buffer("running_var", empty((num_features,), device, dtype))
-            self.register_buffer("num_batches_tracked", zero_count(device))
+            self.register_buffer("num_batches_tracked", _zero_count(device))
         else:
             for name in ("running_mean", "running_var", "num_batches_tracked"):
                 self.register_buffer(name, None)
@@ -78,15 +93,17 @@ class _NormBase(Module):
             zeros_(self.bias)
 
     def extra_repr(self) -> str:
+        """The arguments."""
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
             f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
 
-    def _check_input(self, input: Any) -> None:
-        if len(input.shape) not in self._ranks:
+    def _check_input_dim(self, input: ArrayLike) -> None:
+        shape = jnp.shape(input)
+        if len(shape) not in self._ranks:
             wanted = " or ".join(f"{r}-D" for r in self._ranks)
-            raise ValueError(f"{type(self).__name__}: input must be {wanted}, got shape {tuple(input.shape)}")
+            raise ValueError(f"{type(self).__name__}: input must be {wanted}, got shape {shape}")
 
     def _load_from_state_dict(
         self,
@@ -101,72 +118,75 @@ class _NormBase(Module):
         key = prefix + "num_batches_tracked"
         version = local_metadata.get("version")
         if self.track_running_stats and key not in state_dict and (version is None or version < 2):
-            state_dict[key] = self.num_batches_tracked.data
+            state_dict[key] = _zero_count(None) if self.num_batches_tracked is None else self.num_batches_tracked.data
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
 
 
-def zero_count(device: Any) -> jax.Array:
+def _zero_count(device: Device) -> jax.Array:
     return jax.device_put(np.zeros((), jax.dtypes.canonicalize_dtype(np.int64)), parse_device(device))
 
 
 class _BatchNorm(_NormBase):
-    _axis_name: Any = None
-
-    def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        bias: bool = True,
-    ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
+    @property
+    def _axis_name(self) -> AxisName | None:
+        """The mapped axis over which the batch is spread."""
+        return None
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Normalizes the input; in training mode updates the running statistics."""
-        self._check_input(input)
-        use_batch = self.training or self.running_mean is None
-        if self.training and self.track_running_stats and self.running_mean is not None:
-            axis = self._axis_name
-            output = F.batch_norm(input, None, None, self.weight, self.bias, True, 0.0, self.eps, axis_name=axis)
-            count = self.num_batches_tracked.data + 1
-            momentum = 1.0 / count if self.momentum is None else self.momentum
-            mean, var = F.batch_norm_update(input, self.running_mean, self.running_var, momentum, axis_name=axis)
-            self.running_mean = mean
-            self.running_var = var
-            self.num_batches_tracked = count
-            return output
+        """The normalized input; in training mode the running statistics are updated."""
+        self._check_input_dim(input)
+        mean, var, count = self.running_mean, self.running_var, self.num_batches_tracked
         axis = self._axis_name if self.training else None
-        return F.batch_norm(
-            input, self.running_mean, self.running_var, self.weight, self.bias, use_batch, 0.0, self.eps, axis_name=axis
-        )
+        if not (self.training and self.track_running_stats and mean is not None and var is not None):
+            use_batch = self.training or mean is None
+            return F.batch_norm(input, mean, var, self.weight, self.bias, use_batch, 0.0, self.eps, axis_name=axis)
+        output = F.batch_norm(input, None, None, self.weight, self.bias, True, 0.0, self.eps, axis_name=axis)
+        momentum: Any = self.momentum
+        seen = None if count is None else count.data + 1
+        if momentum is None:
+            momentum = 0.0 if seen is None else 1.0 / seen
+        mean.data, var.data = F.batch_norm_update(input, mean, var, momentum, axis_name=axis)
+        if count is not None and seen is not None:
+            count.data = seen
+        return output
 
 
 class BatchNorm1d(_BatchNorm):
-    """Batch normalization of (N, C) or (N, C, L) (Ioffe and Szegedy, 2015).
+    r"""Batch normalization of (N, C) or (N, C, L): each channel gets mean 0 and variance 1 over the batch.
 
-    In training mode, (x - mean) / sqrt(var + eps) * weight + bias with the statistics of the batch, and the running
-    statistics move towards them by ``momentum``; in evaluation mode, with the running statistics.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.BatchNorm1d.html.
+    .. math:: y = \frac{x - \mathrm{E}[x]}{\sqrt{\mathrm{Var}[x] + \epsilon}} \cdot \mathrm{weight} + \mathrm{bias}
+
+    In training mode with mean and (biased) variance of the batch; the running statistics then move towards its mean and
+    its unbiased variance: running = (1 - momentum) running + momentum batch. In evaluation mode with the running ones.
 
     Args:
-        num_features: C.
-        eps: added to the variance.
-        momentum: weight of the new statistics; ``None`` averages over all batches.
+        num_features: C, the number of channels.
+        eps: added to the variance before the root is taken.
+        momentum: weight of the batch in the running statistics; ``None`` averages over all batches alike.
         affine: whether there are a weight and a bias.
-        track_running_stats: whether there are running statistics.
-        device: where the arrays are put.
-        dtype: their dtype.
-        bias: whether there is a bias.
+        track_running_stats: whether there are running statistics; without, those of the batch are used in evaluation too.
+        device: where parameters and buffers are put; ``None`` is JAX's default device.
+        dtype: their dtype; ``None`` is float32.
+        bias: whether there is a bias, if ``affine``.
+
+    Attributes:
+        weight (Parameter | None): (C), ones at first.
+        bias (Parameter | None): (C), zeros at first.
+        running_mean (Buffer | None): (C), zeros at first.
+        running_var (Buffer | None): (C), ones at first.
+        num_batches_tracked (Buffer | None): (), the number of batches seen in training mode.
+
+    Shape:
+        - input: (N, C) or (N, C, L).
+        - output: as input.
 
     Raises:
-        ValueError: if the input has another rank.
+        ValueError: if the input has another number of axes, or one value for each channel in training mode.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.BatchNorm1d.html; Ioffe and Szegedy, Batch
+    Normalization (2015), https://arxiv.org/abs/1502.03167
 
     Example:
         >>> import numpy as np
@@ -178,9 +198,37 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch normalization of (N, C, H, W); arguments as ``BatchNorm1d``.
+    r"""Batch normalization of (N, C, H, W): each channel gets mean 0 and variance 1 over batch and positions.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.BatchNorm2d.html.
+    .. math:: y = \frac{x - \mathrm{E}[x]}{\sqrt{\mathrm{Var}[x] + \epsilon}} \cdot \mathrm{weight} + \mathrm{bias}
+
+    ``BatchNorm1d`` says which statistics are used when.
+
+    Args:
+        num_features: C, the number of channels.
+        eps: added to the variance before the root is taken.
+        momentum: weight of the batch in the running statistics; ``None`` averages over all batches alike.
+        affine: whether there are a weight and a bias.
+        track_running_stats: whether there are running statistics; without, those of the batch are used in evaluation too.
+        device: where parameters and buffers are put; ``None`` is JAX's default device.
+        dtype: their dtype; ``None`` is float32.
+        bias: whether there is a bias, if ``affine``.
+
+    Attributes:
+        weight (Parameter | None): (C), ones at first.
+        bias (Parameter | None): (C), zeros at first.
+        running_mean (Buffer | None): (C), zeros at first.
+        running_var (Buffer | None): (C), ones at first.
+        num_batches_tracked (Buffer | None): (), the number of batches seen in training mode.
+
+    Shape:
+        - input: (N, C, H, W).
+        - output: as input.
+
+    Raises:
+        ValueError: if the input has another number of axes, or one value for each channel in training mode.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.BatchNorm2d.html
 
     Example:
         >>> import numpy as np
@@ -192,9 +240,37 @@ class BatchNorm2d(_BatchNorm):
 
 
 class BatchNorm3d(_BatchNorm):
-    """Batch normalization of (N, C, D, H, W); arguments as ``BatchNorm1d``.
+    r"""Batch normalization of (N, C, D, H, W): each channel gets mean 0 and variance 1 over batch and positions.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.BatchNorm3d.html.
+    .. math:: y = \frac{x - \mathrm{E}[x]}{\sqrt{\mathrm{Var}[x] + \epsilon}} \cdot \mathrm{weight} + \mathrm{bias}
+
+    ``BatchNorm1d`` says which statistics are used when.
+
+    Args:
+        num_features: C, the number of channels.
+        eps: added to the variance before the root is taken.
+        momentum: weight of the batch in the running statistics; ``None`` averages over all batches alike.
+        affine: whether there are a weight and a bias.
+        track_running_stats: whether there are running statistics; without, those of the batch are used in evaluation too.
+        device: where parameters and buffers are put; ``None`` is JAX's default device.
+        dtype: their dtype; ``None`` is float32.
+        bias: whether there is a bias, if ``affine``.
+
+    Attributes:
+        weight (Parameter | None): (C), ones at first.
+        bias (Parameter | None): (C), zeros at first.
+        running_mean (Buffer | None): (C), zeros at first.
+        running_var (Buffer | None): (C), ones at first.
+        num_batches_tracked (Buffer | None): (), the number of batches seen in training mode.
+
+    Shape:
+        - input: (N, C, D, H, W).
+        - output: as input.
+
+    Raises:
+        ValueError: if the input has another number of axes, or one value for each channel in training mode.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.BatchNorm3d.html
 
     Example:
         >>> import numpy as np
@@ -205,15 +281,9 @@ class BatchNorm3d(_BatchNorm):
     _ranks = (5,)
 
 
-class _LazyNorm(LazyModuleMixin):
+class _LazyNormBase(LazyModuleMixin, _NormBase):
     """What the lazy batch and instance norms share."""
 
-    num_features: int
-    weight: Any
-    bias: Any
-    running_mean: Any
-    running_var: Any
-    num_batches_tracked: Any
     _may_lack_batch = False
 
     def __init__(
@@ -222,8 +292,8 @@ class _LazyNorm(LazyModuleMixin):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
-        device: Any = None,
-        dtype: Any = None,
+        device: Device = None,
+        dtype: DType = None,
         *,
         bias: bool = True,
     ) -> None:
@@ -237,36 +307,57 @@ class _LazyNorm(LazyModuleMixin):
         if track_running_stats:
             self.running_mean = UninitializedBuffer(device=device, dtype=dtype)
             self.running_var = UninitializedBuffer(device=device, dtype=dtype)
-            self.register_buffer("num_batches_tracked", zero_count(device))  # pyright: ignore
+            self.register_buffer("num_batches_tracked", _zero_count(device))
 
     def reset_parameters(self) -> None:
         """Sets weights, biases and running statistics to their first values, once there are any."""
         if not self.has_uninitialized_params() and self.num_features != 0:
-            super().reset_parameters()  # pyright: ignore[reportAttributeAccessIssue]
+            super().reset_parameters()
 
-    def initialize_parameters(self, input: Any) -> None:
+    def initialize_parameters(self, input: ArrayLike) -> None:
         """Takes ``num_features`` from the input, or from arrays that were loaded."""
         boxes = [box for box in (self.weight, self.bias, self.running_mean, self.running_var) if box is not None]
         loaded = [box for box in boxes if not is_lazy(box)]
         if loaded and len(loaded) == len(boxes):
             self.num_features = loaded[0].shape[0]
             return
-        self._check_input(input)  # pyright: ignore[reportAttributeAccessIssue]
-        batched = len(input.shape) == max(self._ranks)  # pyright: ignore[reportAttributeAccessIssue]
-        self.num_features = input.shape[1] if batched or not self._may_lack_batch else input.shape[0]
+        self._check_input_dim(input)
+        shape = jnp.shape(input)
+        batched = len(shape) == max(self._ranks)
+        self.num_features = shape[1] if batched or not self._may_lack_batch else shape[0]
         for box in boxes:
             if is_lazy(box):
                 box.materialize((self.num_features,))
         self.reset_parameters()
 
 
-class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):
-    """A ``BatchNorm1d`` whose ``num_features`` is the channels of its first input; its other arguments are unchanged.
+class LazyBatchNorm1d(_LazyNormBase, BatchNorm1d):
+    """A ``BatchNorm1d`` that takes ``num_features`` from its first input, and is a ``BatchNorm1d`` from then on.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.LazyBatchNorm1d.html.
+    Args:
+        eps: added to the variance before the root is taken.
+        momentum: weight of the batch in the running statistics; ``None`` averages over all batches alike.
+        affine: whether there are a weight and a bias.
+        track_running_stats: whether there are running statistics; without, those of the batch are used in evaluation too.
+        device: where parameters and buffers are put; ``None`` is JAX's default device.
+        dtype: their dtype; ``None`` is float32.
+        bias: whether there is a bias, if ``affine``.
+
+    Attributes:
+        weight (UninitializedParameter | None): has no values before the first call; then as in ``BatchNorm1d``.
+        bias (UninitializedParameter | None): alike.
+        running_mean (UninitializedBuffer | None): alike.
+        running_var (UninitializedBuffer | None): alike.
+        num_batches_tracked (Buffer | None): ().
+
+    Shape:
+        - input: (N, C) or (N, C, L).
+        - output: as input.
 
     Raises:
-        ValueError: if the first input has another rank.
+        ValueError: if the input has another number of axes.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.LazyBatchNorm1d.html
 
     Example:
         >>> import numpy as np
@@ -278,10 +369,33 @@ class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):
     cls_to_become = BatchNorm1d
 
 
-class LazyBatchNorm2d(_LazyNorm, BatchNorm2d):
-    """A ``BatchNorm2d`` whose ``num_features`` is the channels of its first input; see ``LazyBatchNorm1d``.
+class LazyBatchNorm2d(_LazyNormBase, BatchNorm2d):
+    """A ``BatchNorm2d`` that takes ``num_features`` from its first input, and is a ``BatchNorm2d`` from then on.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.LazyBatchNorm2d.html.
+    Args:
+        eps: added to the variance before the root is taken.
+        momentum: weight of the batch in the running statistics; ``None`` averages over all batches alike.
+        affine: whether there are a weight and a bias.
+        track_running_stats: whether there are running statistics; without, those of the batch are used in evaluation too.
+        device: where parameters and buffers are put; ``None`` is JAX's default device.
+        dtype: their dtype; ``None`` is float32.
+        bias: whether there is a bias, if ``affine``.
+
+    Attributes:
+        weight (UninitializedParameter | None): has no values before the first call; then as in ``BatchNorm2d``.
+        bias (UninitializedParameter | None): alike.
+        running_mean (UninitializedBuffer | None): alike.
+        running_var (UninitializedBuffer | None): alike.
+        num_batches_tracked (Buffer | None): ().
+
+    Shape:
+        - input: (N, C, H, W).
+        - output: as input.
+
+    Raises:
+        ValueError: if the input has another number of axes.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.LazyBatchNorm2d.html
 
     Example:
         >>> LazyBatchNorm2d().weight
@@ -291,10 +405,33 @@ class LazyBatchNorm2d(_LazyNorm, BatchNorm2d):
     cls_to_become = BatchNorm2d
 
 
-class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
-    """A ``BatchNorm3d`` whose ``num_features`` is the channels of its first input; see ``LazyBatchNorm1d``.
+class LazyBatchNorm3d(_LazyNormBase, BatchNorm3d):
+    """A ``BatchNorm3d`` that takes ``num_features`` from its first input, and is a ``BatchNorm3d`` from then on.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.LazyBatchNorm3d.html.
+    Args:
+        eps: added to the variance before the root is taken.
+        momentum: weight of the batch in the running statistics; ``None`` averages over all batches alike.
+        affine: whether there are a weight and a bias.
+        track_running_stats: whether there are running statistics; without, those of the batch are used in evaluation too.
+        device: where parameters and buffers are put; ``None`` is JAX's default device.
+        dtype: their dtype; ``None`` is float32.
+        bias: whether there is a bias, if ``affine``.
+
+    Attributes:
+        weight (UninitializedParameter | None): has no values before the first call; then as in ``BatchNorm3d``.
+        bias (UninitializedParameter | None): alike.
+        running_mean (UninitializedBuffer | None): alike.
+        running_var (UninitializedBuffer | None): alike.
+        num_batches_tracked (Buffer | None): ().
+
+    Shape:
+        - input: (N, C, D, H, W).
+        - output: as input.
+
+    Raises:
+        ValueError: if the input has another number of axes.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.LazyBatchNorm3d.html
 
     Example:
         >>> LazyBatchNorm3d().running_mean
@@ -305,26 +442,41 @@ class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
 
 
 class SyncBatchNorm(_BatchNorm):
-    """Batch normalization of (N, C, *) over the whole of a batch that is spread over devices.
+    r"""Batch normalization of (N, C, *) over the whole of a batch that is spread over devices.
+
+    .. math:: y = \frac{x - \mathrm{E}[x]}{\sqrt{\mathrm{Var}[x] + \epsilon}} \cdot \mathrm{weight} + \mathrm{bias}
 
     Under ``jit`` with sharded arrays the batch that a layer sees is already the whole, and this is ``BatchNorm``. Inside
     ``shard_map``, ``pmap`` or ``vmap`` a layer sees one part; then ``process_group`` names the axis over which, in training
     mode, the mean, the variance and the running statistics are taken, and gradients flow across it. Parts are equal in shape.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.SyncBatchNorm.html.
 
     Args:
-        num_features: C.
-        eps: added to the variance.
-        momentum: weight of the new statistics; ``None`` averages over all batches.
+        num_features: C, the number of channels.
+        eps: added to the variance before the root is taken.
+        momentum: weight of the batch in the running statistics; ``None`` averages over all batches alike.
         affine: whether there are a weight and a bias.
-        track_running_stats: whether there are running statistics.
-        process_group: name of a mapped axis, or a tuple of names; ``None`` where arrays are whole.
-        device: where the arrays are put.
-        dtype: their dtype.
-        bias: whether there is a bias.
+        track_running_stats: whether there are running statistics; without, those of the batch are used in evaluation too.
+        process_group: name of a mapped axis, or several names; ``None`` where arrays are whole.
+        device: where parameters and buffers are put; ``None`` is JAX's default device.
+        dtype: their dtype; ``None`` is float32.
+        bias: whether there is a bias, if ``affine``.
+
+    Attributes:
+        weight (Parameter | None): (C), ones at first.
+        bias (Parameter | None): (C), zeros at first.
+        running_mean (Buffer | None): (C), zeros at first.
+        running_var (Buffer | None): (C), ones at first.
+        num_batches_tracked (Buffer | None): (), the number of batches seen in training mode.
+        process_group (Hashable | tuple[Hashable, ...] | None): the axis.
+
+    Shape:
+        - input: (N, C, *).
+        - output: as input.
 
     Raises:
         ValueError: if the input has fewer than 2 axes or no channels, or no mapped axis has the name ``process_group``.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.SyncBatchNorm.html
 
     Example:
         >>> import fnn, jax, jax.numpy as jnp
@@ -335,6 +487,8 @@ class SyncBatchNorm(_BatchNorm):
         [-1.0, 1.0]
     """
 
+    process_group: AxisName | None
+
     def __init__(
         self,
         num_features: int,
@@ -342,9 +496,9 @@ class SyncBatchNorm(_BatchNorm):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
-        process_group: Any = None,
-        device: Any = None,
-        dtype: Any = None,
+        process_group: AxisName | list[Hashable] | None = None,
+        device: Device = None,
+        dtype: DType = None,
         *,
         bias: bool = True,
     ) -> None:
@@ -352,17 +506,18 @@ class SyncBatchNorm(_BatchNorm):
         self.process_group = tuple(process_group) if isinstance(process_group, list) else process_group
 
     @property
-    def _axis_name(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def _axis_name(self) -> AxisName | None:
         return self.process_group
 
-    def _check_input(self, input: Any) -> None:
-        if len(input.shape) < 2:
-            raise ValueError(f"SyncBatchNorm: input must be at least 2-D, got shape {tuple(input.shape)}")
-        if input.shape[1] == 0:
-            raise ValueError(f"SyncBatchNorm: input must have channels on axis 1, got shape {tuple(input.shape)}")
+    def _check_input_dim(self, input: ArrayLike) -> None:
+        shape = jnp.shape(input)
+        if len(shape) < 2:
+            raise ValueError(f"SyncBatchNorm: input must be at least 2-D, got shape {shape}")
+        if shape[1] == 0:
+            raise ValueError(f"SyncBatchNorm: input must have channels on axis 1, got shape {shape}")
 
     @classmethod
-    def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
+    def convert_sync_batchnorm(cls, module: Module, process_group: AxisName | list[Hashable] | None = None) -> Module:
         """Replaces every batch norm at or below ``module`` by a ``SyncBatchNorm`` with the same parameters and buffers.
 
         Args:
@@ -375,6 +530,8 @@ class SyncBatchNorm(_BatchNorm):
         Raises:
             RuntimeError: if a batch norm is not initialized yet.
 
+        Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.SyncBatchNorm.html
+
         Example:
             >>> from fnn import nn
             >>> model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
@@ -384,7 +541,9 @@ class SyncBatchNorm(_BatchNorm):
         return cls._convert(module, process_group, {})
 
     @classmethod
-    def _convert(cls, module: Module, process_group: Any, done: dict[int, Module]) -> Module:
+    def _convert(
+        cls, module: Module, process_group: AxisName | list[Hashable] | None, done: dict[int, Module]
+    ) -> Module:
         if id(module) in done:
             return done[id(module)]
         out = done[id(module)] = cls._like(module, process_group) if isinstance(module, _BatchNorm) else module
@@ -396,7 +555,7 @@ class SyncBatchNorm(_BatchNorm):
         return out
 
     @classmethod
-    def _like(cls, layer: _BatchNorm, process_group: Any) -> Module:
+    def _like(cls, layer: _BatchNorm, process_group: AxisName | list[Hashable] | None) -> SyncBatchNorm:
         if isinstance(layer, LazyModuleMixin):
             raise RuntimeError(
                 f"convert_sync_batchnorm: {type(layer).__name__} is uninitialized; call the model once, eagerly, before"

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 
 from fnn import functional as F
 from fnn.functional.arrays import ArrayLike
-from fnn.nn.modules.batchnorm import _LazyNorm, _NormBase
+from fnn.nn.modules.batchnorm import _LazyNormBase, _NormBase
+from fnn.nn.placement import Device, DType
 
 __all__ = [
     "InstanceNorm1d",
@@ -29,34 +30,33 @@ class _InstanceNorm(_NormBase):
         momentum: float | None = 0.1,
         affine: bool = False,
         track_running_stats: bool = False,
-        device: Any = None,
-        dtype: Any = None,
+        device: Device = None,
+        dtype: DType = None,
         *,
         bias: bool = True,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Normalizes each channel of each sample; in training mode updates the running statistics, if kept."""
-        self._check_input(input)
+        """The input, each channel of each sample normalized; in training mode running statistics are updated, if kept."""
+        self._check_input_dim(input)
         use_input = self.training or not self.track_running_stats
-        batched = len(input.shape) == max(self._ranks)  # pyright: ignore[reportAttributeAccessIssue]
-        x: Any = input if batched else jnp.asarray(input)[None]
+        batched = len(jnp.shape(input)) == max(self._ranks)
+        x = input if batched else jnp.asarray(input)[None]
+        mean, var = self.running_mean, self.running_var
         output = F.instance_norm(
             x,
-            None if use_input else self.running_mean,
-            None if use_input else self.running_var,
+            None if use_input else mean,
+            None if use_input else var,
             self.weight,
             self.bias,
             use_input,
             0.0,
             self.eps,
         )
-        if self.training and self.track_running_stats:
+        if self.training and self.track_running_stats and mean is not None and var is not None:
             momentum = 0.0 if self.momentum is None else self.momentum
-            mean, var = F.instance_norm_update(x, self.running_mean, self.running_var, momentum)
-            self.running_mean = mean
-            self.running_var = var
+            mean.data, var.data = F.instance_norm_update(x, mean, var, momentum)
         return output if batched else output[0]
 
     def _load_from_state_dict(
@@ -82,22 +82,39 @@ class _InstanceNorm(_NormBase):
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """Instance normalization of (N, C, L) or (C, L) (Ulyanov et al., 2016).
+    r"""Instance normalization of (N, C, L) or (C, L): each channel of each sample gets mean 0 and variance 1.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.InstanceNorm1d.html.
+    .. math:: y = \frac{x - \mathrm{E}[x]}{\sqrt{\mathrm{Var}[x] + \epsilon}} \cdot \mathrm{weight} + \mathrm{bias}
+
+    Mean and (biased) variance are those of each channel of each sample; with ``track_running_stats``, in evaluation
+    mode, the running ones: averages over the samples of every batch seen in training mode.
 
     Args:
-        num_features: C.
-        eps: added to the variance.
-        momentum: weight of the new running statistics.
+        num_features: C, the number of channels.
+        eps: added to the variance before the root is taken.
+        momentum: weight of the batch in the running statistics; ``None`` leaves them as they are.
         affine: whether there are a weight and a bias.
-        track_running_stats: whether there are running statistics, used in evaluation mode.
-        device: where the arrays are put.
-        dtype: their dtype.
-        bias: whether there is a bias.
+        track_running_stats: whether there are running statistics, which are used in evaluation mode.
+        device: where parameters and buffers are put; ``None`` is JAX's default device.
+        dtype: their dtype; ``None`` is float32.
+        bias: whether there is a bias, if ``affine``.
+
+    Attributes:
+        weight (Parameter | None): (C), ones at first.
+        bias (Parameter | None): (C), zeros at first.
+        running_mean (Buffer | None): (C), zeros at first.
+        running_var (Buffer | None): (C), ones at first.
+        num_batches_tracked (Buffer | None): (); it stays 0, as in torch.
+
+    Shape:
+        - input: (N, C, L) or (C, L).
+        - output: as input.
 
     Raises:
-        ValueError: if the input has another rank.
+        ValueError: if the input has another number of axes, or one value for each channel.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.InstanceNorm1d.html; Ulyanov et al., Instance
+    Normalization (2016), https://arxiv.org/abs/1607.08022
 
     Example:
         >>> import numpy as np
@@ -109,9 +126,37 @@ class InstanceNorm1d(_InstanceNorm):
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """Instance normalization of (N, C, H, W) or (C, H, W); arguments as ``InstanceNorm1d``.
+    r"""Instance normalization of (N, C, H, W) or (C, H, W): each channel of each sample gets mean 0 and variance 1.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.InstanceNorm2d.html.
+    .. math:: y = \frac{x - \mathrm{E}[x]}{\sqrt{\mathrm{Var}[x] + \epsilon}} \cdot \mathrm{weight} + \mathrm{bias}
+
+    ``InstanceNorm1d`` says which statistics are used when.
+
+    Args:
+        num_features: C, the number of channels.
+        eps: added to the variance before the root is taken.
+        momentum: weight of the batch in the running statistics; ``None`` leaves them as they are.
+        affine: whether there are a weight and a bias.
+        track_running_stats: whether there are running statistics, which are used in evaluation mode.
+        device: where parameters and buffers are put; ``None`` is JAX's default device.
+        dtype: their dtype; ``None`` is float32.
+        bias: whether there is a bias, if ``affine``.
+
+    Attributes:
+        weight (Parameter | None): (C), ones at first.
+        bias (Parameter | None): (C), zeros at first.
+        running_mean (Buffer | None): (C), zeros at first.
+        running_var (Buffer | None): (C), ones at first.
+        num_batches_tracked (Buffer | None): (); it stays 0, as in torch.
+
+    Shape:
+        - input: (N, C, H, W) or (C, H, W).
+        - output: as input.
+
+    Raises:
+        ValueError: if the input has another number of axes, or one value for each channel.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.InstanceNorm2d.html
 
     Example:
         >>> import numpy as np
@@ -123,9 +168,37 @@ class InstanceNorm2d(_InstanceNorm):
 
 
 class InstanceNorm3d(_InstanceNorm):
-    """Instance normalization of (N, C, D, H, W) or (C, D, H, W); arguments as ``InstanceNorm1d``.
+    r"""Instance normalization of (N, C, D, H, W) or (C, D, H, W): each channel of each sample gets mean 0 and variance 1.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.InstanceNorm3d.html.
+    .. math:: y = \frac{x - \mathrm{E}[x]}{\sqrt{\mathrm{Var}[x] + \epsilon}} \cdot \mathrm{weight} + \mathrm{bias}
+
+    ``InstanceNorm1d`` says which statistics are used when.
+
+    Args:
+        num_features: C, the number of channels.
+        eps: added to the variance before the root is taken.
+        momentum: weight of the batch in the running statistics; ``None`` leaves them as they are.
+        affine: whether there are a weight and a bias.
+        track_running_stats: whether there are running statistics, which are used in evaluation mode.
+        device: where parameters and buffers are put; ``None`` is JAX's default device.
+        dtype: their dtype; ``None`` is float32.
+        bias: whether there is a bias, if ``affine``.
+
+    Attributes:
+        weight (Parameter | None): (C), ones at first.
+        bias (Parameter | None): (C), zeros at first.
+        running_mean (Buffer | None): (C), zeros at first.
+        running_var (Buffer | None): (C), ones at first.
+        num_batches_tracked (Buffer | None): (); it stays 0, as in torch.
+
+    Shape:
+        - input: (N, C, D, H, W) or (C, D, H, W).
+        - output: as input.
+
+    Raises:
+        ValueError: if the input has another number of axes, or one value for each channel.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.InstanceNorm3d.html
 
     Example:
         >>> import numpy as np
@@ -136,14 +209,35 @@ class InstanceNorm3d(_InstanceNorm):
     _ranks = (4, 5)
 
 
-class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
-    """An ``InstanceNorm1d`` whose ``num_features`` is the channels of its first input.
+class LazyInstanceNorm1d(_LazyNormBase, InstanceNorm1d):
+    """An ``InstanceNorm1d`` that takes ``num_features`` from its first input, and is an ``InstanceNorm1d`` from then on.
 
     As in torch, and unlike in ``InstanceNorm1d``, ``affine`` and ``track_running_stats`` are true by default.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.LazyInstanceNorm1d.html.
+
+    Args:
+        eps: added to the variance before the root is taken.
+        momentum: weight of the batch in the running statistics; ``None`` leaves them as they are.
+        affine: whether there are a weight and a bias.
+        track_running_stats: whether there are running statistics, which are used in evaluation mode.
+        device: where parameters and buffers are put; ``None`` is JAX's default device.
+        dtype: their dtype; ``None`` is float32.
+        bias: whether there is a bias, if ``affine``.
+
+    Attributes:
+        weight (UninitializedParameter | None): has no values before the first call; then as in ``InstanceNorm1d``.
+        bias (UninitializedParameter | None): alike.
+        running_mean (UninitializedBuffer | None): alike.
+        running_var (UninitializedBuffer | None): alike.
+        num_batches_tracked (Buffer | None): ().
+
+    Shape:
+        - input: (N, C, L) or (C, L).
+        - output: as input.
 
     Raises:
-        ValueError: if the first input has another rank.
+        ValueError: if the input has another number of axes.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.LazyInstanceNorm1d.html
 
     Example:
         >>> import numpy as np
@@ -156,10 +250,35 @@ class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
     _may_lack_batch = True
 
 
-class LazyInstanceNorm2d(_LazyNorm, InstanceNorm2d):
-    """An ``InstanceNorm2d`` whose ``num_features`` is the channels of its first input; see ``LazyInstanceNorm1d``.
+class LazyInstanceNorm2d(_LazyNormBase, InstanceNorm2d):
+    """An ``InstanceNorm2d`` that takes ``num_features`` from its first input, and is an ``InstanceNorm2d`` from then on.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.LazyInstanceNorm2d.html.
+    As in torch, and unlike in ``InstanceNorm2d``, ``affine`` and ``track_running_stats`` are true by default.
+
+    Args:
+        eps: added to the variance before the root is taken.
+        momentum: weight of the batch in the running statistics; ``None`` leaves them as they are.
+        affine: whether there are a weight and a bias.
+        track_running_stats: whether there are running statistics, which are used in evaluation mode.
+        device: where parameters and buffers are put; ``None`` is JAX's default device.
+        dtype: their dtype; ``None`` is float32.
+        bias: whether there is a bias, if ``affine``.
+
+    Attributes:
+        weight (UninitializedParameter | None): has no values before the first call; then as in ``InstanceNorm2d``.
+        bias (UninitializedParameter | None): alike.
+        running_mean (UninitializedBuffer | None): alike.
+        running_var (UninitializedBuffer | None): alike.
+        num_batches_tracked (Buffer | None): ().
+
+    Shape:
+        - input: (N, C, H, W) or (C, H, W).
+        - output: as input.
+
+    Raises:
+        ValueError: if the input has another number of axes.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.LazyInstanceNorm2d.html
 
     Example:
         >>> LazyInstanceNorm2d().weight
@@ -170,10 +289,35 @@ class LazyInstanceNorm2d(_LazyNorm, InstanceNorm2d):
     _may_lack_batch = True
 
 
-class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):
-    """An ``InstanceNorm3d`` whose ``num_features`` is the channels of its first input; see ``LazyInstanceNorm1d``.
+class LazyInstanceNorm3d(_LazyNormBase, InstanceNorm3d):
+    """An ``InstanceNorm3d`` that takes ``num_features`` from its first input, and is an ``InstanceNorm3d`` from then on.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.LazyInstanceNorm3d.html.
+    As in torch, and unlike in ``InstanceNorm3d``, ``affine`` and ``track_running_stats`` are true by default.
+
+    Args:
+        eps: added to the variance before the root is taken.
+        momentum: weight of the batch in the running statistics; ``None`` leaves them as they are.
+        affine: whether there are a weight and a bias.
+        track_running_stats: whether there are running statistics, which are used in evaluation mode.
+        device: where parameters and buffers are put; ``None`` is JAX's default device.
+        dtype: their dtype; ``None`` is float32.
+        bias: whether there is a bias, if ``affine``.
+
+    Attributes:
+        weight (UninitializedParameter | None): has no values before the first call; then as in ``InstanceNorm3d``.
+        bias (UninitializedParameter | None): alike.
+        running_mean (UninitializedBuffer | None): alike.
+        running_var (UninitializedBuffer | None): alike.
+        num_batches_tracked (Buffer | None): ().
+
+    Shape:
+        - input: (N, C, D, H, W) or (C, D, H, W).
+        - output: as input.
+
+    Raises:
+        ValueError: if the input has another number of axes.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.LazyInstanceNorm3d.html
 
     Example:
         >>> LazyInstanceNorm3d().running_mean
