@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, overload
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from fnn.functional.arrays import ArrayLike
+from fnn.nn.placement import Place
 from fnn.stateful.boxes import Box
 
-__all__ = ["to_array"]
+__all__ = ["ArrayBox", "Data", "SupportsArray", "to_array"]
 
 
-def to_array(value: Any, name: str = "data") -> jax.Array:
+class SupportsArray(Protocol):
+    """What numpy can read, such as a tensor of torch."""
+
+    def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray[Any, Any]: ...
+
+
+Data: TypeAlias = ArrayLike | SupportsArray | Sequence[Any]
+"""What a box can be filled from: arrays of jax, numpy or torch, boxes, numbers, nested lists of numbers."""
+
+
+def to_array(value: Data, name: str = "data") -> jax.Array:
     """A jax, numpy or torch array, a box, a number or a nested list of numbers as a strongly typed ``jax.Array``.
 
     Raises:
@@ -37,23 +49,48 @@ def to_array(value: Any, name: str = "data") -> jax.Array:
     return array
 
 
-def _from_torch(tensor: Any) -> np.ndarray:
+def _from_torch(tensor: Any) -> np.ndarray[Any, Any]:
     tensor = tensor.detach().cpu()
     if str(tensor.dtype) == "torch.bfloat16":
         return tensor.float().numpy().astype(jnp.bfloat16)
     return np.array(tensor.numpy())
 
 
-class ArrayBox(Box):
+if TYPE_CHECKING:
+    # A box is no jax.Array, but passes for one wherever jnp and fnn take arrays: that is what a checker must know.
+    _Array = jax.Array
+else:
+
+    class _Array:
+        __slots__ = ()
+
+
+class ArrayBox(Box, _Array):
     """The common half of ``Parameter`` and ``Buffer``: reads like an array, and can be written in place.
 
-    It works in ``jnp`` and ``jax.nn`` functions and with operators; raw ``jax.lax`` functions want ``.data``.
+    It works in ``jnp`` and ``jax.nn`` functions and with operators; raw ``jax.lax`` functions want ``.data``. What it does not
+    define itself it has from its array.
     """
+
+    def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return id(self)
+
+    if TYPE_CHECKING:
+
+        @property
+        def data(self) -> jax.Array:
+            """The array; raises RuntimeError under an ``fnn.jit`` that did not find this box."""
+            ...
+
+        @data.setter
+        def data(self, value: Data) -> None: ...
 
     def __jax_array__(self) -> jax.Array:
         return self.data
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, dtype: Any = None, copy: bool | None = None
+    ) -> np.ndarray[Any, Any]:
         return np.array(self.data, dtype=dtype, copy=copy)
 
     @property
@@ -62,7 +99,7 @@ class ArrayBox(Box):
         return self._data.shape
 
     @property
-    def dtype(self) -> Any:
+    def dtype(self) -> np.dtype[Any]:
         """Element type."""
         return self._data.dtype
 
@@ -72,11 +109,15 @@ class ArrayBox(Box):
         return self._data.ndim
 
     @property
-    def device(self) -> Any:
+    def device(self) -> Place:
         """The device, or the sharding, on which the array lies."""
         return self._data.device
 
-    def size(self, dim: int | None = None) -> Any:
+    @overload
+    def size(self, dim: None = None) -> tuple[int, ...]: ...
+    @overload
+    def size(self, dim: int) -> int: ...
+    def size(self, dim: int | None = None) -> tuple[int, ...] | int:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The shape, or the length of axis ``dim``."""
         return self.shape if dim is None else self.shape[dim]
 
@@ -96,52 +137,70 @@ class ArrayBox(Box):
         """The array; it never changes, so it needs no copy."""
         return self.data
 
-    def numpy(self) -> np.ndarray:
+    def numpy(self) -> np.ndarray[Any, Any]:
         """The array as numpy."""
         return np.asarray(self.data)
 
-    def write(self, value: Any) -> None:
+    # Writing
+
+    def write(self, value: Data) -> None:
         super().write(to_array(value, self.describe()))
 
-    def _write_same_shape(self, function: str, value: Any) -> None:
-        value = to_array(value, f"{function}: value")
+    def _set_in_place(self, function: str, value: Data) -> Self:
+        array = to_array(value, f"{function}: value")
         try:
-            value = jnp.broadcast_to(value, self.shape)
+            array = jnp.broadcast_to(array, self.shape)
         except ValueError:
             raise ValueError(
-                f"{function}: value must broadcast to {self.shape}, the shape of {self.describe()}, got {value.shape}"
+                f"{function}: value must broadcast to {self.shape}, the shape of {self.describe()}, got {array.shape}"
             ) from None
-        self.write(value.astype(self.dtype))
+        self.write(array.astype(self.dtype))
+        return self
 
-    def copy_(self, src: Any) -> Any:
+    def copy_(self, src: Data) -> Self:
         """Copies an array in, cast to this dtype and broadcast to this shape; returns the box.
 
         Raises:
             ValueError: if ``src`` does not broadcast to the shape.
         """
-        self._write_same_shape("copy_", src)
-        return self
+        return self._set_in_place("copy_", src)
 
-    def fill_(self, value: Any) -> Any:
+    def fill_(self, value: ArrayLike) -> Self:
         """Sets every element to ``value``; returns the box."""
-        self._write_same_shape("fill_", value)
-        return self
+        return self._set_in_place("fill_", value)
 
-    def zero_(self) -> Any:
+    def zero_(self) -> Self:
         """Sets every element to 0; returns the box."""
         return self.fill_(0)
 
-    def __getitem__(self, index: Any) -> jax.Array:
-        return self.data[index.data if isinstance(index, Box) else index]
+    def add_(self, other: ArrayLike) -> Self:
+        """Adds ``other`` in place, broadcast to this shape; returns the box."""
+        return self._set_in_place("add_", self.data + _value(other))
 
-    def __setitem__(self, index: Any, value: Any) -> None:
-        index = index.data if isinstance(index, Box) else index
-        self.write(self.data.at[index].set(to_array(value).astype(self.dtype)))
+    def sub_(self, other: ArrayLike) -> Self:
+        """Subtracts ``other`` in place, broadcast to this shape; returns the box."""
+        return self._set_in_place("sub_", self.data - _value(other))
+
+    def mul_(self, other: ArrayLike) -> Self:
+        """Multiplies by ``other`` in place, broadcast to this shape; returns the box."""
+        return self._set_in_place("mul_", self.data * _value(other))
+
+    def div_(self, other: ArrayLike) -> Self:
+        """Divides by ``other`` in place, broadcast to this shape; returns the box."""
+        return self._set_in_place("div_", self.data / _value(other))
+
+    def __getitem__(self, index: Any) -> jax.Array:
+        return self.data[_value(index)]
+
+    def __setitem__(self, index: Any, value: Data) -> None:
+        self.write(self.data.at[_value(index)].set(to_array(value).astype(self.dtype)))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self.data, name)
+
+    # Conversions
 
     def __len__(self) -> int:
         if not self.shape:
@@ -150,6 +209,12 @@ class ArrayBox(Box):
 
     def __iter__(self) -> Iterator[jax.Array]:
         return iter(self.data)
+
+    def __reversed__(self) -> Iterator[jax.Array]:
+        return reversed(self.data)
+
+    def __round__(self, ndigits: int | None = None) -> jax.Array:
+        return self.data.round(ndigits or 0)
 
     def __bool__(self) -> bool:
         return bool(self.data)
@@ -166,10 +231,9 @@ class ArrayBox(Box):
     def __complex__(self) -> complex:
         return complex(self.data)
 
-    def __hash__(self) -> int:
-        return id(self)
+    # Copies and pickles
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         new = memo.get(id(self))
         if new is None:
             new = self._empty_like()
@@ -180,7 +244,7 @@ class ArrayBox(Box):
     def _extra_attributes(self) -> dict[str, Any]:
         return dict(self.__dict__)
 
-    def _empty_like(self) -> Any:
+    def _empty_like(self) -> Self:
         raise NotImplementedError
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -189,56 +253,171 @@ class ArrayBox(Box):
     def _pickle_state(self) -> tuple[Any, ...]:
         raise NotImplementedError
 
-    def __eq__(self, other: Any) -> Any:
+    @classmethod
+    def _from_pickle(cls, state: tuple[Any, ...]) -> Self:
+        raise NotImplementedError
+
+    # Operators
+
+    def __add__(self, other: ArrayLike) -> jax.Array:
+        return self.data + _value(other)
+
+    def __sub__(self, other: ArrayLike) -> jax.Array:
+        return self.data - _value(other)
+
+    def __mul__(self, other: ArrayLike) -> jax.Array:
+        return self.data * _value(other)
+
+    def __truediv__(self, other: ArrayLike) -> jax.Array:
+        return self.data / _value(other)
+
+    def __floordiv__(self, other: ArrayLike) -> jax.Array:
+        return self.data // _value(other)
+
+    def __mod__(self, other: ArrayLike) -> jax.Array:
+        return self.data % _value(other)
+
+    def __pow__(self, other: ArrayLike) -> jax.Array:
+        return self.data ** _value(other)
+
+    def __matmul__(self, other: ArrayLike) -> jax.Array:
+        return self.data @ _value(other)
+
+    def __and__(self, other: ArrayLike) -> jax.Array:
+        return self.data & _value(other)
+
+    def __or__(self, other: ArrayLike) -> jax.Array:
+        return self.data | _value(other)
+
+    def __xor__(self, other: ArrayLike) -> jax.Array:
+        return self.data ^ _value(other)
+
+    def __lshift__(self, other: ArrayLike) -> jax.Array:
+        return self.data << _value(other)
+
+    def __rshift__(self, other: ArrayLike) -> jax.Array:
+        return self.data >> _value(other)
+
+    def __divmod__(self, other: ArrayLike) -> tuple[jax.Array, jax.Array]:
+        return divmod(self.data, _value(other))
+
+    def __radd__(self, other: ArrayLike) -> jax.Array:
+        return _value(other) + self.data
+
+    def __rsub__(self, other: ArrayLike) -> jax.Array:
+        return _value(other) - self.data
+
+    def __rmul__(self, other: ArrayLike) -> jax.Array:
+        return _value(other) * self.data
+
+    def __rtruediv__(self, other: ArrayLike) -> jax.Array:
+        return _value(other) / self.data
+
+    def __rfloordiv__(self, other: ArrayLike) -> jax.Array:
+        return _value(other) // self.data
+
+    def __rmod__(self, other: ArrayLike) -> jax.Array:
+        return _value(other) % self.data
+
+    def __rpow__(self, other: ArrayLike) -> jax.Array:
+        return _value(other) ** self.data
+
+    def __rmatmul__(self, other: ArrayLike) -> jax.Array:
+        return _value(other) @ self.data
+
+    def __rand__(self, other: ArrayLike) -> jax.Array:
+        return _value(other) & self.data
+
+    def __ror__(self, other: ArrayLike) -> jax.Array:
+        return _value(other) | self.data
+
+    def __rxor__(self, other: ArrayLike) -> jax.Array:
+        return _value(other) ^ self.data
+
+    def __rlshift__(self, other: ArrayLike) -> jax.Array:
+        return _value(other) << self.data
+
+    def __rrshift__(self, other: ArrayLike) -> jax.Array:
+        return _value(other) >> self.data
+
+    def __rdivmod__(self, other: ArrayLike) -> jax.Array:
+        return divmod(_value(other), self.data)
+
+    def __iadd__(self, other: ArrayLike) -> Self:
+        return self._set_in_place("+=", self.data + _value(other))
+
+    def __isub__(self, other: ArrayLike) -> Self:
+        return self._set_in_place("-=", self.data - _value(other))
+
+    def __imul__(self, other: ArrayLike) -> Self:
+        return self._set_in_place("*=", self.data * _value(other))
+
+    def __itruediv__(self, other: ArrayLike) -> Self:
+        return self._set_in_place("/=", self.data / _value(other))
+
+    def __ifloordiv__(self, other: ArrayLike) -> Self:
+        return self._set_in_place("//=", self.data // _value(other))
+
+    def __imod__(self, other: ArrayLike) -> Self:
+        return self._set_in_place("%=", self.data % _value(other))
+
+    def __ipow__(self, other: ArrayLike) -> Self:
+        return self._set_in_place("**=", self.data ** _value(other))
+
+    def __imatmul__(self, other: ArrayLike) -> Self:
+        return self._set_in_place("@=", self.data @ _value(other))
+
+    def __iand__(self, other: ArrayLike) -> Self:
+        return self._set_in_place("&=", self.data & _value(other))
+
+    def __ior__(self, other: ArrayLike) -> Self:
+        return self._set_in_place("|=", self.data | _value(other))
+
+    def __ixor__(self, other: ArrayLike) -> Self:
+        return self._set_in_place("^=", self.data ^ _value(other))
+
+    def __ilshift__(self, other: ArrayLike) -> Self:
+        return self._set_in_place("<<=", self.data << _value(other))
+
+    def __irshift__(self, other: ArrayLike) -> Self:
+        return self._set_in_place(">>=", self.data >> _value(other))
+
+    def __lt__(self, other: ArrayLike) -> jax.Array:
+        return self.data < _value(other)
+
+    def __le__(self, other: ArrayLike) -> jax.Array:
+        return self.data <= _value(other)
+
+    def __gt__(self, other: ArrayLike) -> jax.Array:
+        return self.data > _value(other)
+
+    def __ge__(self, other: ArrayLike) -> jax.Array:
+        return self.data >= _value(other)
+
+    def __eq__(self, other: ArrayLike) -> jax.Array:  # pyright: ignore[reportIncompatibleMethodOverride]
         return self.data == _value(other)
 
-    def __ne__(self, other: Any) -> Any:
+    def __ne__(self, other: ArrayLike) -> jax.Array:  # pyright: ignore[reportIncompatibleMethodOverride]
         return self.data != _value(other)
+
+    def __neg__(self) -> jax.Array:
+        return -self.data
+
+    def __pos__(self) -> jax.Array:
+        return +self.data
+
+    def __invert__(self) -> jax.Array:
+        return ~self.data
+
+    def __abs__(self) -> jax.Array:
+        return abs(self.data)
 
 
 def _value(other: Any) -> Any:
     return other.data if isinstance(other, Box) else other
 
 
-def _rebuild(cls: Any, state: tuple[Any, ...], attributes: dict[str, Any]) -> Any:
+def _rebuild(cls: type[ArrayBox], state: tuple[Any, ...], attributes: dict[str, Any]) -> ArrayBox:
     box = cls._from_pickle(state)
     box.__dict__.update(attributes)
     return box
-
-
-def _install_operators() -> None:
-    names = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift", "rshift"]
-
-    def forward(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-        return lambda self, other: function(self.data, _value(other))
-
-    def reflected(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-        return lambda self, other: function(_value(other), self.data)
-
-    def in_place(name: str, function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-        def method(self: ArrayBox, other: Any) -> ArrayBox:
-            self._write_same_shape(f"in-place {name}", function(self.data, _value(other)))
-            return self
-
-        return method
-
-    for name in names:
-        function = getattr(operator, f"__{name}__")
-        setattr(ArrayBox, f"__{name}__", forward(function))
-        setattr(ArrayBox, f"__r{name}__", reflected(function))
-        setattr(ArrayBox, f"__i{name}__", in_place(name, function))
-    for name in ("lt", "le", "gt", "ge"):
-        setattr(ArrayBox, f"__{name}__", forward(getattr(operator, f"__{name}__")))
-    for name in ("neg", "pos", "abs", "invert"):
-        function = getattr(operator, f"__{name}__")
-        setattr(ArrayBox, f"__{name}__", lambda self, function=function: function(self.data))
-    for name, function in (
-        ("add", operator.add),
-        ("sub", operator.sub),
-        ("mul", operator.mul),
-        ("div", operator.truediv),
-    ):
-        setattr(ArrayBox, f"{name}_", in_place(f"{name}_", function))
-
-
-_install_operators()

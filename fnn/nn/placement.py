@@ -13,8 +13,8 @@ from jax.typing import DTypeLike
 
 __all__ = ["Device", "DType", "Place", "empty", "parse_device", "parse_dtype", "parse_to", "put"]
 
-Place: TypeAlias = jax.Device | jax.sharding.Sharding
-"""Where an array lies."""
+Place: TypeAlias = jax.sharding.Sharding | Any
+"""Where an array lies: a sharding, or a ``jax.Device`` (of which jaxlib has no type that a checker can see)."""
 
 Device: TypeAlias = Place | str | None
 """What a constructor takes for ``device``: a place, a name such as "cpu" or "cuda:0", or ``None`` for JAX's default."""

@@ -42,7 +42,7 @@ def _device_id(function: str, device: Any) -> int:
             raise ValueError(f"{function}: device_ids must be below {len(local)}, the number of devices, got {device}")
         return local[device].id
     parsed = parse_device(device)
-    if not isinstance(parsed, jax.Device):
+    if parsed is None or isinstance(parsed, jax.sharding.Sharding):
         raise TypeError(f"{function}: device_ids must hold ints, jax.Devices or names of devices, got {device!r}")
     return parsed.id
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import operator
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeAlias, overload
 
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Buffer, Parameter
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    # By its default an annotation may say nn.ModuleList without what is in it, as torch's does.
+    M = TypeVar("M", bound=Module, default=Module)
+else:
+    from typing import TypeVar
+
+    M = TypeVar("M", bound=Module)
 
 __all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
 
@@ -23,8 +33,8 @@ def _position(container: Any, index: Any) -> int:
     return index % len(container)
 
 
-class _ModuleSequence(Module):
-    """What ``Sequential`` and ``ModuleList`` share: children under the names "0", "1", ..."""
+class _ModuleSequence(Module, Generic[M]):
+    """Children under the names "0", "1", ...: the base of ``Sequential`` and ``ModuleList``."""
 
     def _replace_all(self, modules: Iterable[Module]) -> None:
         modules = list(modules)
@@ -33,20 +43,25 @@ class _ModuleSequence(Module):
         for i, module in enumerate(modules):
             self.add_module(str(i), module)
 
-    def _items(self) -> list[Any]:
-        return list(self._modules.values())
+    def _items(self) -> list[M]:
+        items: list[Any] = list(self._modules.values())
+        return items
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> M: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: int | slice) -> M | Self:
         if isinstance(index, slice):
             if isinstance(self, Sequential):
-                return type(self)(OrderedDict(list(self._modules.items())[index]))
+                return type(self)(OrderedDict(list(zip(self._modules, self._items(), strict=True))[index]))
             return type(self)(self._items()[index])  # pyright: ignore[reportCallIssue]
         return self._items()[_position(self, index)]
 
-    def __setitem__(self, index: Any, module: Module) -> None:
+    def __setitem__(self, index: int, module: M) -> None:
         setattr(self, list(self._modules)[_position(self, index)], module)
 
-    def __delitem__(self, index: Any) -> None:
+    def __delitem__(self, index: int | slice) -> None:
         names = list(self._modules)
         for name in names[index] if isinstance(index, slice) else [names[_position(self, index)]]:
             delattr(self, name)
@@ -55,18 +70,18 @@ class _ModuleSequence(Module):
     def __len__(self) -> int:
         return len(self._modules)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[M]:
         return iter(self._items())
 
     def __dir__(self) -> list[str]:
         return [name for name in super().__dir__() if not name.isdigit()]
 
-    def append(self, module: Module) -> Any:
+    def append(self, module: M) -> Self:
         """Adds a module at the end; returns the container."""
         self.add_module(str(len(self)), module)
         return self
 
-    def insert(self, index: int, module: Module) -> Any:
+    def insert(self, index: int, module: M) -> Self:
         """Puts a module before position ``index``; returns the container.
 
         Raises:
@@ -83,7 +98,7 @@ class _ModuleSequence(Module):
         self._replace_all(modules)
         return self
 
-    def extend(self, modules: Iterable[Module]) -> Any:
+    def extend(self, modules: Iterable[M]) -> Self:
         """Adds modules at the end; returns the container.
 
         Raises:
@@ -95,14 +110,14 @@ class _ModuleSequence(Module):
             self.append(module)
         return self
 
-    def pop(self, key: int = -1) -> Any:
+    def pop(self, key: int = -1) -> M:
         """Takes out and returns the module at a position."""
         module = self[key]
         del self[key]
         return module
 
 
-class Sequential(_ModuleSequence):
+class Sequential(_ModuleSequence[M]):
     """Modules called one after the other, each on the output of the one before.
 
     See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Sequential.html.
@@ -119,6 +134,10 @@ class Sequential(_ModuleSequence):
         )
     """
 
+    @overload
+    def __init__(self, *args: M) -> None: ...
+    @overload
+    def __init__(self, arg: OrderedDict[str, M], /) -> None: ...
     def __init__(self, *args: Any) -> None:
         super().__init__()
         named = args[0].items() if len(args) == 1 and isinstance(args[0], OrderedDict) else enumerate(args)
@@ -132,22 +151,23 @@ class Sequential(_ModuleSequence):
             input = module(input)
         return input
 
-    def __add__(self, other: Any) -> Sequential:
+    def __add__(self, other: Sequential[M]) -> Sequential[M]:
         if not isinstance(other, Sequential):
             raise ValueError(f"Sequential + : the other operand must be a Sequential, got {type(other).__name__}")
         return Sequential(*self, *other)
 
-    def __iadd__(self, other: Any) -> Sequential:
+    def __iadd__(self, other: Sequential[M]) -> Self:
         if not isinstance(other, Sequential):
             raise ValueError(f"Sequential += : the other operand must be a Sequential, got {type(other).__name__}")
         return self.extend(other)
 
-    def __mul__(self, other: int) -> Sequential:
+    def __mul__(self, other: int) -> Sequential[M]:
         return Sequential(*(list(self) * _times(other)))
 
-    __rmul__ = __mul__
+    def __rmul__(self, other: int) -> Sequential[M]:
+        return self * other
 
-    def __imul__(self, other: int) -> Sequential:
+    def __imul__(self, other: int) -> Self:
         self._replace_all(list(self) * _times(other))
         return self
 
@@ -160,7 +180,7 @@ def _times(count: Any) -> int:
     return count
 
 
-class ModuleList(_ModuleSequence):
+class ModuleList(_ModuleSequence[M]):
     """A list whose elements are registered modules; it has no ``forward``.
 
     See https://docs.pytorch.org/docs/2.13/generated/torch.nn.ModuleList.html.
@@ -173,15 +193,15 @@ class ModuleList(_ModuleSequence):
         )
     """
 
-    def __init__(self, modules: Iterable[Module] | None = None) -> None:
+    def __init__(self, modules: Iterable[M] | None = None) -> None:
         super().__init__()
         if modules is not None:
             self.extend(modules)
 
-    def __add__(self, other: Iterable[Module]) -> ModuleList:
+    def __add__(self, other: Iterable[M]) -> ModuleList[M]:
         return ModuleList([*self, *other])
 
-    def __iadd__(self, modules: Iterable[Module]) -> ModuleList:
+    def __iadd__(self, modules: Iterable[M]) -> Self:
         return self.extend(modules)
 
     def __repr__(self) -> str:
@@ -201,7 +221,7 @@ class ModuleList(_ModuleSequence):
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
 
 
-class ModuleDict(Module):
+class ModuleDict(Module, Generic[M]):
     """A dict whose values are registered modules.
 
     See https://docs.pytorch.org/docs/2.13/generated/torch.nn.ModuleDict.html.
@@ -212,15 +232,16 @@ class ModuleDict(Module):
         ['act']
     """
 
-    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None) -> None:
+    def __init__(self, modules: Mapping[str, M] | Iterable[tuple[str, M]] | None = None) -> None:
         super().__init__()
         if modules is not None:
             self.update(modules)
 
-    def __getitem__(self, key: str) -> Any:
-        return self._modules[key]
+    def __getitem__(self, key: str) -> M:
+        module: Any = self._modules[key]
+        return module
 
-    def __setitem__(self, key: str, module: Module) -> None:
+    def __setitem__(self, key: str, module: M) -> None:
         self.add_module(key, module)
 
     def __delitem__(self, key: str) -> None:
@@ -240,25 +261,27 @@ class ModuleDict(Module):
         for key in list(self._modules):
             del self[key]
 
-    def pop(self, key: str) -> Any:
+    def pop(self, key: str) -> M:
         """Takes out and returns a module."""
         module = self[key]
         del self[key]
         return module
 
-    def keys(self) -> Iterable[str]:
+    def keys(self) -> KeysView[str]:
         """The names."""
         return self._modules.keys()
 
-    def items(self) -> Iterable[tuple[str, Any]]:
+    def items(self) -> ItemsView[str, M]:
         """Pairs of name and module."""
-        return self._modules.items()
+        modules: dict[str, Any] = self._modules
+        return modules.items()
 
-    def values(self) -> Iterable[Any]:
+    def values(self) -> ValuesView[M]:
         """The modules."""
-        return self._modules.values()
+        modules: dict[str, Any] = self._modules
+        return modules.values()
 
-    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
+    def update(self, modules: Mapping[str, M] | Iterable[tuple[str, M]]) -> None:
         """Adds or replaces modules from a mapping or from pairs.
 
         Raises:
@@ -316,7 +339,11 @@ class ParameterList(Module):
         if values is not None:
             self.extend(values)
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> ParameterList: ...
+    def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             return ParameterList([self[i] for i in range(*index.indices(len(self)))])
         return getattr(self, str(_position(self, index)))
@@ -330,16 +357,16 @@ class ParameterList(Module):
     def __iter__(self) -> Iterator[Any]:
         return iter(self[i] for i in range(len(self)))
 
-    def __iadd__(self, parameters: Iterable[Any]) -> ParameterList:
+    def __iadd__(self, parameters: Iterable[Any]) -> Self:
         return self.extend(parameters)
 
-    def append(self, value: Any) -> ParameterList:
+    def append(self, value: Any) -> Self:
         """Adds a value at the end; returns the list."""
         self._size += 1
         self[-1] = value
         return self
 
-    def extend(self, values: Iterable[Any]) -> ParameterList:
+    def extend(self, values: Iterable[Any]) -> Self:
         """Adds values at the end; returns the list.
 
         Raises:
@@ -355,9 +382,13 @@ class ParameterList(Module):
         """One line an element."""
         return _parameter_lines((i, p) for i, p in enumerate(self)).strip()
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         """A list cannot be called."""
         raise RuntimeError("ParameterList should not be called.")
+
+
+Entries: TypeAlias = "Mapping[str, Any] | ParameterDict | Iterable[tuple[str, Any]]"
+"""What a ``ParameterDict`` is filled from."""
 
 
 class ParameterDict(Module):
@@ -372,7 +403,7 @@ class ParameterDict(Module):
         ['a']
     """
 
-    def __init__(self, parameters: Any = None) -> None:
+    def __init__(self, parameters: Entries | None = None) -> None:
         super().__init__()
         self._keys: dict[str, None] = {}
         if parameters is not None:
@@ -453,7 +484,7 @@ class ParameterDict(Module):
         """The values."""
         return [self[key] for key in self._keys]
 
-    def update(self, parameters: Any) -> None:
+    def update(self, parameters: Entries) -> None:
         """Adds or replaces entries from a mapping or from pairs.
 
         Raises:
@@ -467,7 +498,7 @@ class ParameterDict(Module):
         """One line an entry."""
         return _parameter_lines(self.items()).strip()
 
-    def __call__(self, input: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         """A dict cannot be called."""
         raise RuntimeError("ParameterDict should not be called.")
 
@@ -481,6 +512,6 @@ class ParameterDict(Module):
         copy.update(self)
         return copy
 
-    def __ior__(self, other: ParameterDict) -> ParameterDict:
+    def __ior__(self, other: ParameterDict) -> Self:
         self.update(other)
         return self

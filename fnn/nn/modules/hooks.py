@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from fnn.stateful.structure import structure_changed
 
 __all__ = [
+    "HasHooks",
     "RemovableHandle",
     "register_module_buffer_registration_hook",
     "register_module_forward_hook",
@@ -45,8 +46,8 @@ class RemovableHandle:
     """What registering a hook returns: ``remove()`` takes the hook away; also a context manager that does so at its end."""
 
     def __init__(self, registry: OrderedDict[int, Any]) -> None:
-        self.id = next(number for number in _counter if number not in registry)  # unpickled hooks keep theirs
-        self._registry = weakref.ref(registry)
+        self.id: int = next(number for number in _counter if number not in registry)  # unpickled hooks keep theirs
+        self._registry: weakref.ref[OrderedDict[int, Any]] = weakref.ref(registry)
 
     def remove(self) -> None:
         """Takes the hook away; a second call does nothing."""
@@ -166,71 +167,80 @@ def on_module(module: Any, name: str, value: Any) -> Any:
     return _through(_on_module, module, name, value)
 
 
-# Methods of Module
+class HasHooks:
+    """What ``Module`` has for hooks around its call."""
 
+    _forward_pre_hooks: OrderedDict[int, ForwardHook]
+    _forward_hooks: OrderedDict[int, ForwardHook]
+    _backward_pre_hooks: OrderedDict[int, Callable[..., Any]]
+    _backward_hooks: OrderedDict[int, Callable[..., Any]]
 
-def register_forward_pre_hook(
-    self: Any, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-) -> RemovableHandle:
-    """Registers ``hook(module, args)`` (with ``with_kwargs``: and ``kwargs``) to run before ``forward``; what it returns
-    replaces the arguments."""
-    return add_hook(self._forward_pre_hooks, ForwardHook(hook, with_kwargs), prepend)
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Registers a hook to run before ``forward``.
 
+        Args:
+            hook: ``hook(module, args)``, or with ``with_kwargs`` ``hook(module, args, kwargs)``; what it returns, if not
+                ``None``, replaces the arguments.
+            prepend: whether it runs before the hooks that are there.
+            with_kwargs: whether it gets the keyword arguments, and returns a pair.
 
-def register_forward_hook(
-    self: Any,
-    hook: Callable[..., Any],
-    *,
-    prepend: bool = False,
-    with_kwargs: bool = False,
-    always_call: bool = False,
-) -> RemovableHandle:
-    """Registers ``hook(module, args, output)`` to run after ``forward``; what it returns replaces the output. With
-    ``always_call`` it runs also when ``forward`` raises."""
-    return add_hook(self._forward_hooks, ForwardHook(hook, with_kwargs, always_call), prepend)
+        Returns:
+            a handle whose ``remove()`` takes the hook away.
+        """
+        return add_hook(self._forward_pre_hooks, ForwardHook(hook, with_kwargs), prepend)
 
+    def register_forward_hook(
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> RemovableHandle:
+        """Registers a hook to run after ``forward``.
 
-def register_full_backward_pre_hook(self: Any, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-    """Registers ``hook(module, grad_output)`` to run before the gradients of the module are computed; what it returns
-    replaces ``grad_output``."""
-    return add_hook(self._backward_pre_hooks, hook, prepend)
+        Args:
+            hook: ``hook(module, args, output)``, or with ``with_kwargs`` ``hook(module, args, kwargs, output)``; what it
+                returns, if not ``None``, replaces the output.
+            prepend: whether it runs before the hooks that are there.
+            with_kwargs: whether it gets the keyword arguments.
+            always_call: whether it runs also when ``forward`` raises.
 
+        Returns:
+            a handle whose ``remove()`` takes the hook away.
+        """
+        return add_hook(self._forward_hooks, ForwardHook(hook, with_kwargs, always_call), prepend)
 
-def register_full_backward_hook(self: Any, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-    """Registers ``hook(module, grad_input, grad_output)`` to run when the gradients with respect to the module's inputs
-    are computed; what it returns replaces ``grad_input``. Inputs that are not differentiated have ``None``."""
-    return add_hook(self._backward_hooks, hook, prepend)
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Registers a hook to run before the gradients of the module are computed.
 
+        Args:
+            hook: ``hook(module, grad_output)``; what it returns, if not ``None``, replaces ``grad_output``.
+            prepend: whether it runs before the hooks that are there.
 
-def register_state_dict_pre_hook(self: Any, hook: Callable[..., Any]) -> RemovableHandle:
-    """Registers ``hook(module, prefix, keep_vars)`` to run before ``state_dict`` collects this module."""
-    return add_hook(self._state_dict_pre_hooks, hook)
+        Returns:
+            a handle whose ``remove()`` takes the hook away.
+        """
+        return add_hook(self._backward_pre_hooks, hook, prepend)
 
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Registers a hook to run when the gradients with respect to the module's inputs are computed.
 
-def register_state_dict_post_hook(self: Any, hook: Callable[..., Any]) -> RemovableHandle:
-    """Registers ``hook(module, state_dict, prefix, local_metadata)`` to run after ``state_dict`` collected this module."""
-    return add_hook(self._state_dict_hooks, hook)
+        Args:
+            hook: ``hook(module, grad_input, grad_output)``; what it returns, if not ``None``, replaces ``grad_input``. Inputs
+                that are not differentiated have ``None``.
+            prepend: whether it runs before the hooks that are there.
 
+        Returns:
+            a handle whose ``remove()`` takes the hook away.
+        """
+        return add_hook(self._backward_hooks, hook, prepend)
 
-def register_load_state_dict_pre_hook(self: Any, hook: Callable[..., Any]) -> RemovableHandle:
-    """Registers ``hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)``
-    to run before this module loads."""
-    reference = weakref.ref(self)
-    return add_hook(self._load_state_dict_pre_hooks, lambda *args: hook(reference(), *args))
-
-
-def register_plain_load_state_dict_pre_hook(
-    self: Any, hook: Callable[..., Any], with_module: bool = False
-) -> RemovableHandle:
-    """torch's older form, whose hook gets the module only on request."""
-    if with_module:
-        return register_load_state_dict_pre_hook(self, hook)
-    return add_hook(self._load_state_dict_pre_hooks, hook)
-
-
-def register_load_state_dict_post_hook(self: Any, hook: Callable[..., Any]) -> RemovableHandle:
-    """Registers ``hook(module, incompatible_keys)`` to run after this module loaded; it may change the lists in place."""
-    return add_hook(self._load_state_dict_post_hooks, hook)
+    def register_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """torch's older name of ``register_full_backward_hook``."""
+        return self.register_full_backward_hook(hook)
 
 
 # The call

@@ -5,17 +5,36 @@ from __future__ import annotations
 import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.typing import DTypeLike
 
-from fnn.nn.array_box import ArrayBox, to_array
-from fnn.nn.modules import hooks as _hooks
+from fnn.nn.array_box import ArrayBox, Data, to_array
+from fnn.nn.modules.hooks import (
+    REGISTRIES,
+    HasHooks,
+    any_for_call,
+    call_with_hooks,
+    on_buffer,
+    on_module,
+    on_parameter,
+)
+from fnn.nn.modules.hooks import register_module_buffer_registration_hook as register_module_buffer_registration_hook
+from fnn.nn.modules.hooks import register_module_forward_hook as register_module_forward_hook
+from fnn.nn.modules.hooks import register_module_forward_pre_hook as register_module_forward_pre_hook
+from fnn.nn.modules.hooks import register_module_full_backward_hook as register_module_full_backward_hook
+from fnn.nn.modules.hooks import register_module_full_backward_pre_hook as register_module_full_backward_pre_hook
+from fnn.nn.modules.hooks import register_module_module_registration_hook as register_module_module_registration_hook
+from fnn.nn.modules.hooks import (
+    register_module_parameter_registration_hook as register_module_parameter_registration_hook,
+)
+from fnn.nn.modules.state_dict import HasStateDict
 from fnn.nn.parameter import Buffer, Parameter, is_lazy
-from fnn.nn.placement import parse_to, put
+from fnn.nn.placement import Device, parse_to, put
 from fnn.stateful.boxes import Box, Cell
 from fnn.stateful.protocol import Stateful, static_key
 from fnn.stateful.structure import structure_changed
@@ -23,21 +42,17 @@ from fnn.stateful.tracing import trace_state
 
 __all__ = ["Module"]
 
-T = TypeVar("T", bound="Module")
+P = ParamSpec("P")
+Output = TypeVar("Output", covariant=True)
+Member = TypeVar("Member", bound=ArrayBox)
 
 
-class IncompatibleKeys(NamedTuple):
-    """What ``load_state_dict`` did not match: keys the module wants and did not get, and keys it does not know."""
+class HasForward(Protocol[P, Output]):
+    """What a call takes and gives is what ``forward`` takes and gives."""
 
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-    def __repr__(self) -> str:
-        if not self.missing_keys and not self.unexpected_keys:
-            return "<All keys matched successfully>"
-        return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
-
-    __str__ = __repr__
+    def forward(self, *args: P.args, **kwargs: P.kwargs) -> Output:
+        """The computation."""
+        ...
 
 
 def _holds_tracer(value: Any) -> bool:
@@ -50,7 +65,7 @@ def _holds_tracer(value: Any) -> bool:
 _NOT_IN_KEY = frozenset({"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", "_stateful_origin_"})
 
 
-class Module(Stateful):
+class Module(HasStateDict, HasHooks):
     """Base class of layers and networks; a subclass builds its parts in ``__init__`` and computes in ``forward``.
 
     Parameters, buffers and modules assigned as attributes are registered. ``fnn.state(model)`` gives the arrays,
@@ -70,9 +85,6 @@ class Module(Stateful):
     """
 
     training: bool
-    _version: int = 1
-    _parameters: dict[str, Parameter | None]
-    _buffers: dict[str, Buffer | None]
     _modules: dict[str, Module | None]
 
     def __init__(self) -> None:
@@ -83,7 +95,7 @@ class Module(Stateful):
         put("_modules", {})
         put("_non_persistent_buffers_set", set())
         put("_stateful_origin_", trace_state())
-        for name in _hooks.REGISTRIES:
+        for name in REGISTRIES:
             put(name, OrderedDict())
 
     def _forward_missing(self, *input: Any) -> Any:
@@ -92,9 +104,9 @@ class Module(Stateful):
 
     forward: Callable[..., Any] = _forward_missing
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if _hooks.any_for_call(self):
-            return _hooks.call_with_hooks(self, args, kwargs)
+    def __call__(self: HasForward[P, Output], *args: P.args, **kwargs: P.kwargs) -> Output:
+        if any_for_call(self):
+            return call_with_hooks(self, args, kwargs)
         return self.forward(*args, **kwargs)
 
     # Registration
@@ -112,13 +124,13 @@ class Module(Stateful):
                 f"register_parameter: cannot assign '{type(param).__name__}' object to parameter '{name}' "
                 "(fnn.nn.Parameter or None required)"
             )
-        param = _hooks.on_parameter(self, name, param)
+        param = on_parameter(self, name, param)
         self._parameters[name] = param
         if param is not None and not param._label:
             param._label = f"{type(self).__name__}.{name}"
         structure_changed()
 
-    def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
+    def register_buffer(self, name: str, tensor: Data | None, persistent: bool = True) -> None:
         """Adds an array that is state but not learned (or ``None``) under ``name``.
 
         Args:
@@ -136,16 +148,18 @@ class Module(Stateful):
                 f"register_buffer: cannot assign '{type(tensor).__name__}' object to buffer '{name}' "
                 "(an array, fnn.nn.Buffer or None required)"
             )
-        if tensor is not None and not isinstance(tensor, Buffer):
-            tensor = Buffer(to_array(tensor, f"register_buffer: '{name}'"), persistent=persistent)
-        tensor = _hooks.on_buffer(self, name, tensor)
-        self._buffers[name] = tensor
+        if tensor is None or isinstance(tensor, Buffer):
+            buffer = tensor
+        else:
+            buffer = Buffer(to_array(tensor, f"register_buffer: '{name}'"), persistent=persistent)
+        buffer = on_buffer(self, name, buffer)
+        self._buffers[name] = buffer
         if persistent:
             self._non_persistent_buffers_set.discard(name)
         else:
             self._non_persistent_buffers_set.add(name)
-        if tensor is not None and not tensor._label:
-            tensor._label = f"{type(self).__name__}.{name}"
+        if buffer is not None and not buffer._label:
+            buffer._label = f"{type(self).__name__}.{name}"
         structure_changed()
 
     def add_module(self, name: str, module: Module | None) -> None:
@@ -158,7 +172,7 @@ class Module(Stateful):
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"add_module: {type(module).__name__} is not a Module subclass")
         self._check_registration("add_module", name, self._modules)
-        module = _hooks.on_module(self, name, module)
+        module = on_module(self, name, module)
         self._modules[name] = module
         structure_changed()
 
@@ -261,7 +275,7 @@ class Module(Stateful):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.__dict__["_stateful_origin_"] = trace_state()
-        for name in _hooks.REGISTRIES:
+        for name in REGISTRIES:
             self.__dict__.setdefault(name, OrderedDict())
         structure_changed()
 
@@ -271,8 +285,12 @@ class Module(Stateful):
     # Iteration
 
     def _named_members(
-        self, members: Callable[[Module], Iterable[tuple[str, Any]]], prefix: str, recurse: bool, remove_duplicate: bool
-    ) -> Iterator[tuple[str, Any]]:
+        self,
+        members: Callable[[Module], Iterable[tuple[str, Member | None]]],
+        prefix: str,
+        recurse: bool,
+        remove_duplicate: bool,
+    ) -> Iterator[tuple[str, Member]]:
         seen: set[int] = set()
         modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
         for path, module in modules:
@@ -382,7 +400,7 @@ class Module(Stateful):
         """The buffer of a dotted name; AttributeError if there is none."""
         return self._get_member(target, Buffer, "buffer")
 
-    def _get_member(self, target: str, kind: type, word: str) -> Any:
+    def _get_member(self, target: str, kind: type[Member], word: str) -> Member:
         path, _, name = target.rpartition(".")
         owner = self.get_submodule(path)
         if not hasattr(owner, name):
@@ -392,24 +410,16 @@ class Module(Stateful):
             raise AttributeError(f"`{name}` is not a {word}")
         return value
 
-    def get_extra_state(self) -> Any:
-        """Extra state for the ``state_dict``; a subclass that has some overrides this and ``set_extra_state``."""
-        raise RuntimeError(f"{type(self).__name__}.get_extra_state: not implemented; override it with set_extra_state")
-
-    def set_extra_state(self, state: Any) -> None:
-        """Takes the extra state that ``load_state_dict`` found."""
-        raise RuntimeError(f"{type(self).__name__}.set_extra_state: not implemented; override it with get_extra_state")
-
     # Modes
 
-    def apply(self: T, fn: Callable[[Module], Any]) -> T:
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
         """Calls ``fn`` on every submodule, children first, then on this module; returns the module."""
         for module in self.children():
             module.apply(fn)
         fn(self)
         return self
 
-    def train(self: T, mode: bool = True) -> T:
+    def train(self, mode: bool = True) -> Self:
         """Sets training mode (dropout on, batch statistics) on this module and all below; returns the module.
 
         Raises:
@@ -422,11 +432,11 @@ class Module(Stateful):
             module.train(mode)
         return self
 
-    def eval(self: T) -> T:
+    def eval(self) -> Self:
         """Sets evaluation mode; returns the module."""
         return self.train(False)
 
-    def requires_grad_(self: T, requires_grad: bool = True) -> T:
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Sets ``requires_grad`` of every parameter; returns the module."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
@@ -440,7 +450,7 @@ class Module(Stateful):
 
     # Casts and placement
 
-    def _apply(self: T, fn: Callable[[jax.Array], jax.Array], recurse: bool = True) -> T:
+    def _apply(self, fn: Callable[[jax.Array], jax.Array], recurse: bool = True) -> Self:
         """Replaces each array of parameters, their gradients and buffers by ``fn`` of it, all or none."""
         boxes: list[Box] = []
         for module in self.modules() if recurse else [self]:
@@ -458,7 +468,7 @@ class Module(Stateful):
             box.data = value
         return self
 
-    def to(self: T, *args: Any, **kwargs: Any) -> T:
+    def to(self, *args: Any, **kwargs: Any) -> Self:
         """Casts floating arrays and moves all arrays, in place; returns the module.
 
         Args:
@@ -479,32 +489,32 @@ class Module(Stateful):
 
         return self._apply(move)
 
-    def half(self: T) -> T:
+    def half(self) -> Self:
         """Casts floating arrays to float16; returns the module."""
         return self.to(jnp.float16)
 
-    def bfloat16(self: T) -> T:
+    def bfloat16(self) -> Self:
         """Casts floating arrays to bfloat16; returns the module."""
         return self.to(jnp.bfloat16)
 
-    def float(self: T) -> T:
+    def float(self) -> Self:
         """Casts floating arrays to float32; returns the module."""
         return self.to(jnp.float32)
 
-    def double(self: T) -> T:
+    def double(self) -> Self:
         """Casts floating arrays to float64 (RuntimeError with x64 off); returns the module."""
         return self.to(jnp.float64)
 
-    def type(self: T, dst_type: Any) -> T:
+    def type(self, dst_type: DTypeLike) -> Self:
         """Casts all parameters and buffers, integers too, to ``dst_type``; returns the module."""
         dtype, _ = parse_to(dst_type, any_dtype=True)
         return self._apply(lambda array: array.astype(dtype))
 
-    def cpu(self: T) -> T:
+    def cpu(self) -> Self:
         """Moves all arrays to the CPU; returns the module."""
         return self.to("cpu")
 
-    def cuda(self: T, device: Any = None) -> T:
+    def cuda(self, device: int | Device = None) -> Self:
         """Moves all arrays to a GPU; returns the module.
 
         Raises:
@@ -512,209 +522,14 @@ class Module(Stateful):
         """
         return self.to("cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device)
 
-    def to_empty(self: T, *, device: Any = None, recurse: bool = True) -> T:
+    def to_empty(self, *, device: Device = None, recurse: bool = True) -> Self:
         """Moves to a device without keeping values (they become zero); returns the module."""
         _, place = parse_to(device)
         return self._apply(lambda array: jax.device_put(np.zeros(array.shape, array.dtype), place), recurse)
 
-    def share_memory(self: T) -> T:
+    def share_memory(self) -> Self:
         """Nothing to do: arrays never change. Returns the module."""
         return self
-
-    # state_dict
-
-    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        for name, box in itertools.chain(self._parameters.items(), self._buffers.items()):
-            if box is not None and not (name in self._buffers and name in self._non_persistent_buffers_set):
-                destination[prefix + name] = box if keep_vars else box.data
-        if type(self).get_extra_state is not Module.get_extra_state:
-            destination[prefix + "_extra_state"] = self.get_extra_state()
-
-    def state_dict(
-        self, *args: Any, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
-    ) -> dict[str, Any]:
-        """All parameters and persistent buffers by dotted name, in torch's order and layout.
-
-        Args:
-            destination: a dict to add to.
-            prefix: text put before each name.
-            keep_vars: gives the boxes instead of their arrays.
-
-        Returns:
-            an ordered dict, with torch's ``_metadata``.
-        """
-        for value, key in zip(args, ("destination", "prefix", "keep_vars"), strict=False):
-            destination = value if key == "destination" else destination
-            prefix = value if key == "prefix" else prefix
-            keep_vars = value if key == "keep_vars" else keep_vars
-        out: Any = OrderedDict() if destination is None else destination
-        if not hasattr(out, "_metadata") and isinstance(out, OrderedDict):
-            setattr(out, "_metadata", OrderedDict())  # noqa: B010
-        local = {"version": self._version}
-        metadata: Any = getattr(out, "_metadata", None)
-        if metadata is not None:
-            metadata[prefix[:-1]] = local
-        for hook in self._state_dict_pre_hooks.values():
-            hook(self, prefix, keep_vars)
-        self._save_to_state_dict(out, prefix, keep_vars)
-        for name, module in self._modules.items():
-            if module is not None:
-                module.state_dict(destination=out, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
-        for hook in self._state_dict_hooks.values():
-            result = hook(self, out, prefix, local)
-            out = out if result is None else result
-        return out
-
-    def _load_from_state_dict(
-        self,
-        state_dict: dict[str, Any],
-        prefix: str,
-        local_metadata: dict[str, Any],
-        strict: bool,
-        missing_keys: list[str],
-        unexpected_keys: list[str],
-        error_msgs: list[str],
-    ) -> None:
-        assign = local_metadata.get("assign_to_params_buffers", False)
-        for hook in list(self._load_state_dict_pre_hooks.values()):
-            hook(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
-        persistent = {k: v for k, v in self._buffers.items() if k not in self._non_persistent_buffers_set}
-        for name, box in itertools.chain(self._parameters.items(), persistent.items()):
-            if box is None:
-                continue
-            key = prefix + name
-            if key not in state_dict:
-                if strict:
-                    missing_keys.append(key)
-                continue
-            self._load_box(name, box, key, state_dict[key], assign, error_msgs)
-        extra_key = prefix + "_extra_state"
-        if type(self).set_extra_state is not Module.set_extra_state:
-            if extra_key in state_dict:
-                self.set_extra_state(state_dict[extra_key])
-            elif strict:
-                missing_keys.append(extra_key)
-        elif strict and extra_key in state_dict:
-            unexpected_keys.append(extra_key)
-        if strict:
-            for key in state_dict:
-                if key.startswith(prefix) and key != extra_key:
-                    head, dot, _ = key[len(prefix) :].partition(".")
-                    known = head in self._modules if dot else (head in persistent or head in self._parameters)
-                    if not known or (not dot and (persistent | self._parameters).get(head) is None):
-                        unexpected_keys.append(key)
-
-    def _load_box(self, name: str, box: ArrayBox, key: str, value: Any, assign: bool, error_msgs: list[str]) -> None:
-        if is_lazy(value):
-            if not is_lazy(box):
-                error_msgs.append(f'"{key}" is uninitialized in the state_dict and initialized in the current model.')
-            return
-        try:
-            array = to_array(value, key)
-        except TypeError:
-            error_msgs.append(
-                f'While copying the parameter named "{key}", expected an array, got {type(value).__name__}'
-            )
-            return
-        if array.shape == (1,) and box.shape == ():
-            array = array.reshape(())
-        if array.shape != box.shape:
-            error_msgs.append(
-                f"size mismatch for {key}: copying a param with shape {tuple(array.shape)} from checkpoint, the shape in "
-                f"current model is {tuple(box.shape)}."
-            )
-        elif not assign:
-            box.data = array.astype(box.dtype) if array.dtype != box.dtype else array
-        elif isinstance(value, ArrayBox):
-            setattr(self, name, value)
-        else:
-            box.data = array
-
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> IncompatibleKeys:
-        """Copies arrays by name into parameters and buffers, cast to their dtypes.
-
-        Args:
-            state_dict: names to arrays of jax, numpy or torch.
-            strict: every name must match.
-            assign: take the arrays with their own dtypes instead of casting.
-
-        Returns:
-            the missing and the unexpected keys.
-
-        Raises:
-            TypeError: if ``state_dict`` is no mapping.
-            RuntimeError: listing every mismatch; the module is then as it was before.
-        """
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(f"load_state_dict: expected state_dict to be dict-like, got {type(state_dict).__name__}")
-        missing: list[str] = []
-        unexpected: list[str] = []
-        errors: list[str] = []
-        metadata = getattr(state_dict, "_metadata", None)
-        undo = [module._stateful_snapshot_() for module in self.modules()]
-        contents = [(box, box._data) for module in self.modules() for box in module._stateful_boxes_()]
-        try:
-            self._load_tree(OrderedDict(state_dict), metadata, "", strict, assign, missing, unexpected, errors)
-            if strict and unexpected:
-                names = ", ".join(f'"{k}"' for k in unexpected)
-                errors.insert(0, f"Unexpected key(s) in state_dict: {names}. ")
-            if strict and missing:
-                errors.insert(0, "Missing key(s) in state_dict: {}. ".format(", ".join(f'"{k}"' for k in missing)))
-            if errors:
-                listing = "\n\t".join(errors)
-                raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{listing}")
-        except BaseException:
-            for restore in undo:
-                restore()
-            for box, data in contents:
-                box._data = data
-            structure_changed()
-            raise
-        return IncompatibleKeys(missing, unexpected)
-
-    def _load_tree(
-        self,
-        state_dict: dict[str, Any],
-        metadata: Any,
-        prefix: str,
-        strict: bool,
-        assign: bool,
-        missing: list[str],
-        unexpected: list[str],
-        errors: list[str],
-    ) -> None:
-        local = {} if metadata is None else dict(metadata.get(prefix[:-1], {}))
-        if assign:
-            local["assign_to_params_buffers"] = True
-        self._load_from_state_dict(state_dict, prefix, local, True, missing, unexpected, errors)
-        for name, child in self._modules.items():
-            if child is not None:
-                below = f"{prefix}{name}."
-                mine = {k: v for k, v in state_dict.items() if k.startswith(below)}
-                child._load_tree(mine, metadata, below, strict, assign, missing, unexpected, errors)
-        report = IncompatibleKeys(missing, unexpected)
-        for hook in self._load_state_dict_post_hooks.values():
-            if hook(self, report) is not None:
-                raise AssertionError(
-                    "hooks registered with register_load_state_dict_post_hook must change the incompatible keys in place "
-                    "and return None"
-                )
-
-    # Hooks
-
-    register_forward_pre_hook = _hooks.register_forward_pre_hook
-    register_forward_hook = _hooks.register_forward_hook
-    register_full_backward_pre_hook = _hooks.register_full_backward_pre_hook
-    register_full_backward_hook = _hooks.register_full_backward_hook
-    register_backward_hook = _hooks.register_full_backward_hook
-    register_state_dict_pre_hook = _hooks.register_state_dict_pre_hook
-    register_state_dict_post_hook = _hooks.register_state_dict_post_hook
-    _register_state_dict_hook = _hooks.register_state_dict_post_hook
-    register_load_state_dict_pre_hook = _hooks.register_load_state_dict_pre_hook
-    _register_load_state_dict_pre_hook = _hooks.register_plain_load_state_dict_pre_hook
-    register_load_state_dict_post_hook = _hooks.register_load_state_dict_post_hook
 
     # repr
 
