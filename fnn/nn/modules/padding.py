@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import jax
 
 from fnn import functional as F
 from fnn.functional.arrays import ArrayLike
 from fnn.functional.checks import ntuple
 from fnn.nn.modules.module import Module
+from fnn.nn.modules.utils import Sizes
 
 __all__ = [
     "CircularPad1d",
@@ -33,10 +32,11 @@ __all__ = [
 class _PadNd(Module):
     """Pads the trailing axes; ``padding`` is one int, or two ints an axis, the last axis first."""
 
+    padding: tuple[int, ...]
     _dims: int
     _mode: str
 
-    def __init__(self, padding: int | Sequence[int]) -> None:
+    def __init__(self, padding: Sizes) -> None:
         super().__init__()
         self.padding = ntuple(type(self).__name__, "padding", padding, 2 * self._dims)
 
@@ -49,29 +49,57 @@ class _PadNd(Module):
 
 
 class _ConstantPadNd(_PadNd):
+    """Pads with one value."""
+
     _mode = "constant"
 
-    def __init__(self, padding: int | Sequence[int], value: float) -> None:
+    def __init__(self, padding: Sizes, value: float) -> None:
         super().__init__(padding)
         self.value = value
 
     def forward(self, input: ArrayLike) -> jax.Array:
         """The padded input."""
-        return F.pad(input, self.padding, "constant", self.value)
+        return F.pad(input, self.padding, self._mode, self.value)
 
     def extra_repr(self) -> str:
         return f"padding={self.padding}, value={self.value}"
 
 
-class CircularPad1d(_PadNd):
-    """Pads the last 1 axis by wrapping around.
+class _ZeroPadNd(_ConstantPadNd):
+    """Pads with zeros."""
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.CircularPad1d.html.
+    def __init__(self, padding: Sizes) -> None:
+        super().__init__(padding, 0.0)
+
+    def extra_repr(self) -> str:
+        return f"{self.padding}"
+
+
+class CircularPad1d(_PadNd):
+    r"""Pads a sequence at both ends with what comes from the other end, as if it went round in a circle.
+
+    .. math:: y_i = x_{(i - p) \bmod n}
+
+    where p elements are added before the n that there are.
+
+    Args:
+        padding: how many elements to add: an int for both ends, or (left, right). A negative number cuts elements off.
+
+    Shape:
+        - input: (C, L) or (N, C, L).
+        - output: as input, with L + left + right in place of L.
+
+    Raises:
+        ValueError: if ``padding`` has neither 1 nor 2 numbers; at the call, if a number is larger than its axis is
+            long, the rank does not fit or more is cut off than there is.
+        TypeError: if a number is no int.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.CircularPad1d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> CircularPad1d(1)(jnp.ones((1, 1, 3))).shape
-        (1, 1, 5)
+        >>> CircularPad1d(1)(jnp.array([[1, 2, 3]])).tolist()
+        [[3, 1, 2, 3, 1]]
     """
 
     _dims = 1
@@ -79,14 +107,29 @@ class CircularPad1d(_PadNd):
 
 
 class CircularPad2d(_PadNd):
-    """Pads the last 2 axes by wrapping around.
+    """Pads an image on all sides with what comes from the other end, as if it went round in a circle.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.CircularPad2d.html.
+    As ``CircularPad1d`` along two axes.
+
+    Args:
+        padding: how many elements to add: an int for all sides, or (left, right, top, bottom). A negative number cuts
+            elements off.
+
+    Shape:
+        - input: (C, H, W) or (N, C, H, W).
+        - output: as input, with H + top + bottom and W + left + right in place of H and W.
+
+    Raises:
+        ValueError: if ``padding`` has neither 1 nor 4 numbers; at the call, if a number is larger than its axis is
+            long, the rank does not fit or more is cut off than there is.
+        TypeError: if a number is no int.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.CircularPad2d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> CircularPad2d(1)(jnp.ones((1, 1, 3, 3))).shape
-        (1, 1, 5, 5)
+        >>> CircularPad2d((1, 0, 0, 0))(jnp.array([[[1, 2], [3, 4]]])).tolist()
+        [[[2, 1, 2], [4, 3, 4]]]
     """
 
     _dims = 2
@@ -94,14 +137,29 @@ class CircularPad2d(_PadNd):
 
 
 class CircularPad3d(_PadNd):
-    """Pads the last 3 axes by wrapping around.
+    """Pads a volume on all sides with what comes from the other end, as if it went round in a circle.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.CircularPad3d.html.
+    As ``CircularPad1d`` along three axes.
+
+    Args:
+        padding: how many elements to add: an int for all sides, or (left, right, top, bottom, front, back). A negative
+            number cuts elements off.
+
+    Shape:
+        - input: (C, D, H, W) or (N, C, D, H, W).
+        - output: as input, with D + front + back, H + top + bottom and W + left + right in place of D, H and W.
+
+    Raises:
+        ValueError: if ``padding`` has neither 1 nor 6 numbers; at the call, if a number is larger than its axis is
+            long, the rank does not fit or more is cut off than there is.
+        TypeError: if a number is no int.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.CircularPad3d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> CircularPad3d(1)(jnp.ones((1, 1, 3, 3, 3))).shape
-        (1, 1, 5, 5, 5)
+        >>> CircularPad3d(1)(jnp.ones((1, 2, 3, 4))).shape
+        (1, 4, 5, 6)
     """
 
     _dims = 3
@@ -109,14 +167,30 @@ class CircularPad3d(_PadNd):
 
 
 class ReflectionPad1d(_PadNd):
-    """Pads the last 1 axis by reflection at the edge elements.
+    r"""Pads a sequence at both ends with its mirror image; the edge element itself is not repeated.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.ReflectionPad1d.html.
+    .. math:: y_i = x_{|i - p|} \text{ before the end}, \quad x_{2 (n - 1) - (i - p)} \text{ after it}
+
+    where p elements are added before the n that there are.
+
+    Args:
+        padding: how many elements to add: an int for both ends, or (left, right). A negative number cuts elements off.
+
+    Shape:
+        - input: (C, L) or (N, C, L).
+        - output: as input, with L + left + right in place of L.
+
+    Raises:
+        ValueError: if ``padding`` has neither 1 nor 2 numbers; at the call, if a number is not smaller than the length
+            of its axis, the rank does not fit or more is cut off than there is.
+        TypeError: if a number is no int.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.ReflectionPad1d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> ReflectionPad1d(1)(jnp.ones((1, 1, 3))).shape
-        (1, 1, 5)
+        >>> ReflectionPad1d(1)(jnp.array([[1, 2, 3]])).tolist()
+        [[2, 1, 2, 3, 2]]
     """
 
     _dims = 1
@@ -124,14 +198,29 @@ class ReflectionPad1d(_PadNd):
 
 
 class ReflectionPad2d(_PadNd):
-    """Pads the last 2 axes by reflection at the edge elements.
+    """Pads an image on all sides with its mirror image; the edge element itself is not repeated.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.ReflectionPad2d.html.
+    As ``ReflectionPad1d`` along two axes.
+
+    Args:
+        padding: how many elements to add: an int for all sides, or (left, right, top, bottom). A negative number cuts
+            elements off.
+
+    Shape:
+        - input: (C, H, W) or (N, C, H, W).
+        - output: as input, with H + top + bottom and W + left + right in place of H and W.
+
+    Raises:
+        ValueError: if ``padding`` has neither 1 nor 4 numbers; at the call, if a number is not smaller than the length
+            of its axis, the rank does not fit or more is cut off than there is.
+        TypeError: if a number is no int.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.ReflectionPad2d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> ReflectionPad2d(1)(jnp.ones((1, 1, 3, 3))).shape
-        (1, 1, 5, 5)
+        >>> ReflectionPad2d((0, 0, 1, 0))(jnp.array([[[1, 2], [3, 4]]])).tolist()
+        [[[3, 4], [1, 2], [3, 4]]]
     """
 
     _dims = 2
@@ -139,14 +228,29 @@ class ReflectionPad2d(_PadNd):
 
 
 class ReflectionPad3d(_PadNd):
-    """Pads the last 3 axes by reflection at the edge elements.
+    """Pads a volume on all sides with its mirror image; the edge element itself is not repeated.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.ReflectionPad3d.html.
+    As ``ReflectionPad1d`` along three axes.
+
+    Args:
+        padding: how many elements to add: an int for all sides, or (left, right, top, bottom, front, back). A negative
+            number cuts elements off.
+
+    Shape:
+        - input: (C, D, H, W) or (N, C, D, H, W).
+        - output: as input, with D + front + back, H + top + bottom and W + left + right in place of D, H and W.
+
+    Raises:
+        ValueError: if ``padding`` has neither 1 nor 6 numbers; at the call, if a number is not smaller than the length
+            of its axis, the rank does not fit or more is cut off than there is.
+        TypeError: if a number is no int.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.ReflectionPad3d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> ReflectionPad3d(1)(jnp.ones((1, 1, 3, 3, 3))).shape
-        (1, 1, 5, 5, 5)
+        >>> ReflectionPad3d(1)(jnp.ones((1, 2, 3, 4))).shape
+        (1, 4, 5, 6)
     """
 
     _dims = 3
@@ -154,14 +258,30 @@ class ReflectionPad3d(_PadNd):
 
 
 class ReplicationPad1d(_PadNd):
-    """Pads the last 1 axis with copies of the edge elements.
+    r"""Pads a sequence at both ends with copies of the edge element.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.ReplicationPad1d.html.
+    .. math:: y_i = x_{\min(\max(i - p, 0), n - 1)}
+
+    where p elements are added before the n that there are.
+
+    Args:
+        padding: how many elements to add: an int for both ends, or (left, right). A negative number cuts elements off.
+
+    Shape:
+        - input: (C, L) or (N, C, L).
+        - output: as input, with L + left + right in place of L.
+
+    Raises:
+        ValueError: if ``padding`` has neither 1 nor 2 numbers; at the call, if the rank does not fit or more is cut off
+            than there is.
+        TypeError: if a number is no int.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.ReplicationPad1d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> ReplicationPad1d(1)(jnp.ones((1, 1, 3))).shape
-        (1, 1, 5)
+        >>> ReplicationPad1d((1, 2))(jnp.array([[1, 2, 3]])).tolist()
+        [[1, 1, 2, 3, 3, 3]]
     """
 
     _dims = 1
@@ -169,14 +289,29 @@ class ReplicationPad1d(_PadNd):
 
 
 class ReplicationPad2d(_PadNd):
-    """Pads the last 2 axes with copies of the edge elements.
+    """Pads an image on all sides with copies of the edge element.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.ReplicationPad2d.html.
+    As ``ReplicationPad1d`` along two axes.
+
+    Args:
+        padding: how many elements to add: an int for all sides, or (left, right, top, bottom). A negative number cuts
+            elements off.
+
+    Shape:
+        - input: (C, H, W) or (N, C, H, W).
+        - output: as input, with H + top + bottom and W + left + right in place of H and W.
+
+    Raises:
+        ValueError: if ``padding`` has neither 1 nor 4 numbers; at the call, if the rank does not fit or more is cut off
+            than there is.
+        TypeError: if a number is no int.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.ReplicationPad2d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> ReplicationPad2d(1)(jnp.ones((1, 1, 3, 3))).shape
-        (1, 1, 5, 5)
+        >>> ReplicationPad2d((0, 0, 1, 0))(jnp.array([[[1, 2], [3, 4]]])).tolist()
+        [[[1, 2], [1, 2], [3, 4]]]
     """
 
     _dims = 2
@@ -184,14 +319,29 @@ class ReplicationPad2d(_PadNd):
 
 
 class ReplicationPad3d(_PadNd):
-    """Pads the last 3 axes with copies of the edge elements.
+    """Pads a volume on all sides with copies of the edge element.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.ReplicationPad3d.html.
+    As ``ReplicationPad1d`` along three axes.
+
+    Args:
+        padding: how many elements to add: an int for all sides, or (left, right, top, bottom, front, back). A negative
+            number cuts elements off.
+
+    Shape:
+        - input: (C, D, H, W) or (N, C, D, H, W).
+        - output: as input, with D + front + back, H + top + bottom and W + left + right in place of D, H and W.
+
+    Raises:
+        ValueError: if ``padding`` has neither 1 nor 6 numbers; at the call, if the rank does not fit or more is cut off
+            than there is.
+        TypeError: if a number is no int.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.ReplicationPad3d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> ReplicationPad3d(1)(jnp.ones((1, 1, 3, 3, 3))).shape
-        (1, 1, 5, 5, 5)
+        >>> ReplicationPad3d((1, 2, 0, 0, 0, 3))(jnp.ones((1, 2, 3, 4))).shape
+        (1, 5, 3, 7)
     """
 
     _dims = 3
@@ -199,102 +349,173 @@ class ReplicationPad3d(_PadNd):
 
 
 class ConstantPad1d(_ConstantPadNd):
-    """Pads the last 1 axis with ``value``.
+    r"""Pads a sequence at both ends with one value.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.ConstantPad1d.html.
+    .. math:: y_i = x_{i - p} \text{ if } 0 \le i - p < n, \text{ else value}
+
+    where p elements are added before the n that there are.
+
+    Args:
+        padding: how many elements to add: an int for both ends, or (left, right). A negative number cuts elements off.
+        value: what is added; converted to the dtype of the input.
+
+    Shape:
+        - input: (*, L).
+        - output: as input, with L + left + right in place of L.
+
+    Raises:
+        ValueError: if ``padding`` has neither 1 nor 2 numbers; at the call, if more is cut off than there is.
+        TypeError: if a number is no int.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.ConstantPad1d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> ConstantPad1d(1, 3.5)(jnp.ones((1, 1, 3))).shape
-        (1, 1, 5)
+        >>> ConstantPad1d((2, 0), 7)(jnp.array([[1, 2, 3]])).tolist()
+        [[7, 7, 1, 2, 3]]
     """
 
     _dims = 1
 
 
 class ConstantPad2d(_ConstantPadNd):
-    """Pads the last 2 axes with ``value``.
+    """Pads an image on all sides with one value.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.ConstantPad2d.html.
+    As ``ConstantPad1d`` along two axes.
+
+    Args:
+        padding: how many elements to add: an int for all sides, or (left, right, top, bottom). A negative number cuts
+            elements off.
+        value: what is added; converted to the dtype of the input.
+
+    Shape:
+        - input: (*, H, W).
+        - output: as input, with H + top + bottom and W + left + right in place of H and W.
+
+    Raises:
+        ValueError: if ``padding`` has neither 1 nor 4 numbers; at the call, if more is cut off than there is.
+        TypeError: if a number is no int.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.ConstantPad2d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> ConstantPad2d(1, 3.5)(jnp.ones((1, 1, 3, 3))).shape
-        (1, 1, 5, 5)
+        >>> ConstantPad2d((1, 0, 0, 0), 7)(jnp.array([[[1, 2], [3, 4]]])).tolist()
+        [[[7, 1, 2], [7, 3, 4]]]
     """
 
     _dims = 2
 
 
 class ConstantPad3d(_ConstantPadNd):
-    """Pads the last 3 axes with ``value``.
+    """Pads a volume on all sides with one value.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.ConstantPad3d.html.
+    As ``ConstantPad1d`` along three axes.
+
+    Args:
+        padding: how many elements to add: an int for all sides, or (left, right, top, bottom, front, back). A negative
+            number cuts elements off.
+        value: what is added; converted to the dtype of the input.
+
+    Shape:
+        - input: (*, D, H, W).
+        - output: as input, with D + front + back, H + top + bottom and W + left + right in place of D, H and W.
+
+    Raises:
+        ValueError: if ``padding`` has neither 1 nor 6 numbers; at the call, if more is cut off than there is.
+        TypeError: if a number is no int.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.ConstantPad3d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> ConstantPad3d(1, 3.5)(jnp.ones((1, 1, 3, 3, 3))).shape
-        (1, 1, 5, 5, 5)
+        >>> ConstantPad3d(1, 3.5)(jnp.ones((1, 2, 3, 4))).shape
+        (1, 4, 5, 6)
     """
 
     _dims = 3
 
 
-class ZeroPad1d(_ConstantPadNd):
-    """Pads the last 1 axis with zeros.
+class ZeroPad1d(_ZeroPadNd):
+    r"""Pads a sequence at both ends with zeros.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.ZeroPad1d.html.
+    .. math:: y_i = x_{i - p} \text{ if } 0 \le i - p < n, \text{ else } 0
+
+    where p elements are added before the n that there are.
+
+    Args:
+        padding: how many elements to add: an int for both ends, or (left, right). A negative number cuts elements off.
+
+    Shape:
+        - input: (*, L).
+        - output: as input, with L + left + right in place of L.
+
+    Raises:
+        ValueError: if ``padding`` has neither 1 nor 2 numbers; at the call, if more is cut off than there is.
+        TypeError: if a number is no int.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.ZeroPad1d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> ZeroPad1d(1)(jnp.ones((1, 1, 3))).shape
-        (1, 1, 5)
+        >>> ZeroPad1d((1, -1))(jnp.array([[1, 2, 3]])).tolist()
+        [[0, 1, 2]]
     """
 
     _dims = 1
 
-    def __init__(self, padding: int | Sequence[int]) -> None:
-        super().__init__(padding, 0.0)
 
-    def extra_repr(self) -> str:
-        return f"{self.padding}"
+class ZeroPad2d(_ZeroPadNd):
+    """Pads an image on all sides with zeros.
 
+    As ``ZeroPad1d`` along two axes.
 
-class ZeroPad2d(_ConstantPadNd):
-    """Pads the last 2 axes with zeros.
+    Args:
+        padding: how many elements to add: an int for all sides, or (left, right, top, bottom). A negative number cuts
+            elements off.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.ZeroPad2d.html.
+    Shape:
+        - input: (*, H, W).
+        - output: as input, with H + top + bottom and W + left + right in place of H and W.
+
+    Raises:
+        ValueError: if ``padding`` has neither 1 nor 4 numbers; at the call, if more is cut off than there is.
+        TypeError: if a number is no int.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.ZeroPad2d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> ZeroPad2d(1)(jnp.ones((1, 1, 3, 3))).shape
-        (1, 1, 5, 5)
+        >>> ZeroPad2d((0, 0, 0, 1))(jnp.array([[[1, 2], [3, 4]]])).tolist()
+        [[[1, 2], [3, 4], [0, 0]]]
     """
 
     _dims = 2
 
-    def __init__(self, padding: int | Sequence[int]) -> None:
-        super().__init__(padding, 0.0)
 
-    def extra_repr(self) -> str:
-        return f"{self.padding}"
+class ZeroPad3d(_ZeroPadNd):
+    """Pads a volume on all sides with zeros.
 
+    As ``ZeroPad1d`` along three axes.
 
-class ZeroPad3d(_ConstantPadNd):
-    """Pads the last 3 axes with zeros.
+    Args:
+        padding: how many elements to add: an int for all sides, or (left, right, top, bottom, front, back). A negative
+            number cuts elements off.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.ZeroPad3d.html.
+    Shape:
+        - input: (*, D, H, W).
+        - output: as input, with D + front + back, H + top + bottom and W + left + right in place of D, H and W.
+
+    Raises:
+        ValueError: if ``padding`` has neither 1 nor 6 numbers; at the call, if more is cut off than there is.
+        TypeError: if a number is no int.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.ZeroPad3d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> ZeroPad3d(1)(jnp.ones((1, 1, 3, 3, 3))).shape
-        (1, 1, 5, 5, 5)
+        >>> ZeroPad3d((0, 0, 0, 0, 1, 0))(jnp.ones((1, 2, 3, 4))).shape
+        (1, 3, 3, 4)
     """
 
     _dims = 3
-
-    def __init__(self, padding: int | Sequence[int]) -> None:
-        super().__init__(padding, 0.0)
-
-    def extra_repr(self) -> str:
-        return f"{self.padding}"
