@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 import jax
 import jax.numpy as jnp
@@ -41,6 +41,15 @@ def index_dtype() -> Any:
     return jax.dtypes.canonicalize_dtype(np.int64)
 
 
-def to_wide(array: jax.Array) -> jax.Array:
-    """Half types as float32, in which sums are taken; other arrays as they are."""
-    return array.astype(jnp.promote_types(array.dtype, jnp.float32))
+@overload
+def widen(x: jax.Array) -> jax.Array: ...
+@overload
+def widen(x: jax.Array | None) -> jax.Array | None: ...
+def widen(x: jax.Array | None) -> jax.Array | None:
+    """A half type as float32, in which sums are taken; another array, or ``None``, as it is."""
+    return x.astype(jnp.float32) if x is not None and x.dtype in (jnp.bfloat16, jnp.float16) else x
+
+
+def absolute(x: jax.Array) -> jax.Array:
+    """``|x|`` with torch's derivative, 0 at 0 and for NaN; that of ``jnp.abs`` at 0 is 1."""
+    return jnp.where(x > 0, x, jnp.where(x < 0, -x, jax.lax.stop_gradient(x)))

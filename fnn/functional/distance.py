@@ -10,14 +10,14 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fnn.functional._vector_norm import magnitude, norm_order, vector_norm
-from fnn.functional.arrays import ArrayLike, to_wide
+from fnn.functional.arrays import ArrayLike, absolute, widen
 from fnn.functional.checks import as_array, check_floating, check_rank, check_same_dtype, fail, normalize_axis
+from fnn.functional.vector_norm import norm_order, vector_norm
 
 __all__ = ["cosine_similarity", "normalize", "pairwise_distance", "pdist"]
 
 # Elements of the differences of rows that `pdist` holds at a time.
-_BLOCK = 1 << 22
+_HELD = 1 << 22
 
 
 def _pair(function: str, x1: Any, x2: Any, need_float: bool) -> tuple[jax.Array, jax.Array]:
@@ -44,7 +44,7 @@ def _cosine_similarity(x1: jax.Array, x2: jax.Array, eps: Any, axis: int) -> jax
     shape = jnp.broadcast_shapes(x1.shape, x2.shape) or (1,)
 
     def unit(x: jax.Array) -> jax.Array:
-        x = jnp.broadcast_to(to_wide(x), shape)
+        x = jnp.broadcast_to(widen(x), shape)
         norm = vector_norm(x, 2, axis, keepdims=True)
         # As in torch, the clamp changes the value of the norm but not its derivative.
         least = jnp.asarray(eps).astype(norm.dtype)
@@ -89,7 +89,7 @@ def cosine_similarity(x1: ArrayLike, x2: ArrayLike, dim: int = 1, eps: float = 1
 
 @partial(jax.jit, static_argnames=("p", "keepdim"))
 def _pairwise_distance(x1: jax.Array, x2: jax.Array, eps: Any, p: float, keepdim: bool) -> jax.Array:
-    difference = to_wide(x1) - to_wide(x2)
+    difference = widen(x1) - widen(x2)
     difference = difference + jnp.asarray(eps).astype(difference.dtype)
     if difference.ndim == 0:
         return vector_norm(difference[None], p, 0).astype(x1.dtype)
@@ -141,7 +141,7 @@ def _check_not_empty(function: str, order: float, length: int) -> None:
 def _gap(difference: jax.Array, p: float) -> jax.Array:
     """The p-norm along the last axis; for infinite p each element that attains it has the full derivative."""
     if p == float("inf") and difference.shape[-1]:
-        size = magnitude(difference)
+        size = absolute(difference)
         top = lax.stop_gradient(jnp.max(size, -1, keepdims=True))
         attained = jnp.where(size == top, size - lax.stop_gradient(size), 0)
         return top[..., 0] + jnp.sum(jnp.where(jnp.isfinite(top), attained, 0), -1)
@@ -150,16 +150,16 @@ def _gap(difference: jax.Array, p: float) -> jax.Array:
     return vector_norm(difference, p, -1)
 
 
-@partial(jax.jit, static_argnames="p")
-def _pdist(x: jax.Array, p: float) -> jax.Array:
+@partial(jax.jit, static_argnames=("p", "held"))
+def _pdist(x: jax.Array, p: float, held: int = _HELD) -> jax.Array:
     count, length = x.shape
-    wide = to_wide(x)
+    wide = widen(x)
 
     def from_row(row: jax.Array) -> jax.Array:
         return _gap(row - wide, p)
 
     # A block of rows against all rows, made anew for the gradient: the differences are never held all at once.
-    block = max(1, _BLOCK // max(1, count * length))
+    block = max(1, held // max(1, count * length))
     square = jax.vmap(from_row)(wide) if block >= count else lax.map(jax.checkpoint(from_row), wide, batch_size=block)
     starts = jnp.cumsum(jnp.arange(count - 1, 0, -1))
     pairs = jnp.arange(count * (count - 1) // 2)
@@ -206,7 +206,7 @@ def pdist(input: ArrayLike, p: float = 2) -> jax.Array:
 
 @partial(jax.jit, static_argnames=("p", "axes"))
 def _normalize(x: jax.Array, eps: Any, p: float, axes: tuple[int, ...]) -> jax.Array:
-    wide = to_wide(x if x.ndim else x[None])
+    wide = widen(x if x.ndim else x[None])
     norm = vector_norm(wide, p, axes, keepdims=True)
     eps = jnp.asarray(eps).astype(wide.dtype)
     return (wide / jnp.where(norm < eps, eps, norm)).astype(x.dtype).reshape(x.shape)

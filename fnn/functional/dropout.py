@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from fnn import random
-from fnn.functional.arrays import ArrayLike, is_concrete
+from fnn.functional.arrays import ArrayLike, is_concrete, widen
 from fnn.functional.checks import as_array, check_probability, fail
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
@@ -36,8 +36,8 @@ def _dropout(key: Any, input: jax.Array, p: Any, axes: int | None) -> jax.Array:
     keep = _keep(key, p, _mask_shape(input.shape, axes))
     # A traced p may be 1, where the scale is infinite but nothing is kept.
     scale = 1 / jnp.where(p < 1, 1 - p, 1)
-    wide = jnp.promote_types(input.dtype, jnp.float32)
-    return jnp.where(keep & (p < 1), input.astype(wide) * scale.astype(wide), 0).astype(input.dtype)
+    wide = widen(input)
+    return jnp.where(keep & (p < 1), wide * scale.astype(wide.dtype), 0).astype(input.dtype)
 
 
 @partial(jax.jit, static_argnames="axes")
@@ -46,9 +46,9 @@ def _alpha_dropout(key: Any, input: jax.Array, p: Any, axes: int | None) -> jax.
     keep = _keep(key, p, _mask_shape(input.shape, axes))
     some = p < 1
     a = 1 / jnp.sqrt(jnp.where(some, (_ALPHA * _ALPHA * p + 1) * (1 - p), 1))
-    wide = jnp.promote_types(input.dtype, jnp.float32)
-    kept = (a.astype(wide) * input.astype(wide)) + (a * _ALPHA * p).astype(wide)
-    dropped = jnp.where(some, a * _ALPHA * (p - 1), 0).astype(wide)
+    wide = widen(input)
+    kept = (a.astype(wide.dtype) * wide) + (a * _ALPHA * p).astype(wide.dtype)
+    dropped = jnp.where(some, a * _ALPHA * (p - 1), 0).astype(wide.dtype)
     return jnp.where(keep & some, kept, dropped).astype(input.dtype)
 
 

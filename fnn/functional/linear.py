@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -25,7 +26,7 @@ from fnn.functional.checks import (
 __all__ = ["bilinear", "flatten", "linear", "unflatten"]
 
 # Elements of the product of one input with the weight that `bilinear` holds at a time; beyond it works in blocks.
-_BLOCK = 1 << 22
+_HELD = 1 << 22
 
 
 def _common_dtype(*arrays: jax.Array | None) -> list[Any]:
@@ -83,8 +84,10 @@ def linear(input: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -
     return _linear(x, w, b)
 
 
-@jax.jit
-def _bilinear(input1: jax.Array, input2: jax.Array, weight: jax.Array, bias: jax.Array | None) -> jax.Array:
+@partial(jax.jit, static_argnames="held")
+def _bilinear(
+    input1: jax.Array, input2: jax.Array, weight: jax.Array, bias: jax.Array | None, held: int = _HELD
+) -> jax.Array:
     input1, input2, weight, bias = _common_dtype(input1, input2, weight, bias)
     outputs, length1, length2 = weight.shape
 
@@ -93,8 +96,8 @@ def _bilinear(input1: jax.Array, input2: jax.Array, weight: jax.Array, bias: jax
             return jnp.einsum("...j,...j->...", jnp.matmul(input1, matrix), input2)
         return jnp.einsum("...i,...i->...", jnp.matmul(input2, matrix.T), input1)
 
-    held = max(1, math.prod(input1.shape[:-1]) * min(length1, length2))
-    block = max(1, _BLOCK // held)
+    product = max(1, math.prod(input1.shape[:-1]) * min(length1, length2))
+    block = max(1, held // product)
     if block >= outputs:
         out = jax.vmap(of_one, out_axes=-1)(weight)
     else:

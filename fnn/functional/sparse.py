@@ -11,8 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fnn.functional._vector_norm import norm_order, vector_norm
-from fnn.functional.arrays import ArrayLike, index_dtype, is_concrete
+from fnn.functional.arrays import ArrayLike, index_dtype, is_concrete, widen
 from fnn.functional.checks import (
     as_array,
     as_int,
@@ -25,6 +24,7 @@ from fnn.functional.checks import (
     check_shape,
     fail,
 )
+from fnn.functional.vector_norm import norm_order, vector_norm
 
 __all__ = ["embedding", "embedding_bag", "embedding_renorm", "one_hot"]
 
@@ -58,7 +58,7 @@ def _take(weight: jax.Array, index: jax.Array) -> jax.Array:
 def _renormalized(rows: jax.Array, max_norm: Any, norm_type: float) -> jax.Array:
     """The rows with those longer than ``max_norm`` scaled to it; a constant to autodiff."""
     rows = lax.stop_gradient(rows)
-    wide = rows.astype(jnp.promote_types(rows.dtype, jnp.float32))
+    wide = widen(rows)
     norm = vector_norm(wide, norm_type, -1, keepdims=True)
     limit = jnp.asarray(max_norm).astype(wide.dtype)
     return jnp.where(norm > limit, wide * (limit / (norm + 1e-7)), wide).astype(rows.dtype)
@@ -258,6 +258,7 @@ def _embedding_bag(
         first, found = _first_maximum(lax.stop_gradient(flat), used.reshape(-1), bag, bags)
         out = jnp.where(found, jnp.take_along_axis(flat, first, axis=0), 0)
     else:
+        # Rows of integers, too, are added up in float32.
         wide = rows.astype(jnp.promote_types(rows.dtype, jnp.float32))
         if factors is not None:
             wide = wide * factors.astype(wide.dtype)[..., None]

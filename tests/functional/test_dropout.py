@@ -1,6 +1,5 @@
 """Dropout: which elements go together, how often, what the others become, and where the keys come from."""
 
-import importlib
 import inspect
 import math
 
@@ -10,10 +9,8 @@ import numpy as np
 import pytest
 
 import fnn
+from fnn import functional as F
 from tests.oracle import assert_close, check_transforms, needs_torch, rand
-
-# The function of this name hides the module in the package.
-D = importlib.import_module("fnn.functional.dropout")
 
 KEY = jax.random.key(7)
 ALPHA = 1.6732632423543772 * 1.0507009873554805
@@ -35,20 +32,20 @@ def values_of_alpha(x, p):
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.8])
 def test_dropout_values_and_rate(p):
     x = jnp.asarray(rand(1, 20000, low=1, high=2))
-    y = D.dropout(x, p, rng=KEY)
+    y = F.dropout(x, p, rng=KEY)
     kept = np.asarray(y) != 0
     assert_close(y[kept], (x / (1 - p))[kept], 1e-12)
     assert abs(kept.mean() - (1 - p)) < 0.015
-    assert bool((D.dropout(x, p, rng=KEY) == y).all())
-    assert bool((D.dropout(x, p, rng=jax.random.key(8)) != y).any())
-    gradient = jax.grad(lambda v: D.dropout(v, p, rng=KEY).sum())(x)
+    assert bool((F.dropout(x, p, rng=KEY) == y).all())
+    assert bool((F.dropout(x, p, rng=jax.random.key(8)) != y).any())
+    gradient = jax.grad(lambda v: F.dropout(v, p, rng=KEY).sum())(x)
     assert_close(gradient, kept / (1 - p), 1e-12)
 
 
 @pytest.mark.parametrize("p", [0.1, 0.6])
 def test_alpha_dropout_values_and_moments(p):
     x = jax.random.normal(jax.random.key(1), (40000,))
-    y = D.alpha_dropout(x, p, True, rng=KEY)
+    y = F.alpha_dropout(x, p, True, rng=KEY)
     kept, dropped = values_of_alpha(x, p)
     is_dropped = np.isclose(y, dropped, 1e-12)
     assert_close(y[~is_dropped], kept[~is_dropped], 1e-9)
@@ -65,7 +62,7 @@ def test_alpha_dropout_against_torch():
     torch.manual_seed(0)
     for p in (0.2, 0.5, 0.9):
         wanted = np.unique(TF.alpha_dropout(torch.ones(500, dtype=torch.float64), p, True).numpy())
-        got = np.unique(D.alpha_dropout(jnp.ones(500), p, True, rng=KEY))
+        got = np.unique(F.alpha_dropout(jnp.ones(500), p, True, rng=KEY))
         assert_close(got, wanted, 1e-9)
 
 
@@ -82,7 +79,7 @@ def test_alpha_dropout_against_torch():
     ],
 )
 def test_channels_go_together(name, shape, axes):
-    y = np.asarray(getattr(D, name)(jnp.ones(shape), 0.25, True, rng=KEY)).reshape(*shape[:axes], -1)
+    y = np.asarray(getattr(F, name)(jnp.ones(shape), 0.25, True, rng=KEY)).reshape(*shape[:axes], -1)
     assert (y == y[..., :1]).all()
     kept, dropped = values_of_alpha(1.0, 0.25) if "alpha" in name else (1 / 0.75, 0.0)
     assert_close(np.unique(y), sorted([kept, dropped]), 1e-9)
@@ -91,20 +88,20 @@ def test_channels_go_together(name, shape, axes):
 
 def test_ranks_that_torch_deprecates():
     with pytest.warns(UserWarning, match=r"dropout2d: a 3-D input is taken as \(N, C, L\)"):
-        y = D.dropout2d(jnp.ones((20, 8, 3)), rng=KEY)
+        y = F.dropout2d(jnp.ones((20, 8, 3)), rng=KEY)
     assert bool((y == y[:, :, :1]).all())
     with pytest.warns(UserWarning, match="dropout2d: a 2-D input is deprecated"):
-        assert set(np.unique(D.dropout2d(jnp.ones((20, 8)), rng=KEY))) == {0.0, 2.0}
+        assert set(np.unique(F.dropout2d(jnp.ones((20, 8)), rng=KEY))) == {0.0, 2.0}
     with pytest.warns(UserWarning, match="dropout3d: a 3-D input is deprecated"):
-        y = D.dropout3d(jnp.ones((40, 8, 3)), rng=KEY)
+        y = F.dropout3d(jnp.ones((40, 8, 3)), rng=KEY)
     assert bool((y == y[:, :1, :1]).all())
     with pytest.warns(UserWarning, match="1-D"), pytest.raises(ValueError, match="dropout2d: input must be at least"):
-        D.dropout2d(jnp.ones(20), rng=KEY)
+        F.dropout2d(jnp.ones(20), rng=KEY)
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_draws_nothing_in_eval_mode_or_at_p_0_or_1(name):
-    function, x = getattr(D, name), jnp.ones(shape_of(name))
+    function, x = getattr(F, name), jnp.ones(shape_of(name))
     state = np.asarray(fnn.random.get_rng_state())
     # Under jit a draw without a key would raise.
     assert bool((jax.jit(lambda v: function(v, 0.5, False))(x) == 1).all())
@@ -120,7 +117,7 @@ def test_draws_nothing_in_eval_mode_or_at_p_0_or_1(name):
 @pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", ALL)
 def test_keys(name):
-    function, x = getattr(D, name), jnp.ones(shape_of(name))
+    function, x = getattr(F, name), jnp.ones(shape_of(name))
     with pytest.raises(RuntimeError, match=rf"{name}: a random draw under a JAX transformation"):
         jax.jit(lambda v: function(v, 0.5, True))(x)
     fnn.manual_seed(3)
@@ -145,12 +142,12 @@ def test_keys(name):
 @pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", ALL)
 def test_transforms(name):
-    check_transforms(lambda v: getattr(D, name)(v, 0.4, True, rng=KEY), rand(1, *shape_of(name)))
+    check_transforms(lambda v: getattr(F, name)(v, 0.4, True, rng=KEY), rand(1, *shape_of(name)))
 
 
 @pytest.mark.parametrize("name", ["dropout", "alpha_dropout"])
 def test_traced_probability(name):
-    function, x = getattr(D, name), jnp.asarray(rand(1, 30, low=1, high=2))
+    function, x = getattr(F, name), jnp.asarray(rand(1, 30, low=1, high=2))
     run = jax.jit(lambda v, p: function(v, p, True, rng=KEY))
     for p in (0.0, 0.3, 1.0):
         assert_close(run(x, p), function(x, p, True, rng=KEY), 1e-9)
@@ -160,12 +157,12 @@ def test_traced_probability(name):
 @pytest.mark.parametrize("name", ["dropout", "alpha_dropout"])
 def test_dtypes(name):
     for dtype in (jnp.bfloat16, jnp.float16, jnp.float32):
-        y = getattr(D, name)(jnp.ones(64, dtype), 0.3, True, rng=KEY)
-        wanted = getattr(D, name)(jnp.ones(64), 0.3, True, rng=KEY)
+        y = getattr(F, name)(jnp.ones(64, dtype), 0.3, True, rng=KEY)
+        wanted = getattr(F, name)(jnp.ones(64), 0.3, True, rng=KEY)
         assert y.dtype == dtype
         assert_close(y.astype(float), wanted, float(jnp.finfo(dtype).eps))
-    assert D.dropout(np.ones(4), rng=KEY).dtype == jnp.float64
-    assert D.dropout(jnp.ones(4) * 1j, rng=KEY).dtype == jnp.complex128
+    assert F.dropout(np.ones(4), rng=KEY).dtype == jnp.float64
+    assert F.dropout(jnp.ones(4) * 1j, rng=KEY).dtype == jnp.complex128
 
 
 @needs_torch
@@ -174,13 +171,13 @@ def test_signatures(name):
     import torch.nn.functional as TF
 
     theirs = inspect.signature(getattr(TF, name)).parameters.values()
-    ours = [p for p in inspect.signature(getattr(D, name)).parameters.values() if p.kind is not p.KEYWORD_ONLY]
+    ours = [p for p in inspect.signature(getattr(F, name)).parameters.values() if p.kind is not p.KEYWORD_ONLY]
     assert [(p.name, p.default) for p in ours] == [(p.name, p.default) for p in theirs]
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_errors(name):
-    function, x = getattr(D, name), jnp.ones(shape_of(name))
+    function, x = getattr(F, name), jnp.ones(shape_of(name))
     for p in (-0.1, 1.5, math.nan):
         with pytest.raises(ValueError, match=f"{name}: p must be between 0 and 1"):
             function(x, p, False)
@@ -194,8 +191,8 @@ def test_errors(name):
 
 def test_errors_of_ranks():
     with pytest.raises(ValueError, match=r"dropout1d: input must be 2-D \(C, L\) or 3-D \(N, C, L\)"):
-        D.dropout1d(jnp.ones(3), training=False)
+        F.dropout1d(jnp.ones(3), training=False)
     with pytest.raises(ValueError, match="feature_alpha_dropout: input must be at least 2-D"):
-        D.feature_alpha_dropout(jnp.ones(3), 0.5, True, rng=KEY)
+        F.feature_alpha_dropout(jnp.ones(3), 0.5, True, rng=KEY)
     with pytest.raises(TypeError, match="dropout: p must be a number"):
-        D.dropout(jnp.ones(3), "0.5")
+        F.dropout(jnp.ones(3), "0.5")

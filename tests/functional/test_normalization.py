@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import fnn.nn.functional as F
+from fnn import functional as F
 from tests.oracle import assert_close, check_against_torch, check_transforms, needs_torch, rand
 
 C = 4

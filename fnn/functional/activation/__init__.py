@@ -1,0 +1,5 @@
+"""Activation functions."""
+
+from fnn.functional.activation.piecewise import *
+from fnn.functional.activation.smooth import *
+from fnn.functional.activation.softmax import *

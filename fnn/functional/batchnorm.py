@@ -1,0 +1,141 @@
+"""Batch normalization, and its running statistics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+
+from fnn.functional.arrays import ArrayLike
+from fnn.functional.checks import (
+    as_array,
+    as_optional_array,
+    fail,
+)
+from fnn.functional.moments import (
+    AxisName,
+    axis_size,
+    batch_axes,
+    channelwise,
+    check_eps,
+    check_statistics,
+    normalize_by_channel,
+    normalize_by_moments,
+    updated_statistics,
+)
+
+__all__ = [
+    "batch_norm",
+    "batch_norm_update",
+]
+
+
+def _check_batch_size(function: str, x: jax.Array, replicas: int) -> None:
+    count = x.size // x.shape[1] if x.shape[1] else 0
+    if count * replicas == 1:
+        fail(ValueError, function, "input", "of more than 1 value per channel when training", x)
+
+
+def batch_norm(
+    input: ArrayLike,
+    running_mean: ArrayLike | None,
+    running_var: ArrayLike | None,
+    weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    *,
+    axis_name: AxisName | None = None,
+) -> jax.Array:
+    """Normalizes each channel over the batch, ``(x - mean) / sqrt(var + eps) * weight + bias`` (Ioffe and Szegedy, 2015).
+
+    Nothing is changed in place: ``batch_norm_update`` returns the new running statistics.
+
+    Args:
+        input: array with channels on axis 1.
+        running_mean: means used when not training.
+        running_var: variances used when not training.
+        weight: scale of each channel.
+        bias: shift of each channel.
+        training: whether to use the statistics of the batch.
+        momentum: accepted for torch's signature; see ``batch_norm_update``.
+        eps: added to the variance.
+        axis_name: axis (or axes) of an enclosing ``vmap``, ``shard_map`` or ``pmap`` over which the batch is spread; when
+            training the statistics are those of the whole.
+
+    Shape:
+        - input: (N, C, *).
+        - running_mean, running_var, weight, bias: (C).
+        - output: (N, C, *).
+
+    Returns:
+        the normalized array.
+
+    Raises:
+        TypeError: if a dtype is not floating, or the dtypes differ.
+        ValueError: if a shape does not fit, training sees one value a channel, or there is no axis ``axis_name``.
+        RuntimeError: if running statistics are missing when not training.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.batch_norm.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> batch_norm(jnp.array([[1.0], [3.0]]), None, None, training=True).round(3).tolist()
+        [[-1.0], [1.0]]
+    """
+    x = as_array("batch_norm", "input", input)
+    if x.ndim < 2:
+        fail(ValueError, "batch_norm", "input", "at least 2-D", x)
+    names = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    arrays = {k: as_optional_array("batch_norm", k, v) for k, v in names.items()}
+    check_statistics("batch_norm", x, arrays, x.shape[1])
+    check_eps("batch_norm", eps)
+    w, b = arrays["weight"], arrays["bias"]
+    if training:
+        _check_batch_size("batch_norm", x, axis_size("batch_norm", axis_name))
+        scale, shift = (None if v is None else channelwise(v, x.ndim) for v in (w, b))
+        return normalize_by_moments(x, scale, shift, eps, batch_axes(x), axis_name)
+    mean, var = arrays["running_mean"], arrays["running_var"]
+    if mean is None or var is None:
+        raise RuntimeError("batch_norm: running_mean and running_var must be given when training is False, got None")
+    return normalize_by_channel(x, mean, var, w, b, eps)
+
+
+def batch_norm_update(
+    input: ArrayLike,
+    running_mean: ArrayLike,
+    running_var: ArrayLike,
+    momentum: Any = 0.1,
+    *,
+    axis_name: AxisName | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    """The running statistics after a batch: ``(1 - momentum) * old + momentum * batch``, with the unbiased variance.
+
+    Args:
+        input: the batch, with channels on axis 1.
+        running_mean: old means.
+        running_var: old variances.
+        momentum: weight of the batch, a number or an array; ``1 / n`` at the n-th batch averages over all batches.
+        axis_name: axis (or axes) of an enclosing ``vmap``, ``shard_map`` or ``pmap`` over which the batch is spread.
+
+    Shape:
+        - input: (N, C, *).
+        - running_mean, running_var: (C).
+
+    Returns:
+        the new ``(running_mean, running_var)``; constants to autodiff.
+
+    Raises:
+        TypeError: if the dtypes differ or ``momentum`` is ``None``.
+        ValueError: if a shape does not fit, or there is no axis ``axis_name``.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.BatchNorm1d.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> mean, var = batch_norm_update(jnp.array([[1.0], [3.0]]), jnp.zeros(1), jnp.ones(1), 0.5)
+        >>> mean.tolist(), var.tolist()
+        ([1.0], [1.5])
+    """
+    return updated_statistics("batch_norm_update", input, running_mean, running_var, momentum, 0, axis_name)

@@ -1,0 +1,128 @@
+"""Instance normalization, and its running statistics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+
+from fnn.functional.arrays import ArrayLike
+from fnn.functional.checks import (
+    as_array,
+    as_optional_array,
+    fail,
+)
+from fnn.functional.moments import (
+    channelwise,
+    check_eps,
+    check_statistics,
+    normalize_by_channel,
+    normalize_by_moments,
+    updated_statistics,
+)
+
+__all__ = [
+    "instance_norm",
+    "instance_norm_update",
+]
+
+
+def instance_norm(
+    input: ArrayLike,
+    running_mean: ArrayLike | None = None,
+    running_var: ArrayLike | None = None,
+    weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> jax.Array:
+    """Normalizes each channel of each sample over its positions (Ulyanov et al., 2016).
+
+    Nothing is changed in place: ``instance_norm_update`` returns the new running statistics.
+
+    Args:
+        input: array with channels on axis 1.
+        running_mean: means used with ``use_input_stats`` false.
+        running_var: variances used with ``use_input_stats`` false.
+        weight: scale of each channel.
+        bias: shift of each channel.
+        use_input_stats: whether to use the statistics of the sample.
+        momentum: accepted for torch's signature; see ``instance_norm_update``.
+        eps: added to the variance.
+
+    Shape:
+        - input: (N, C, *) with at least one position axis.
+        - running_mean, running_var, weight, bias: (C).
+        - output: (N, C, *).
+
+    Returns:
+        the normalized array.
+
+    Raises:
+        TypeError: if a dtype is not floating, or the dtypes differ.
+        ValueError: if a shape does not fit, or a sample has one position.
+        RuntimeError: if running statistics are missing when they are to be used.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.instance_norm.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> instance_norm(jnp.array([[[1.0, 3.0]]])).round(3).tolist()
+        [[[-1.0, 1.0]]]
+    """
+    x = as_array("instance_norm", "input", input)
+    if x.ndim < 3:
+        fail(ValueError, "instance_norm", "input", "at least 3-D", x)
+    names = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    arrays = {k: as_optional_array("instance_norm", k, v) for k, v in names.items()}
+    check_statistics("instance_norm", x, arrays, x.shape[1])
+    check_eps("instance_norm", eps)
+    w, b = arrays["weight"], arrays["bias"]
+    if use_input_stats:
+        positions = 1
+        for n in x.shape[2:]:
+            positions *= n
+        if positions == 1:
+            fail(ValueError, "instance_norm", "input", "of more than 1 position when its statistics are used", x)
+        scale, shift = (None if v is None else channelwise(v, x.ndim) for v in (w, b))
+        return normalize_by_moments(x, scale, shift, eps, tuple(range(2, x.ndim)))
+    mean, var = arrays["running_mean"], arrays["running_var"]
+    if mean is None or var is None:
+        raise RuntimeError(
+            "instance_norm: running_mean and running_var must be given when use_input_stats is False, got None"
+        )
+    return normalize_by_channel(x, mean, var, w, b, eps)
+
+
+def instance_norm_update(
+    input: ArrayLike, running_mean: ArrayLike, running_var: ArrayLike, momentum: Any = 0.1
+) -> tuple[jax.Array, jax.Array]:
+    """The running statistics after a batch: its samples' means and unbiased variances, averaged, weighted by ``momentum``.
+
+    Args:
+        input: the batch, with channels on axis 1.
+        running_mean: old means.
+        running_var: old variances.
+        momentum: weight of the batch.
+
+    Shape:
+        - input: (N, C, *) with at least one position axis.
+        - running_mean, running_var: (C).
+
+    Returns:
+        the new ``(running_mean, running_var)``; constants to autodiff.
+
+    Raises:
+        TypeError: if the dtypes differ or ``momentum`` is ``None``.
+        ValueError: if a shape does not fit.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.InstanceNorm1d.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> mean, var = instance_norm_update(jnp.array([[[1.0, 3.0]]]), jnp.zeros(1), jnp.ones(1), 0.5)
+        >>> mean.tolist(), var.tolist()
+        ([1.0], [1.5])
+    """
+    return updated_statistics("instance_norm_update", input, running_mean, running_var, momentum, 2)

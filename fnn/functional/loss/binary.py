@@ -1,0 +1,319 @@
+"""Losses of independent yes-or-no decisions: binary cross entropies and soft margins."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fnn.functional.arrays import ArrayLike, is_concrete, widen
+from fnn.functional.checks import fail
+from fnn.functional.loss.common import as_floats, check_broadcast, finish
+from fnn.functional.reduction import check_reduction, legacy_reduction
+
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "multilabel_soft_margin_loss",
+    "soft_margin_loss",
+]
+
+_LOG_FLOOR = -100.0
+
+
+def _floored_log(x: jax.Array) -> jax.Array:
+    """``max(log(x), -100)`` for x in [0, 1], with a finite derivative; NaN outside."""
+    low = x <= math.exp(_LOG_FLOOR)
+    outside = (x < 0) | (x > 1)
+    log = jnp.where(low, _LOG_FLOOR, jnp.log(jnp.where(low, 1, x)))
+    return jnp.where(outside, jnp.nan, log)
+
+
+@jax.custom_jvp
+def _bernoulli_loss(x: jax.Array, t: jax.Array) -> jax.Array:
+    return -(t * _floored_log(x) + (1 - t) * _floored_log(1 - x))
+
+
+@_bernoulli_loss.defjvp
+def _bernoulli_loss_jvp(primals: Any, tangents: Any) -> Any:
+    (x, t), (dx, dt) = primals, tangents
+    slope = (x - t) / jnp.maximum(x * (1 - x), 1e-12)
+    return _bernoulli_loss(x, t), slope * dx + (_floored_log(1 - x) - _floored_log(x)) * dt
+
+
+@jax.custom_jvp
+def softplus_pair(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """``log(1 + exp(-x))`` and ``log(1 + exp(x))``, both accurate for every x, from one exponential."""
+    tail = jnp.log1p(jnp.exp(-jnp.abs(x)))
+    return tail + jnp.maximum(-x, 0), tail + jnp.maximum(x, 0)
+
+
+@softplus_pair.defjvp
+def _softplus_pair_jvp(primals: Any, tangents: Any) -> Any:
+    (x,), (dx,) = primals, tangents
+    return softplus_pair(x), (-jax.nn.sigmoid(-x) * dx, jax.nn.sigmoid(x) * dx)
+
+
+def _check_fits(function: str, argument: str, value: jax.Array | None, shape: tuple[int, ...]) -> None:
+    """Raises ValueError unless the array broadcasts to the shape without enlarging it."""
+    if value is not None:
+        try:
+            fits = np.broadcast_shapes(value.shape, shape) == tuple(shape)
+        except ValueError:
+            fits = False
+        if not fits:
+            fail(ValueError, function, argument, f"of a shape that broadcasts to {list(shape)}", value)
+
+
+def _floats_with(function: str, input: Any, target: Any, **optional: Any) -> tuple[jax.Array | None, ...]:
+    """``as_floats`` of input, target and the optional arguments that are given."""
+    given = {name: value for name, value in optional.items() if value is not None}
+    arrays = as_floats(function, input=input, target=target, **given)
+    extra = iter(arrays[2:])
+    return (*arrays[:2], *(None if value is None else next(extra) for value in optional.values()))
+
+
+def _check_unit_range(function: str, argument: str, value: jax.Array) -> None:
+    if is_concrete(value) and value.size:
+        inside = np.asarray((value >= 0) & (value <= 1))
+        if not inside.all():
+            bad = float(np.asarray(value, np.float64)[~inside].flat[0])
+            fail(ValueError, function, argument, "between 0 and 1 in every element", bad)
+
+
+@partial(jax.jit, static_argnames=("reduction",))
+def _binary_cross_entropy(input: jax.Array, target: jax.Array, weight: jax.Array | None, reduction: str) -> jax.Array:
+    dtype = input.dtype
+    input, target, weight = widen(input), widen(target), widen(weight)
+    loss = _bernoulli_loss(input, target)
+    return finish(loss if weight is None else loss * weight, reduction, dtype)
+
+
+def binary_cross_entropy(
+    input: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> jax.Array:
+    """Cross entropy of probabilities of independent events.
+
+    ``-weight * (target * log(input) + (1 - target) * log(1 - input))``, each logarithm no less than -100.
+
+    Args:
+        input: probabilities.
+        target: true probabilities, in [0, 1].
+        weight: a factor for each element, broadcast.
+        size_average: deprecated, see ``reduction``.
+        reduce: deprecated, see ``reduction``.
+        reduction: 'none', 'mean' or 'sum'.
+
+    Shape:
+        - input, target: (*), alike.
+        - weight: broadcasts to the shape of ``input``.
+
+    Returns:
+        a scalar; for 'none' the element losses. Under jit an ``input`` outside [0, 1] makes the loss NaN.
+
+    Raises:
+        TypeError: if the dtypes differ or are not floating.
+        ValueError: if shapes disagree, ``reduction`` is unknown, or a concrete value lies outside [0, 1].
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.binary_cross_entropy.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(binary_cross_entropy(jnp.array([0.5, 0.0]), jnp.array([1.0, 1.0]), reduction="none")[1])
+        100.0
+    """
+    if size_average is not None or reduce is not None:
+        reduction = legacy_reduction(size_average, reduce, reduction)
+    check_reduction("binary_cross_entropy", reduction)
+    x, t, w = _floats_with("binary_cross_entropy", input, target, weight=weight)
+    assert x is not None
+    assert t is not None
+    if x.shape != t.shape:
+        fail(ValueError, "binary_cross_entropy", "target", f"of the shape of input {list(x.shape)}", t)
+    _check_fits("binary_cross_entropy", "weight", w, x.shape)
+    _check_unit_range("binary_cross_entropy", "input", x)
+    _check_unit_range("binary_cross_entropy", "target", t)
+    return _binary_cross_entropy(x, t, w, reduction)
+
+
+@partial(jax.jit, static_argnames=("reduction",))
+def _with_logits(
+    input: jax.Array, target: jax.Array, weight: jax.Array | None, pos_weight: jax.Array | None, reduction: str
+) -> jax.Array:
+    dtype = input.dtype
+    input, target, weight, pos_weight = widen(input), widen(target), widen(weight), widen(pos_weight)
+    yes, no = softplus_pair(input)
+    positive = target * yes if pos_weight is None else target * pos_weight * yes
+    loss = positive + (1 - target) * no
+    return finish(loss if weight is None else loss * weight, reduction, dtype)
+
+
+def binary_cross_entropy_with_logits(
+    input: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: ArrayLike | None = None,
+) -> jax.Array:
+    """Cross entropy of independent events, given their logits.
+
+    ``weight * (pos_weight * target * log(1 + exp(-input)) + (1 - target) * log(1 + exp(input)))``
+
+    Args:
+        input: logits.
+        target: true probabilities.
+        weight: a factor for each element, broadcast.
+        size_average: deprecated, see ``reduction``.
+        reduce: deprecated, see ``reduction``.
+        reduction: 'none', 'mean' or 'sum'.
+        pos_weight: a factor for the positive part, broadcast.
+
+    Shape:
+        - input, target: (*), alike.
+        - weight, pos_weight: broadcast to the shape of ``input``.
+
+    Returns:
+        a scalar; for 'none' the element losses.
+
+    Raises:
+        TypeError: if the dtypes differ or are not floating.
+        ValueError: if shapes disagree or ``reduction`` is unknown.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.binary_cross_entropy_with_logits.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(binary_cross_entropy_with_logits(jnp.array([1000.0]), jnp.array([0.0])))
+        1000.0
+    """
+    if size_average is not None or reduce is not None:
+        reduction = legacy_reduction(size_average, reduce, reduction)
+    name = "binary_cross_entropy_with_logits"
+    check_reduction(name, reduction)
+    x, t, w, p = _floats_with(name, input, target, weight=weight, pos_weight=pos_weight)
+    assert x is not None
+    assert t is not None
+    if x.shape != t.shape:
+        fail(ValueError, name, "target", f"of the shape of input {list(x.shape)}", t)
+    _check_fits(name, "weight", w, x.shape)
+    _check_fits(name, "pos_weight", p, x.shape)
+    return _with_logits(x, t, w, p, reduction)
+
+
+@partial(jax.jit, static_argnames=("reduction",))
+def _soft_margin(input: jax.Array, target: jax.Array, reduction: str) -> jax.Array:
+    dtype = input.dtype
+    input, target = widen(input), widen(target)
+    return finish(softplus_pair(input * target)[0], reduction, dtype)
+
+
+def soft_margin_loss(
+    input: ArrayLike,
+    target: ArrayLike,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> jax.Array:
+    """Logistic loss of signed decisions, ``log(1 + exp(-target * input))``, finite also where torch's overflows.
+
+    Args:
+        input: scores.
+        target: 1 or -1.
+        size_average: deprecated, see ``reduction``.
+        reduce: deprecated, see ``reduction``.
+        reduction: 'none', 'mean' or 'sum'.
+
+    Shape:
+        - input, target: (*), broadcast together.
+
+    Returns:
+        a scalar; for 'none' the element losses.
+
+    Raises:
+        TypeError: if the dtypes differ or are not floating.
+        ValueError: if shapes disagree or ``reduction`` is unknown.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.soft_margin_loss.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(soft_margin_loss(jnp.array([-2000.0]), jnp.array([1.0])))
+        2000.0
+    """
+    if size_average is not None or reduce is not None:
+        reduction = legacy_reduction(size_average, reduce, reduction)
+    check_reduction("soft_margin_loss", reduction)
+    x, t = as_floats("soft_margin_loss", input=input, target=target)
+    check_broadcast("soft_margin_loss", input=x, target=t)
+    return _soft_margin(x, t, reduction)
+
+
+@partial(jax.jit, static_argnames=("reduction",))
+def _multilabel_soft_margin(input: jax.Array, target: jax.Array, weight: jax.Array | None, reduction: str) -> jax.Array:
+    dtype = input.dtype
+    input, target, weight = widen(input), widen(target), widen(weight)
+    yes, no = softplus_pair(input)
+    loss = target * yes + (1 - target) * no
+    loss = loss if weight is None else loss * weight
+    return finish(jnp.mean(loss, -1), reduction, dtype)
+
+
+def multilabel_soft_margin_loss(
+    input: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> jax.Array:
+    """Mean over the classes of the binary cross entropy of each class with its logit.
+
+    ``mean_c weight[c] * (target[c] * log(1 + exp(-input[c])) + (1 - target[c]) * log(1 + exp(input[c])))``
+
+    Args:
+        input: logits, classes on the last axis.
+        target: 0 or 1 for each class.
+        weight: a factor for each element, broadcast.
+        size_average: deprecated, see ``reduction``.
+        reduce: deprecated, see ``reduction``.
+        reduction: 'none', 'mean' or 'sum', over all axes but the last.
+
+    Shape:
+        - input, target: (*, C), broadcast together.
+        - weight: broadcasts with them.
+
+    Returns:
+        a scalar; for 'none' an array of shape (*).
+
+    Raises:
+        TypeError: if the dtypes differ or are not floating.
+        ValueError: if shapes disagree, ``input`` is 0-D or ``reduction`` is unknown.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.multilabel_soft_margin_loss.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> bool(jnp.allclose(multilabel_soft_margin_loss(jnp.zeros((2, 3)), jnp.ones((2, 3))), jnp.log(2.0)))
+        True
+    """
+    if size_average is not None or reduce is not None:
+        reduction = legacy_reduction(size_average, reduce, reduction)
+    check_reduction("multilabel_soft_margin_loss", reduction)
+    x, t, w = _floats_with("multilabel_soft_margin_loss", input, target, weight=weight)
+    assert x is not None
+    assert t is not None
+    if x.ndim == 0:
+        fail(ValueError, "multilabel_soft_margin_loss", "input", "at least 1-D", x)
+    check_broadcast("multilabel_soft_margin_loss", input=x, target=t, weight=w)
+    return _multilabel_soft_margin(x, t, w, reduction)

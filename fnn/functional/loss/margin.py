@@ -1,0 +1,567 @@
+"""Margin losses: ranking, hinge, multi-class and multi-label margins, cosine embedding, triplets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fnn.functional.arrays import ArrayLike, is_concrete, widen
+from fnn.functional.checks import (
+    as_array,
+    as_optional_array,
+    check_floating,
+    check_index_range,
+    check_integer,
+    check_shape,
+    fail,
+)
+from fnn.functional.loss.classification import check_class_weight, pick, safe_targets
+from fnn.functional.loss.common import as_floats, check_broadcast, finish, positive_part
+from fnn.functional.reduction import check_reduction, legacy_reduction
+from fnn.functional.vector_norm import vector_norm
+
+__all__ = [
+    "cosine_embedding_loss",
+    "hinge_embedding_loss",
+    "margin_ranking_loss",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
+]
+
+# Pairs of label and class that multilabel_margin_loss holds at once.
+_HELD = 1 << 18
+
+
+def _signed_parts(target: jax.Array, positive: jax.Array, negative: jax.Array) -> jax.Array:
+    """``positive`` unless the target is -1, plus ``negative`` unless it is 1."""
+    return jnp.where(target != -1, positive, 0) + jnp.where(target != 1, negative, 0)
+
+
+@partial(jax.jit, static_argnames=("reduction",))
+def _margin_ranking(input1: jax.Array, input2: jax.Array, target: jax.Array, margin: Any, reduction: str) -> jax.Array:
+    dtype = input1.dtype
+    input1, input2, target = widen(input1), widen(input2), widen(target)
+    return finish(positive_part(-target * (input1 - input2) + margin), reduction, dtype)
+
+
+def margin_ranking_loss(
+    input1: ArrayLike,
+    input2: ArrayLike,
+    target: ArrayLike,
+    margin: float = 0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> jax.Array:
+    """Hinge on the difference of two scores, ``max(0, -target * (input1 - input2) + margin)``.
+
+    Args:
+        input1: scores.
+        input2: scores to compare with.
+        target: 1 where ``input1`` should be larger, -1 where ``input2`` should.
+        margin: the difference wanted.
+        size_average: deprecated, see ``reduction``.
+        reduce: deprecated, see ``reduction``.
+        reduction: 'none', 'mean' or 'sum'.
+
+    Shape:
+        - input1, input2, target: (*), of one rank, broadcast together.
+
+    Returns:
+        a scalar; for 'none' the element losses.
+
+    Raises:
+        TypeError: if the dtypes differ or are not floating.
+        ValueError: if ranks or shapes disagree or ``reduction`` is unknown.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.margin_ranking_loss.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(margin_ranking_loss(jnp.array([1.0]), jnp.array([3.0]), jnp.array([1.0])))
+        2.0
+    """
+    if size_average is not None or reduce is not None:
+        reduction = legacy_reduction(size_average, reduce, reduction)
+    check_reduction("margin_ranking_loss", reduction)
+    a, b, t = as_floats("margin_ranking_loss", input1=input1, input2=input2, target=target)
+    if not a.ndim == b.ndim == t.ndim:
+        wrong = t if a.ndim == b.ndim else b
+        fail(ValueError, "margin_ranking_loss", "target" if wrong is t else "input2", f"{a.ndim}-D as input1", wrong)
+    check_broadcast("margin_ranking_loss", input1=a, input2=b, target=t)
+    return _margin_ranking(a, b, t, margin, reduction)
+
+
+@partial(jax.jit, static_argnames=("reduction",))
+def _hinge_embedding(input: jax.Array, target: jax.Array, margin: Any, reduction: str) -> jax.Array:
+    dtype = input.dtype
+    input, target = widen(input), widen(target)
+    return finish(_signed_parts(target, input, positive_part(margin - input)), reduction, dtype)
+
+
+def hinge_embedding_loss(
+    input: ArrayLike,
+    target: ArrayLike,
+    margin: float = 1.0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> jax.Array:
+    """A distance for like pairs, a hinge on it for unlike ones.
+
+    ``input`` where ``target`` is 1, ``max(0, margin - input)`` where it is -1 (their sum where it is neither, as torch).
+
+    Args:
+        input: distances.
+        target: 1 or -1.
+        margin: the distance wanted between unlike pairs.
+        size_average: deprecated, see ``reduction``.
+        reduce: deprecated, see ``reduction``.
+        reduction: 'none', 'mean' or 'sum'.
+
+    Shape:
+        - input, target: (*), broadcast together.
+
+    Returns:
+        a scalar; for 'none' the element losses.
+
+    Raises:
+        TypeError: if the dtypes differ or are not floating.
+        ValueError: if shapes disagree or ``reduction`` is unknown.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.hinge_embedding_loss.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(hinge_embedding_loss(jnp.array([3.0, 0.5]), jnp.array([1, -1]), reduction="sum"))
+        3.5
+    """
+    if size_average is not None or reduce is not None:
+        reduction = legacy_reduction(size_average, reduce, reduction)
+    check_reduction("hinge_embedding_loss", reduction)
+    x, t = as_floats("hinge_embedding_loss", input=input, target=target)
+    check_broadcast("hinge_embedding_loss", input=x, target=t)
+    return _hinge_embedding(x, t, margin, reduction)
+
+
+def _above(z: jax.Array) -> jax.Array:
+    """``max(z, 0)`` with derivative 0 at the kink and for NaN, as torch has it in the losses over classes."""
+    return jnp.where(z > 0, z, 0)
+
+
+def _finish_rows(loss: jax.Array, reduction: str, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+    """The reduction of one loss a row; torch calls the mean over no row 0 here."""
+    if reduction == "mean" and loss.size == 0:
+        return jnp.zeros((), dtype)
+    return finish(loss.reshape(shape) if reduction == "none" else loss, reduction, dtype)
+
+
+@partial(jax.jit, static_argnames=("p", "reduction", "shape"))
+def _multi_margin(
+    input: jax.Array,
+    target: jax.Array,
+    weight: jax.Array | None,
+    margin: Any,
+    p: int,
+    reduction: str,
+    shape: tuple[int, ...],
+) -> jax.Array:
+    dtype = input.dtype
+    input, weight = widen(input), widen(weight)
+    classes = input.shape[1]
+    index, _, legal = safe_targets(target, classes, None)
+    gap = _above(margin - pick(input, index, 1)[:, None] + input)
+    other = jax.lax.broadcasted_iota(index.dtype, input.shape, 1) != index[:, None]
+    loss = jnp.sum(jnp.where(other, gap if p == 1 else gap * gap, 0), 1) / classes
+    if weight is not None:
+        loss = loss * weight[index]
+    loss = loss * jnp.where(legal, jnp.ones((), loss.dtype), jnp.nan)
+    return _finish_rows(loss, reduction, shape, dtype)
+
+
+def _rows(function: str, input: Any) -> tuple[jax.Array, jax.Array]:
+    """The input of a loss over classes and the same with exactly two axes."""
+    x = as_array(function, "input", input)
+    check_floating(function, input=x)
+    if x.ndim > 2 or (x.ndim and x.shape[-1] == 0):
+        fail(ValueError, function, "input", "of shape (C) or (N, C) with at least one class", x)
+    return x, x.reshape((1, -1)) if x.ndim < 2 else x
+
+
+def multi_margin_loss(
+    input: ArrayLike,
+    target: ArrayLike,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: ArrayLike | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> jax.Array:
+    """Hinge between the score of the target class and each other score.
+
+    ``loss_i = weight[t_i] * sum_{c != t_i} max(0, margin - input[i, t_i] + input[i, c])**p / C``
+
+    Args:
+        input: scores of the classes.
+        target: class indices in [0, C).
+        p: 1 or 2.
+        margin: the lead wanted.
+        weight: one factor per class.
+        size_average: deprecated, see ``reduction``.
+        reduce: deprecated, see ``reduction``.
+        reduction: 'none', 'mean' or 'sum'.
+
+    Shape:
+        - input: (C) or (N, C).
+        - target: () or (N).
+        - weight: (C).
+
+    Returns:
+        a scalar; the shape of ``target`` for 'none'. Under jit a target out of range makes the loss NaN.
+
+    Raises:
+        TypeError: if dtypes are wrong.
+        ValueError: if shapes disagree, ``p`` is neither 1 nor 2 or ``reduction`` is unknown.
+        IndexError: if a concrete target is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.multi_margin_loss.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(multi_margin_loss(jnp.array([[2.0, 1.5]]), jnp.array([0])))
+        0.25
+    """
+    if size_average is not None or reduce is not None:
+        reduction = legacy_reduction(size_average, reduce, reduction)
+    check_reduction("multi_margin_loss", reduction)
+    if p not in (1, 2):
+        fail(ValueError, "multi_margin_loss", "p", "1 or 2", p)
+    x, rows = _rows("multi_margin_loss", input)
+    t = as_array("multi_margin_loss", "target", target)
+    check_integer("multi_margin_loss", target=t)
+    if not (t.ndim == 0 and rows.shape[0] == 1):
+        check_shape("multi_margin_loss", "target", t, rows.shape[:1], f"for input of shape {list(x.shape)}")
+    check_index_range("multi_margin_loss", "target", t, rows.shape[1])
+    w = as_optional_array("multi_margin_loss", "weight", weight)
+    check_class_weight("multi_margin_loss", x, w, rows.shape[1])
+    return _multi_margin(rows, t.reshape(-1), w, margin, int(p), reduction, t.shape)
+
+
+@partial(jax.jit, static_argnames=("most", "reduction", "shape", "held"))
+def _multilabel_margin(
+    input: jax.Array, target: jax.Array, most: int, reduction: str, shape: tuple[int, ...], held: int = _HELD
+) -> jax.Array:
+    dtype = input.dtype
+    input = widen(input)
+    rows, classes = input.shape
+    index, _, legal = safe_targets(target, classes, None)
+    wrong = (~legal & (target != -1)).any(1)
+    labels, live = index[:, :most], jnp.cumprod(legal[:, :most], 1, dtype=jnp.int32) > 0
+    named = jnp.zeros(input.shape, bool).at[jnp.arange(rows)[:, None], labels].max(live)
+    scores = jnp.take_along_axis(input, labels, 1, mode="promise_in_bounds")
+
+    def part(now: tuple[jax.Array, jax.Array]) -> jax.Array:
+        score, used = now
+        gap = _above(1 - score[:, :, None] + input)
+        return jnp.sum(jnp.where(used[:, :, None] & ~named, gap, 0), (0, 2))
+
+    block = max(1, min(most, held // max(1, rows * classes)))
+    if block >= most:
+        loss = part((scores.T, live.T))
+    else:
+        count = -(-most // block)
+
+        def split(a: jax.Array) -> jax.Array:
+            return jnp.pad(a.T, ((0, count * block - most), (0, 0))).reshape(count, block, rows)
+
+        body = jax.checkpoint(lambda total, now: (total + part(now), None), prevent_cse=False)
+        loss, _ = jax.lax.scan(body, jnp.zeros(rows, input.dtype), (split(scores), split(live)))
+    loss = loss / classes * jnp.where(wrong, jnp.nan, jnp.ones((), loss.dtype))
+    return _finish_rows(loss, reduction, shape, dtype)
+
+
+def multilabel_margin_loss(
+    input: ArrayLike,
+    target: ArrayLike,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> jax.Array:
+    """Hinge between the score of every target class and the score of every class that is no target.
+
+    ``loss_i = sum_{j in targets_i} sum_{c not in targets_i} max(0, 1 - input[i, j] + input[i, c]) / C``
+
+    Args:
+        input: scores of the classes.
+        target: in each row the target classes, then -1; what follows the first -1 does not count.
+        size_average: deprecated, see ``reduction``.
+        reduce: deprecated, see ``reduction``.
+        reduction: 'none', 'mean' or 'sum'.
+
+    Shape:
+        - input, target: (C) or (N, C), alike.
+
+    Returns:
+        a scalar; shape () or (N) for 'none'. Under jit a row with a target outside [-1, C) has the loss NaN.
+
+    Raises:
+        TypeError: if dtypes are wrong.
+        ValueError: if shapes disagree or ``reduction`` is unknown.
+        IndexError: if a concrete target lies outside [-1, C).
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.multilabel_margin_loss.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(multilabel_margin_loss(jnp.array([2.0, 1.5]), jnp.array([0, -1])))
+        0.25
+    """
+    if size_average is not None or reduce is not None:
+        reduction = legacy_reduction(size_average, reduce, reduction)
+    check_reduction("multilabel_margin_loss", reduction)
+    x, rows = _rows("multilabel_margin_loss", input)
+    t = as_array("multilabel_margin_loss", "target", target)
+    check_integer("multilabel_margin_loss", target=t)
+    if not (x.ndim == 0 and t.size == 1):
+        check_shape("multilabel_margin_loss", "target", t, x.shape, "as input")
+    check_index_range("multilabel_margin_loss", "target", t, rows.shape[1], -1)
+    t = t.reshape(rows.shape)
+    most = rows.shape[1]
+    if is_concrete(t) and t.size:
+        used = int(np.logical_and.accumulate(np.asarray(t) >= 0, 1).sum(1).max())
+        # Only so many columns hold labels; a power of two, so that few programs are compiled.
+        most = min(most, 1 << max(0, used - 1).bit_length())
+    return _multilabel_margin(rows, t, most, reduction, x.shape[:-1])
+
+
+@partial(jax.jit, static_argnames=("reduction",))
+def _cosine_embedding(
+    input1: jax.Array, input2: jax.Array, target: jax.Array, margin: Any, reduction: str
+) -> jax.Array:
+    dtype = input1.dtype
+    input1, input2, target = widen(input1), widen(input2), widen(target)
+    tiny = 1e-12
+    squares = (jnp.sum(input1 * input1, -1) + tiny) * (jnp.sum(input2 * input2, -1) + tiny)
+    cosine = jnp.sum(input1 * input2, -1) / jnp.sqrt(squares)
+    loss = jnp.where(target == 1, 1 - cosine, 0) + jnp.where(target == -1, positive_part(cosine - margin), 0)
+    return finish(loss, reduction, dtype)
+
+
+def cosine_embedding_loss(
+    input1: ArrayLike,
+    input2: ArrayLike,
+    target: ArrayLike,
+    margin: float = 0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> jax.Array:
+    """Distance in angle for like pairs, a hinge on the cosine for unlike ones.
+
+    ``1 - cos(input1, input2)`` where ``target`` is 1, ``max(0, cos(input1, input2) - margin)`` where it is -1.
+
+    Args:
+        input1: vectors.
+        input2: vectors to compare with.
+        target: 1 or -1 for each pair.
+        margin: the cosine allowed for unlike pairs.
+        size_average: deprecated, see ``reduction``.
+        reduce: deprecated, see ``reduction``.
+        reduction: 'none', 'mean' or 'sum'.
+
+    Shape:
+        - input1, input2: (D) or (N, D), broadcast together.
+        - target: () or (N).
+
+    Returns:
+        a scalar; shape () or (N) for 'none'.
+
+    Raises:
+        TypeError: if the dtypes of the inputs differ or are not floating.
+        ValueError: if shapes disagree or ``reduction`` is unknown.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.cosine_embedding_loss.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(cosine_embedding_loss(jnp.array([1.0, 0.0]), jnp.array([0.0, 2.0]), jnp.array(1)))
+        1.0
+    """
+    if size_average is not None or reduce is not None:
+        reduction = legacy_reduction(size_average, reduce, reduction)
+    check_reduction("cosine_embedding_loss", reduction)
+    a, b = as_floats("cosine_embedding_loss", input1=input1, input2=input2)
+    t = as_array("cosine_embedding_loss", "target", target)
+    if t.ndim > 1:
+        fail(ValueError, "cosine_embedding_loss", "target", "0-D or 1-D", t)
+    for argument, value in (("input1", a), ("input2", b)):
+        if value.ndim != t.ndim + 1:
+            fail(ValueError, "cosine_embedding_loss", argument, f"{t.ndim + 1}-D for {t.ndim}-D target", value)
+    check_broadcast("cosine_embedding_loss", input1=a, input2=b)
+    check_broadcast("cosine_embedding_loss", input1=a[..., 0], input2=b[..., 0], target=t)
+    return _cosine_embedding(a, b, t.astype(a.dtype), margin, reduction)
+
+
+def _distance(x: jax.Array, y: jax.Array, p: float, eps: Any) -> jax.Array:
+    """The p-norm of ``x - y + eps`` over the last axis, with derivative 0 where the norm has none."""
+    return vector_norm(x - y + eps, p, -1)
+
+
+def _triplet(near: jax.Array, far: jax.Array, between: jax.Array | None, margin: Any) -> jax.Array:
+    """The hinge on two distances; with ``between``, on the shorter of the two to the negative."""
+    return positive_part(margin + near - (far if between is None else jnp.minimum(far, between)))
+
+
+@partial(jax.jit, static_argnames=("p", "swap", "reduction"))
+def _triplet_margin(
+    anchor: jax.Array,
+    positive: jax.Array,
+    negative: jax.Array,
+    margin: Any,
+    eps: Any,
+    p: float,
+    swap: bool,
+    reduction: str,
+) -> jax.Array:
+    dtype = anchor.dtype
+    anchor, positive, negative = widen(anchor), widen(positive), widen(negative)
+    near, far = _distance(anchor, positive, p, eps), _distance(anchor, negative, p, eps)
+    between = _distance(positive, negative, p, eps) if swap else None
+    return finish(_triplet(near, far, between, margin), reduction, dtype)
+
+
+@partial(jax.jit, static_argnames=("reduction",))
+def _triplet_of_distances(
+    near: jax.Array, far: jax.Array, between: jax.Array | None, margin: Any, reduction: str
+) -> jax.Array:
+    dtype = near.dtype
+    near, far, between = widen(near), widen(far), widen(between)
+    return finish(_triplet(near, far, between, margin), reduction, dtype)
+
+
+def _triplet_arguments(function: str, anchor: Any, positive: Any, negative: Any, margin: Any) -> tuple[jax.Array, ...]:
+    a, p, n = as_floats(function, anchor=anchor, positive=positive, negative=negative)
+    for argument, value in (("positive", p), ("negative", n)):
+        if value.ndim != a.ndim:
+            fail(ValueError, function, argument, f"{a.ndim}-D as anchor", value)
+    check_broadcast(function, anchor=a, positive=p, negative=n)
+    if is_concrete(margin) and margin <= 0:
+        fail(ValueError, function, "margin", "positive", margin)
+    return a, p, n
+
+
+def triplet_margin_loss(
+    anchor: ArrayLike,
+    positive: ArrayLike,
+    negative: ArrayLike,
+    margin: float = 1.0,
+    p: float = 2,
+    eps: float = 1e-6,
+    swap: bool = False,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> jax.Array:
+    """Hinge that wants the anchor nearer to the positive than to the negative by a margin.
+
+    ``max(0, d(anchor, positive) - d(anchor, negative) + margin)`` with ``d(x, y) = norm(x - y + eps, p)``.
+
+    Args:
+        anchor: vectors.
+        positive: vectors that should be near the anchor.
+        negative: vectors that should be far from it.
+        margin: the difference wanted, positive.
+        p: order of the norm.
+        eps: added to the difference.
+        swap: whether to use ``d(positive, negative)`` where that is less than ``d(anchor, negative)``
+            (Balntas et al., 2016).
+        size_average: deprecated, see ``reduction``.
+        reduce: deprecated, see ``reduction``.
+        reduction: 'none', 'mean' or 'sum'.
+
+    Shape:
+        - anchor, positive, negative: (*, D), of one rank, broadcast together.
+
+    Returns:
+        a scalar; for 'none' an array of shape (*).
+
+    Raises:
+        TypeError: if the dtypes differ or are not floating.
+        ValueError: if ranks or shapes disagree, ``margin`` is not positive or ``reduction`` is unknown.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.triplet_margin_loss.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(triplet_margin_loss(jnp.array([0.0]), jnp.array([2.0]), jnp.array([1.0]), eps=0.0))
+        2.0
+    """
+    if size_average is not None or reduce is not None:
+        reduction = legacy_reduction(size_average, reduce, reduction)
+    check_reduction("triplet_margin_loss", reduction)
+    a, b, c = _triplet_arguments("triplet_margin_loss", anchor, positive, negative, margin)
+    if a.ndim == 0:
+        a, b, c = a[None], b[None], c[None]
+    return _triplet_margin(a, b, c, margin, eps, float(p), bool(swap), reduction)
+
+
+def triplet_margin_with_distance_loss(
+    anchor: ArrayLike,
+    positive: ArrayLike,
+    negative: ArrayLike,
+    *,
+    distance_function: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> jax.Array:
+    """``triplet_margin_loss`` with a distance of one's own.
+
+    ``max(0, d(anchor, positive) - d(anchor, negative) + margin)``
+
+    Args:
+        anchor: vectors.
+        positive: vectors that should be near the anchor.
+        negative: vectors that should be far from it.
+        distance_function: d; ``None`` is the Euclidean distance of ``triplet_margin_loss``.
+        margin: the difference wanted, positive.
+        swap: whether to use ``d(positive, negative)`` where that is less than ``d(anchor, negative)``.
+        reduction: 'none', 'mean' or 'sum'.
+
+    Shape:
+        - anchor, positive, negative: (*, D), of one rank, broadcast together.
+
+    Returns:
+        a scalar; for 'none' an array of the shape of the distances.
+
+    Raises:
+        TypeError: if the dtypes differ or are not floating.
+        ValueError: if ranks or shapes disagree, ``margin`` is not positive or ``reduction`` is unknown.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.triplet_margin_with_distance_loss.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> city = lambda x, y: jnp.abs(x - y).sum(-1)
+        >>> a, b, c = jnp.zeros(2), jnp.ones(2), jnp.full(2, 2.0)
+        >>> float(triplet_margin_with_distance_loss(a, b, c, distance_function=city, margin=3.0))
+        1.0
+    """
+    name = "triplet_margin_with_distance_loss"
+    check_reduction(name, reduction)
+    a, b, c = _triplet_arguments(name, anchor, positive, negative, margin)
+    if distance_function is None:
+        if a.ndim == 0:
+            a, b, c = a[None], b[None], c[None]
+        return _triplet_margin(a, b, c, margin, 1e-6, 2.0, bool(swap), reduction)
+    near, far = (as_array(name, "distance_function", distance_function(a, other)) for other in (b, c))
+    between = as_array(name, "distance_function", distance_function(b, c)) if swap else None
+    return _triplet_of_distances(near, far, between, margin, reduction)

@@ -1,0 +1,152 @@
+"""Normalization by moments or by running statistics, and the update of those: the arithmetic of all the norms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from functools import partial, wraps
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from fnn.functional.arrays import ArrayLike, is_concrete, widen
+from fnn.functional.checks import (
+    as_array,
+    check_floating,
+    check_same_dtype,
+    check_shape,
+    fail,
+)
+from fnn.kernels.normalize import batch_moments, moments, normalize
+
+AxisName = Hashable | tuple[Hashable, ...]
+
+
+def axis_size(function: str, axis_name: AxisName | None) -> int:
+    """The length of a named axis, or the product of those of a tuple of names."""
+    if axis_name is None:
+        return 1
+    try:
+        return lax.axis_size(axis_name)
+    except NameError:
+        raise ValueError(
+            f"{function}: axis_name must name an axis of an enclosing vmap, shard_map or pmap, got {axis_name!r}"
+        ) from None
+
+
+def channelwise(value: jax.Array, ndim: int) -> jax.Array:
+    """A vector of channels shaped to broadcast along axis 1."""
+    return value.reshape((1, -1) + (1,) * (ndim - 2))
+
+
+def affine(x: jax.Array, weight: jax.Array | None, bias: jax.Array | None, dtype: Any) -> jax.Array:
+    if weight is not None:
+        x = x * weight.astype(x.dtype)
+    if bias is not None:
+        x = x + bias.astype(x.dtype)
+    return x.astype(dtype)
+
+
+def check_eps(function: str, eps: Any) -> None:
+    if eps is not None and is_concrete(eps) and not eps >= 0:
+        fail(ValueError, function, "eps", "at least 0", eps)
+
+
+def check_statistics(function: str, x: jax.Array, names: dict[str, jax.Array | None], channels: int) -> None:
+    for name, value in names.items():
+        if value is not None:
+            check_shape(function, name, value, (channels,), f"to suit the channels of input {list(x.shape)}")
+    check_floating(function, input=x, **names)
+    statistics = {k: v for k, v in names.items() if v is not None}
+    if x.dtype in (jnp.float16, jnp.bfloat16):
+        # torch lets parameters and statistics of half inputs be float32.
+        statistics = {k: v for k, v in statistics.items() if v.dtype != jnp.float32}
+    check_same_dtype(function, input=x, **statistics)
+
+
+@jax.jit
+def normalize_by_channel(x: Any, mean: Any, var: Any, weight: Any, bias: Any, eps: Any) -> jax.Array:
+    wide = widen(x)
+    mean, var = (channelwise(v, x.ndim).astype(wide.dtype) for v in (mean, var))
+    weight, bias = (None if v is None else channelwise(v, x.ndim) for v in (weight, bias))
+    return affine((wide - mean) * lax.rsqrt(var + eps), weight, bias, x.dtype)
+
+
+def compiled_for_each_eps(*static: str) -> Callable[[Callable[..., jax.Array]], Callable[..., jax.Array]]:
+    """Compiles a function of (x, weight, bias, eps, ...) for each eps; one that is traced is within a program already."""
+
+    def decorate(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+        compiled = jax.jit(function, static_argnames=("eps", *static))
+
+        @wraps(function)
+        def call(x: Any, weight: Any, bias: Any, eps: Any, *rest: Any) -> jax.Array:
+            if is_concrete(eps):
+                return compiled(x, weight, bias, float(eps), *rest)
+            return function(x, weight, bias, eps, *rest)
+
+        return call
+
+    return decorate
+
+
+@compiled_for_each_eps("axes", "axis_name")
+def normalize_by_moments(
+    x: Any, weight: Any, bias: Any, eps: Any, axes: tuple[int, ...], axis_name: AxisName | None = None
+) -> jax.Array:
+    """By the moments over the axes; ``weight`` and ``bias`` broadcast to ``x``, with any number of axes."""
+    wide = widen(x)
+    if axis_name is None and is_concrete(eps):
+        weight, bias = (None if v is None else v.reshape((1,) * (x.ndim - v.ndim) + v.shape) for v in (weight, bias))
+        return normalize(wide, weight, bias, eps, axes).astype(x.dtype)
+    mean, var = moments(wide, axes, axis_name)
+    return affine((wide - mean) * lax.rsqrt(var + eps), weight, bias, x.dtype)
+
+
+def batch_axes(x: jax.Array) -> tuple[int, ...]:
+    return (0, *range(2, x.ndim))
+
+
+@partial(jax.jit, static_argnames=("axes", "axis_name"))
+def _blended(
+    x: Any, mean: Any, var: Any, momentum: Any, axes: tuple[int, ...], axis_name: AxisName | None
+) -> tuple[jax.Array, jax.Array]:
+    wide = lax.stop_gradient(widen(x))
+    batch_mean, batch_var = batch_moments(wide, axes) if axis_name is None else moments(wide, axes, axis_name)
+    count = 1 if axis_name is None else lax.axis_size(axis_name)
+    for axis in axes:
+        count *= x.shape[axis]
+    # With one value the unbiased variance is 0/0, NaN as in torch.
+    unbiased = batch_var * (jnp.asarray(count, wide.dtype) / jnp.asarray(count - 1, wide.dtype))
+    if batch_mean.shape[0] > 1:
+        batch_mean, unbiased = batch_mean.mean(0), unbiased.mean(0)
+
+    def blend(old: jax.Array, new: jax.Array) -> jax.Array:
+        rate = jnp.asarray(momentum).astype(old.dtype)
+        return (1 - rate) * old + rate * new.reshape(old.shape).astype(old.dtype)
+
+    return blend(mean, batch_mean), blend(var, unbiased)
+
+
+def updated_statistics(
+    function: str,
+    input: ArrayLike,
+    running_mean: ArrayLike,
+    running_var: ArrayLike,
+    momentum: Any,
+    axes_from: int,
+    axis_name: AxisName | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    x = as_array(function, "input", input)
+    if x.ndim < 2 + (axes_from == 2):
+        fail(ValueError, function, "input", f"at least {2 + (axes_from == 2)}-D", x)
+    arrays = {
+        "running_mean": as_array(function, "running_mean", running_mean),
+        "running_var": as_array(function, "running_var", running_var),
+    }
+    check_statistics(function, x, dict(arrays), x.shape[1])
+    if momentum is None:
+        fail(TypeError, function, "momentum", "a number", momentum)
+    axis_size(function, axis_name)
+    axes = batch_axes(x) if axes_from == 0 else tuple(range(2, x.ndim))
+    return _blended(x, arrays["running_mean"], arrays["running_var"], momentum, axes, axis_name)

@@ -1,0 +1,8 @@
+"""Pooling over windows."""
+
+from fnn.functional.pooling.adaptive import *
+from fnn.functional.pooling.average import *
+from fnn.functional.pooling.fractional import *
+from fnn.functional.pooling.lp import *
+from fnn.functional.pooling.max import *
+from fnn.functional.pooling.unpool import *

@@ -1,0 +1,6 @@
+"""Images and volumes: shuffles, resizing, sampling on a grid."""
+
+from fnn.functional.vision.channelshuffle import *
+from fnn.functional.vision.grid import *
+from fnn.functional.vision.pixelshuffle import *
+from fnn.functional.vision.upsampling import *
