@@ -1,5 +1,7 @@
 """Loss layers."""
 
+from fnn.nn.modules.loss.base import _Loss as _Loss
+from fnn.nn.modules.loss.base import _WeightedLoss as _WeightedLoss
 from fnn.nn.modules.loss.binary import BCELoss as BCELoss
 from fnn.nn.modules.loss.binary import BCEWithLogitsLoss as BCEWithLogitsLoss
 from fnn.nn.modules.loss.binary import MultiLabelSoftMarginLoss as MultiLabelSoftMarginLoss

@@ -5,10 +5,13 @@ from __future__ import annotations
 from fnn.functional.arrays import ArrayLike
 from fnn.functional.reduction import legacy_reduction
 from fnn.nn.modules.module import Module
+from fnn.nn.parameter import Buffer
 
 
 class _Loss(Module):
     """A loss with a reduction ("none", "mean" or "sum"); ``size_average`` and ``reduce`` are torch's deprecated flags."""
+
+    reduction: str
 
     def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
         super().__init__()
@@ -17,6 +20,8 @@ class _Loss(Module):
 
 class _WeightedLoss(_Loss):
     """A loss with weights, kept as a buffer."""
+
+    weight: Buffer | None
 
     def __init__(
         self,

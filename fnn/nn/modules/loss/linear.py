@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import jax
 
@@ -13,34 +12,43 @@ from fnn.functional.loss import LinearCrossEntropyOptions
 from fnn.nn.modules.linear import Linear
 from fnn.nn.modules.loss.base import _WeightedLoss
 from fnn.nn.modules.utils import check_sizes
+from fnn.nn.placement import Device, DType
 
 __all__ = ["LinearCrossEntropyLoss", "LinearCrossEntropyOptions"]
 
 
 class LinearCrossEntropyLoss(_WeightedLoss):
-    """A ``Linear`` and the cross entropy of its outputs in one, by chunks, so that the logits never exist at once.
+    r"""A ``Linear`` and the cross entropy of its outputs in one, by chunks, so that the logits never exist at once.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.LinearCrossEntropyLoss.html.
+    .. math:: l = \mathrm{CrossEntropy}(x W^T + b,\; y)
 
     Args:
         in_features: features of the input.
-        num_classes: C.
+        num_classes: C, the number of classes.
         out_features: lengths d1, ..., dK of further axes of the logits.
         bias: whether the linear layer has a bias.
-        device: where its parameters are put.
-        dtype: their dtype.
-        reduction: "none", "mean" or "sum".
-        weight: one factor per class.
-        ignore_index: a class target whose positions count for nothing; ``None`` stands for -100.
-        label_smoothing: share of the uniform distribution in the target, in [0, 1].
+        device: where its parameters are put; ``None`` is JAX's default device.
+        dtype: dtype of its parameters; ``None`` is float32.
+        reduction: "mean" for the mean of the losses, "sum" for their sum, "none" for each by itself.
+        weight: one factor for each class; ``None`` is 1.
+        ignore_index: a class number whose positions count for nothing; ``None`` stands for -100.
+        label_smoothing: share of the uniform distribution that is mixed into the target, from 0 to 1.
         options: the size of the chunks; ``None`` chooses one.
 
+    Attributes:
+        linear (Linear): the layer; its weight is (C * d1 * ... * dK, in_features).
+        weight (Buffer | None): (C).
+
     Shape:
-        input (in_features) or (N, in_features); target () or (N, d1, ..., dK) of class numbers, or probabilities
-        (C) or (N, C, d1, ..., dK).
+        - input: (N, in_features) or (in_features).
+        - target: (N, d1, ..., dK) or () of class numbers; or (N, C, d1, ..., dK) or (C) of probabilities.
+        - output: (), or (N, d1, ..., dK) with reduction "none".
 
     Raises:
-        ValueError: if a size, ``weight`` or ``label_smoothing`` is out of range.
+        TypeError: if a size is no int.
+        ValueError: if a size, ``weight`` or ``label_smoothing`` is out of range, or ``reduction`` unknown.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.LinearCrossEntropyLoss.html
 
     Example:
         >>> import numpy as np
@@ -49,6 +57,8 @@ class LinearCrossEntropyLoss(_WeightedLoss):
         ((3, 2), ())
     """
 
+    linear: Linear
+
     def __init__(
         self,
         in_features: int,
@@ -56,8 +66,8 @@ class LinearCrossEntropyLoss(_WeightedLoss):
         *,
         out_features: tuple[int, ...] = (),
         bias: bool = False,
-        device: Any = None,
-        dtype: Any = None,
+        device: Device = None,
+        dtype: DType = None,
         reduction: str = "mean",
         weight: ArrayLike | None = None,
         ignore_index: int | None = None,
@@ -81,7 +91,15 @@ class LinearCrossEntropyLoss(_WeightedLoss):
         self.options = options
 
     def forward(self, input: ArrayLike, target: ArrayLike) -> jax.Array:
-        """The loss."""
+        """The loss.
+
+        Args:
+            input: features, which the linear layer turns into logits.
+            target: class numbers, or probabilities of the classes.
+
+        Returns:
+            a scalar, or with reduction "none" one number for each position.
+        """
         shape = (self.num_classes, *self.out_features)
         bias = self.linear.bias
         return F.linear_cross_entropy(
@@ -97,6 +115,7 @@ class LinearCrossEntropyLoss(_WeightedLoss):
         )
 
     def extra_repr(self) -> str:
+        """The arguments."""
         return (
             f"in_features={self.linear.in_features}, num_classes={self.num_classes}, out_features={self.out_features}, "
             f"bias={self.linear.bias is not None}, reduction={self.reduction}, ignore_index={self.ignore_index}, "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 
@@ -24,12 +23,25 @@ __all__ = [
 
 
 class HingeEmbeddingLoss(_Loss):
-    """x where the target is 1, max(0, margin - x) where it is -1.
+    r"""Small distances for pairs that are alike, distances beyond a margin for the others.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.HingeEmbeddingLoss.html.
+    .. math:: l = \begin{cases} x & y = 1 \\ \max(0, \mathrm{margin} - x) & y = -1 \end{cases}
+
+    Args:
+        margin: the distance from which on a pair that is not alike costs nothing.
+        size_average: deprecated in torch; false makes the reduction "sum".
+        reduce: deprecated in torch; false makes the reduction "none"; if either is given, ``reduction`` counts for nothing.
+        reduction: "mean" for the mean of the losses, "sum" for their sum, "none" for each by itself.
 
     Shape:
-        input and target (*) alike; a scalar, or (*) with reduction "none".
+        - input: (*).
+        - target: (*), as input.
+        - output: (), or (*) with reduction "none".
+
+    Raises:
+        ValueError: if ``reduction`` is unknown.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.HingeEmbeddingLoss.html
 
     Example:
         >>> import numpy as np
@@ -48,17 +60,37 @@ class HingeEmbeddingLoss(_Loss):
         self.margin = margin
 
     def forward(self, input: ArrayLike, target: ArrayLike) -> jax.Array:
-        """The loss."""
+        """The loss.
+
+        Args:
+            input: distances of pairs.
+            target: 1 for pairs that are alike, -1 for the others.
+
+        Returns:
+            a scalar, or with reduction "none" an array of the shape of the input.
+        """
         return F.hinge_embedding_loss(input, target, margin=self.margin, reduction=self.reduction)
 
 
 class MultiLabelMarginLoss(_Loss):
-    """The hinge loss of several target classes against the others.
+    r"""The hinge loss of the scores of several target classes against those of all others.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.MultiLabelMarginLoss.html.
+    .. math:: l = \frac{1}{C} \sum_{j} \sum_{i \notin y} \max(0, 1 - (x_{y_j} - x_i))
+
+    Args:
+        size_average: deprecated in torch; false makes the reduction "sum".
+        reduce: deprecated in torch; false makes the reduction "none"; if either is given, ``reduction`` counts for nothing.
+        reduction: "mean" for the mean of the losses, "sum" for their sum, "none" for each by itself.
 
     Shape:
-        input and target (N, C) or (C); target lists class numbers, ended by -1.
+        - input: (N, C) or (C).
+        - target: as input; each row lists class numbers, and the first -1 ends the list.
+        - output: (), or (N) with reduction "none".
+
+    Raises:
+        ValueError: if ``reduction`` is unknown, or the shapes of the call do not fit.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.MultiLabelMarginLoss.html
 
     Example:
         >>> import numpy as np
@@ -67,17 +99,38 @@ class MultiLabelMarginLoss(_Loss):
     """
 
     def forward(self, input: ArrayLike, target: ArrayLike) -> jax.Array:
-        """The loss."""
+        """The loss.
+
+        Args:
+            input: scores of the classes.
+            target: lists of class numbers.
+
+        Returns:
+            a scalar, or with reduction "none" one number for each sample.
+        """
         return F.multilabel_margin_loss(input, target, reduction=self.reduction)
 
 
 class CosineEmbeddingLoss(_Loss):
-    """1 - cos(input1, input2) where the target is 1, max(0, cos - margin) where it is -1.
+    r"""Vectors of one direction for pairs that are alike, of different directions for the others.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.CosineEmbeddingLoss.html.
+    .. math:: l = \begin{cases} 1 - \cos(x_1, x_2) & y = 1 \\ \max(0, \cos(x_1, x_2) - \mathrm{margin}) & y = -1 \end{cases}
+
+    Args:
+        margin: the cosine up to which a pair that is not alike costs nothing, from -1 to 1.
+        size_average: deprecated in torch; false makes the reduction "sum".
+        reduce: deprecated in torch; false makes the reduction "none"; if either is given, ``reduction`` counts for nothing.
+        reduction: "mean" for the mean of the losses, "sum" for their sum, "none" for each by itself.
 
     Shape:
-        inputs (N, D) or (D); target (N) or ().
+        - input1, input2: (N, D) or (D).
+        - target: (N) or ().
+        - output: (), or (N) with reduction "none".
+
+    Raises:
+        ValueError: if ``reduction`` is unknown, or the shapes of the call do not fit.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.CosineEmbeddingLoss.html
 
     Example:
         >>> import numpy as np
@@ -96,17 +149,39 @@ class CosineEmbeddingLoss(_Loss):
         self.margin = margin
 
     def forward(self, input1: ArrayLike, input2: ArrayLike, target: ArrayLike) -> jax.Array:
-        """The loss."""
+        """The loss.
+
+        Args:
+            input1: the first vector of each pair.
+            input2: the second.
+            target: 1 for pairs that are alike, -1 for the others.
+
+        Returns:
+            a scalar, or with reduction "none" one number for each pair.
+        """
         return F.cosine_embedding_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
 
 
 class MarginRankingLoss(_Loss):
-    """max(0, -target (input1 - input2) + margin).
+    r"""Two scores in the wanted order, with a margin between them.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.MarginRankingLoss.html.
+    .. math:: l = \max(0, -y (x_1 - x_2) + \mathrm{margin})
+
+    Args:
+        margin: how far apart the scores must be to cost nothing.
+        size_average: deprecated in torch; false makes the reduction "sum".
+        reduce: deprecated in torch; false makes the reduction "none"; if either is given, ``reduction`` counts for nothing.
+        reduction: "mean" for the mean of the losses, "sum" for their sum, "none" for each by itself.
 
     Shape:
-        inputs and target (N) or ().
+        - input1, input2: (N) or ().
+        - target: as the inputs.
+        - output: (), or (N) with reduction "none".
+
+    Raises:
+        ValueError: if ``reduction`` is unknown, or the shapes of the call do not fit.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.MarginRankingLoss.html
 
     Example:
         >>> import numpy as np
@@ -125,17 +200,44 @@ class MarginRankingLoss(_Loss):
         self.margin = margin
 
     def forward(self, input1: ArrayLike, input2: ArrayLike, target: ArrayLike) -> jax.Array:
-        """The loss."""
+        """The loss.
+
+        Args:
+            input1: the first score of each pair.
+            input2: the second.
+            target: 1 where the first is to be the larger, -1 where the second is.
+
+        Returns:
+            a scalar, or with reduction "none" an array of the shape of the inputs.
+        """
         return F.margin_ranking_loss(input1, input2, target, margin=self.margin, reduction=self.reduction)
 
 
 class MultiMarginLoss(_WeightedLoss):
-    """The hinge loss of the target class against the others, to the power ``p``.
+    r"""The hinge loss of the score of the target class against those of all others.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.MultiMarginLoss.html.
+    .. math:: l = \frac{1}{C} \sum_{i \ne y} w_y \max(0, \mathrm{margin} - x_y + x_i)^p
+
+    Args:
+        p: the power, 1 or 2.
+        margin: by how much the score of the target must exceed another one to cost nothing.
+        weight: w, one factor for each class; ``None`` is 1.
+        size_average: deprecated in torch; false makes the reduction "sum".
+        reduce: deprecated in torch; false makes the reduction "none"; if either is given, ``reduction`` counts for nothing.
+        reduction: "mean" for the mean of the losses, "sum" for their sum, "none" for each by itself.
+
+    Attributes:
+        weight (Buffer | None): (C).
 
     Shape:
-        input (N, C) or (C); target (N) or ().
+        - input: (N, C) or (C).
+        - target: (N) or (), of class numbers.
+        - output: (), or as target with reduction "none".
+
+    Raises:
+        ValueError: if ``p`` is neither 1 nor 2, ``weight`` is not 1-D, or ``reduction`` is unknown.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.MultiMarginLoss.html
 
     Example:
         >>> import numpy as np
@@ -161,19 +263,43 @@ class MultiMarginLoss(_WeightedLoss):
         self.margin = margin
 
     def forward(self, input: ArrayLike, target: ArrayLike) -> jax.Array:
-        """The loss."""
+        """The loss.
+
+        Args:
+            input: scores of the classes.
+            target: class numbers.
+
+        Returns:
+            a scalar, or with reduction "none" one number for each sample.
+        """
         return F.multi_margin_loss(
             input, target, p=self.p, margin=self.margin, weight=self.weight, reduction=self.reduction
         )
 
 
 class TripletMarginLoss(_Loss):
-    """max(0, d(anchor, positive) - d(anchor, negative) + margin) with the distance of norm ``p``.
+    r"""An anchor nearer to its positive than to its negative, by a margin.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.TripletMarginLoss.html.
+    .. math:: l = \max(0,\; d(a, p) - d(a, n) + \mathrm{margin}), \quad d(x, y) = \| x - y + \epsilon \|_p
+
+    Args:
+        margin: by how much nearer, above 0.
+        p: order of the norm.
+        eps: added to the differences, so that the norm has a gradient everywhere.
+        swap: whether the distance of positive and negative takes the place of d(a, n) where it is the smaller.
+        size_average: deprecated in torch; false makes the reduction "sum".
+        reduce: deprecated in torch; false makes the reduction "none"; if either is given, ``reduction`` counts for nothing.
+        reduction: "mean" for the mean of the losses, "sum" for their sum, "none" for each by itself.
 
     Shape:
-        anchor, positive, negative (N, D) or (D).
+        - anchor, positive, negative: (N, D) or (D).
+        - output: (), or (N) with reduction "none".
+
+    Raises:
+        ValueError: if ``margin`` is not positive, or ``reduction`` is unknown.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.TripletMarginLoss.html; Balntas et al.,
+    Learning local feature descriptors with triplets and shallow convolutional neural networks (2016), for ``swap``
 
     Example:
         >>> import numpy as np
@@ -200,7 +326,16 @@ class TripletMarginLoss(_Loss):
         self.swap = swap
 
     def forward(self, anchor: ArrayLike, positive: ArrayLike, negative: ArrayLike) -> jax.Array:
-        """The loss."""
+        """The loss.
+
+        Args:
+            anchor: a.
+            positive: p, which is like the anchor.
+            negative: n, which is not.
+
+        Returns:
+            a scalar, or with reduction "none" one number for each triple.
+        """
         return F.triplet_margin_loss(
             anchor,
             positive,
@@ -214,12 +349,24 @@ class TripletMarginLoss(_Loss):
 
 
 class TripletMarginWithDistanceLoss(_Loss):
-    """``TripletMarginLoss`` with a distance function of one's own.
+    r"""``TripletMarginLoss`` with a distance function of one's own.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.TripletMarginWithDistanceLoss.html.
+    .. math:: l = \max(0,\; d(a, p) - d(a, n) + \mathrm{margin})
+
+    Args:
+        distance_function: d, a function or Module of two arrays; ``None`` is ``PairwiseDistance()``.
+        margin: by how much nearer the positive must be, above 0.
+        swap: whether the distance of positive and negative takes the place of d(a, n) where it is the smaller.
+        reduction: "mean" for the mean of the losses, "sum" for their sum, "none" for each by itself.
 
     Shape:
-        anchor, positive, negative (N, *) as the distance function takes them.
+        - anchor, positive, negative: (N, *), as the distance function takes them.
+        - output: (), or as the distances with reduction "none".
+
+    Raises:
+        ValueError: if ``margin`` is not positive, or ``reduction`` is unknown.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.TripletMarginWithDistanceLoss.html
 
     Example:
         >>> import numpy as np
@@ -227,10 +374,12 @@ class TripletMarginWithDistanceLoss(_Loss):
         1.0
     """
 
+    distance_function: Callable[[ArrayLike, ArrayLike], jax.Array]
+
     def __init__(
         self,
         *,
-        distance_function: Callable[[Any, Any], Any] | None = None,
+        distance_function: Callable[[ArrayLike, ArrayLike], jax.Array] | None = None,
         margin: float = 1.0,
         swap: bool = False,
         reduction: str = "mean",
@@ -243,7 +392,16 @@ class TripletMarginWithDistanceLoss(_Loss):
         self.swap = swap
 
     def forward(self, anchor: ArrayLike, positive: ArrayLike, negative: ArrayLike) -> jax.Array:
-        """The loss."""
+        """The loss.
+
+        Args:
+            anchor: a.
+            positive: p, which is like the anchor.
+            negative: n, which is not.
+
+        Returns:
+            a scalar, or with reduction "none" one number for each triple.
+        """
         return F.triplet_margin_with_distance_loss(
             anchor,
             positive,
