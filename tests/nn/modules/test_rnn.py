@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fnn
-from fnn.nn import recurrent
+from fnn import nn
 from fnn.nn.utils import rnn as utils
 from tests.oracle import assert_close, leaves, needs_torch, rand, to_torch
 
@@ -36,7 +36,7 @@ def pair(name, *args, **options):
     import torch
 
     theirs = getattr(torch.nn, name)(*args, **options, dtype=torch.float64)
-    ours = getattr(recurrent, name)(*args, **options, dtype=jnp.float64)
+    ours = getattr(nn, name)(*args, **options, dtype=jnp.float64)
     ours.load_state_dict(theirs.state_dict())
     return ours, theirs
 
@@ -112,7 +112,7 @@ def test_cell_against_torch(name, options, batch):
 
 @pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU"])
 def test_functional_call(name):
-    layer = getattr(recurrent, name)(3, 4, dtype=jnp.float64)
+    layer = getattr(nn, name)(3, 4, dtype=jnp.float64)
     params, buffers = fnn.state(layer)
     x = rand(1, 5, 2, 3)
 
@@ -131,7 +131,7 @@ def test_functional_call(name):
 
 
 def test_packed_equals_each_sequence_alone():
-    layer = recurrent.GRU(3, 4, num_layers=2, bidirectional=True, dtype=jnp.float64)
+    layer = nn.GRU(3, 4, num_layers=2, bidirectional=True, dtype=jnp.float64)
     items = [rand(i, n, 3) for i, n in enumerate([2, 4, 1])]
     packed = utils.pack_sequence(items, enforce_sorted=False)
     output, h = jax.jit(layer)(packed)
@@ -142,7 +142,7 @@ def test_packed_equals_each_sequence_alone():
 
 
 def test_dropout_between_layers():
-    layer = recurrent.LSTM(3, 4, num_layers=2, dropout=0.5, dtype=jnp.float64)
+    layer = nn.LSTM(3, 4, num_layers=2, dropout=0.5, dtype=jnp.float64)
     assert repr(layer) == "LSTM(3, 4, num_layers=2, dropout=0.5)"
     x = rand(1, 5, 2, 3)
     fnn.manual_seed(0)
@@ -155,7 +155,7 @@ def test_dropout_between_layers():
 
 
 def test_copies_and_structure():
-    layer = recurrent.LSTM(3, 4, num_layers=2, bidirectional=True, proj_size=2)
+    layer = nn.LSTM(3, 4, num_layers=2, bidirectional=True, proj_size=2)
     x = rand(1, 5, 2, 3).astype(np.float32)
     for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
         assert_close(twin(x)[0], layer(x)[0])
@@ -168,11 +168,11 @@ def test_copies_and_structure():
     replaced = copy.deepcopy(layer)
     replaced.weight_ih_l0 = fnn.nn.Parameter(jnp.zeros((16, 3), jnp.float32))
     assert not np.allclose(replaced(x)[0], layer(x)[0])
-    assert recurrent.GRU(3, 4).half().weight_ih_l0.dtype == jnp.float16
+    assert nn.GRU(3, 4).half().weight_ih_l0.dtype == jnp.float16
 
 
 def test_constructor_errors():
-    for kind in (recurrent.RNN, recurrent.LSTM, recurrent.GRU):
+    for kind in (nn.RNN, nn.LSTM, nn.GRU):
         for argument in ("input_size", "hidden_size", "num_layers"):
             sizes = {"input_size": 3, "hidden_size": 4}
             with pytest.raises(ValueError, match=f"{argument} must be greater than zero"):
@@ -189,19 +189,19 @@ def test_constructor_errors():
             kind(3, 4, dropout=0.5)
     for size in (-1, 4):
         with pytest.raises(ValueError, match="proj_size"):
-            recurrent.LSTM(3, 4, proj_size=size)
-    for kind in (recurrent.RNN, recurrent.GRU):
+            nn.LSTM(3, 4, proj_size=size)
+    for kind in (nn.RNN, nn.GRU):
         with pytest.raises(ValueError, match="for LSTM only"):
             kind(3, 4, proj_size=2)
-    for kind in (recurrent.RNN, recurrent.RNNCell):
+    for kind in (nn.RNN, nn.RNNCell):
         with pytest.raises(ValueError, match="nonlinearity"):
             kind(3, 4, nonlinearity="sigmoid")
     with pytest.raises(ValueError, match="mode"):
-        recurrent.RNNBase("CNN", 3, 4)
+        nn.RNNBase("CNN", 3, 4)
 
 
 def test_call_errors():
-    layer = recurrent.LSTM(3, 4)
+    layer = nn.LSTM(3, 4)
     x = np.ones((5, 2, 3), np.float32)
     errors = (ValueError, RuntimeError, TypeError)
     for bad in (x[..., :2], x[None], x[0, 0], x.astype(np.float64)):
@@ -212,4 +212,4 @@ def test_call_errors():
     with pytest.raises(ValueError, match="packed data must be 2-D"):
         layer(utils.pack_padded_sequence(x[..., 0], [3, 2]))
     with pytest.raises(errors, match="input"):
-        recurrent.GRUCell(3, 4)(x)
+        nn.GRUCell(3, 4)(x)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import jax
 
@@ -12,7 +11,7 @@ from fnn.functional.arrays import ArrayLike
 from fnn.nn import init
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter
-from fnn.nn.placement import empty
+from fnn.nn.placement import Device, DType, empty
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell", "RNNCellBase"]
 
@@ -20,26 +19,43 @@ __all__ = ["GRUCell", "LSTMCell", "RNNCell", "RNNCellBase"]
 class RNNCellBase(Module):
     """What the cells share: their parameters.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.RNNCellBase.html.
-
     Args:
-        input_size: features of the input.
-        hidden_size: features of the hidden state.
+        input_size: I, features of the input.
+        hidden_size: H, features of the hidden state.
         bias: whether there are the biases ``bias_ih`` and ``bias_hh``.
         num_chunks: number of gates.
-        device: where the parameters are put.
-        dtype: their dtype.
+        device: where the parameters are put; ``None`` is JAX's default device.
+        dtype: dtype of the parameters; ``None`` is float32.
+
+    Attributes:
+        weight_ih (Parameter): (num_chunks * H, I), drawn from U(-k, k), k = 1 / sqrt(H).
+        weight_hh (Parameter): (num_chunks * H, H), drawn alike.
+        bias_ih (Parameter | None): (num_chunks * H), drawn alike.
+        bias_hh (Parameter | None): (num_chunks * H), drawn alike.
 
     Raises:
         ValueError: if a size is negative.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.RNNCellBase.html
 
     Example:
         >>> RNNCellBase(2, 3, True, 4).weight_ih.shape
         (12, 2)
     """
 
+    weight_ih: Parameter
+    weight_hh: Parameter
+    bias_ih: Parameter | None
+    bias_hh: Parameter | None
+
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool, num_chunks: int, device: Any = None, dtype: Any = None
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool,
+        num_chunks: int,
+        device: Device = None,
+        dtype: DType = None,
     ) -> None:
         super().__init__()
         self.input_size = input_size
@@ -63,6 +79,7 @@ class RNNCellBase(Module):
             init.uniform_(parameter, -bound, bound)
 
     def extra_repr(self) -> str:
+        """The sizes, and what differs from the defaults."""
         text = f"{self.input_size}, {self.hidden_size}"
         if self.bias is not True:
             text += f", bias={self.bias}"
@@ -72,17 +89,23 @@ class RNNCellBase(Module):
 
 
 class RNNCell(RNNCellBase):
-    """One step of an Elman network: h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu in place of tanh.
+    r"""One step of an Elman network.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.RNNCell.html.
+    .. math:: h' = \tanh(W_{ih} x + b_{ih} + W_{hh} h + b_{hh})
 
     Args:
-        input_size: features of the input.
-        hidden_size: features of the hidden state.
+        input_size: I, features of the input.
+        hidden_size: H, features of the hidden state.
         bias: whether there are biases.
-        nonlinearity: 'tanh' or 'relu'.
-        device: where the parameters are put.
-        dtype: their dtype.
+        nonlinearity: "tanh", or "relu" in its place.
+        device: where the parameters are put; ``None`` is JAX's default device.
+        dtype: dtype of the parameters; ``None`` is float32.
+
+    Attributes:
+        weight_ih (Parameter): (H, I), drawn from U(-k, k), k = 1 / sqrt(H).
+        weight_hh (Parameter): (H, H), drawn alike.
+        bias_ih (Parameter | None): (H), drawn alike.
+        bias_hh (Parameter | None): (H), drawn alike.
 
     Shape:
         - input: (N, I) or (I).
@@ -90,11 +113,14 @@ class RNNCell(RNNCellBase):
         - output: as hx.
 
     Raises:
-        ValueError: if ``nonlinearity`` is unknown or a size negative.
+        ValueError: if ``nonlinearity`` is unknown or a size negative; in the call, if a shape does not fit.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.RNNCell.html; Elman, Finding Structure in Time
+    (1990), https://doi.org/10.1207/s15516709cog1402_1
 
     Example:
         >>> import jax.numpy as jnp
-        >>> RNNCell(10, 20)(jnp.ones((3, 10), jnp.float32)).shape
+        >>> RNNCell(10, 20)(jnp.ones((3, 10), "float32")).shape
         (3, 20)
     """
 
@@ -104,8 +130,8 @@ class RNNCell(RNNCellBase):
         hidden_size: int,
         bias: bool = True,
         nonlinearity: str = "tanh",
-        device: Any = None,
-        dtype: Any = None,
+        device: Device = None,
+        dtype: DType = None,
     ) -> None:
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"RNNCell: nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
@@ -113,60 +139,100 @@ class RNNCell(RNNCellBase):
         self.nonlinearity = nonlinearity
 
     def forward(self, input: ArrayLike, hx: ArrayLike | None = None) -> jax.Array:
-        """The next hidden state; ``hx`` is zero if not given."""
+        """One step.
+
+        Args:
+            input: x.
+            hx: the hidden state h; zeros if not given.
+
+        Returns:
+            the next hidden state.
+        """
         return F.rnn_cell(
             input, hx, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh, nonlinearity=self.nonlinearity
         )
 
 
 class LSTMCell(RNNCellBase):
-    """One step of long short-term memory: c' = f c + i g and h' = o tanh(c').
+    r"""One step of long short-term memory.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.LSTMCell.html.
+    .. math:: c' = f \odot c + i \odot g, \quad h' = o \odot \tanh(c')
+
+    where i, f, o = sigmoid and g = tanh of W_ih x + b_ih + W_hh h + b_hh, each of its quarter of the rows.
 
     Args:
-        input_size: features of the input.
-        hidden_size: features of both states.
+        input_size: I, features of the input.
+        hidden_size: H, features of the hidden state and of the cell state.
         bias: whether there are biases.
-        device: where the parameters are put.
-        dtype: their dtype.
+        device: where the parameters are put; ``None`` is JAX's default device.
+        dtype: dtype of the parameters; ``None`` is float32.
+
+    Attributes:
+        weight_ih (Parameter): (4 H, I), rows by gates i, f, g, o; drawn from U(-k, k), k = 1 / sqrt(H).
+        weight_hh (Parameter): (4 H, H), drawn alike.
+        bias_ih (Parameter | None): (4 H), drawn alike.
+        bias_hh (Parameter | None): (4 H), drawn alike.
 
     Shape:
         - input: (N, I) or (I).
         - hx: the pair h, c, each (N, H) or (H).
-        - output: the next pair, as hx.
+        - output: the pair h', c', as hx.
 
     Raises:
-        ValueError: if a size is negative.
+        ValueError: if a size is negative; in the call, if a shape does not fit.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.LSTMCell.html; Hochreiter and Schmidhuber, Long
+    Short-Term Memory (1997), https://doi.org/10.1162/neco.1997.9.8.1735
 
     Example:
         >>> import jax.numpy as jnp
-        >>> h, c = LSTMCell(10, 20)(jnp.ones((3, 10), jnp.float32))
+        >>> h, c = LSTMCell(10, 20)(jnp.ones((3, 10), "float32"))
         >>> h.shape, c.shape
         ((3, 20), (3, 20))
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: Device = None,
+        dtype: DType = None,
     ) -> None:
         super().__init__(input_size, hidden_size, bias, 4, device, dtype)
 
     def forward(self, input: ArrayLike, hx: tuple[ArrayLike, ArrayLike] | None = None) -> tuple[jax.Array, jax.Array]:
-        """The next pair (h, c); ``hx`` is zero if not given."""
+        """One step.
+
+        Args:
+            input: x.
+            hx: the hidden state h and the cell state c; zeros if not given.
+
+        Returns:
+            the next pair (h, c).
+        """
         return F.lstm_cell(input, hx, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
 
 
 class GRUCell(RNNCellBase):
-    """One step of a gated recurrent unit: h' = (1 - z) n + z h.
+    r"""One step of a gated recurrent unit.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.GRUCell.html.
+    .. math:: h' = (1 - z) \odot n + z \odot h
+
+    where r, z = sigmoid of their rows of W_ih x + b_ih + W_hh h + b_hh, and n = tanh(W_in x + b_in + r (W_hn h + b_hn)).
 
     Args:
-        input_size: features of the input.
-        hidden_size: features of the hidden state.
+        input_size: I, features of the input.
+        hidden_size: H, features of the hidden state.
         bias: whether there are biases.
-        device: where the parameters are put.
-        dtype: their dtype.
+        device: where the parameters are put; ``None`` is JAX's default device.
+        dtype: dtype of the parameters; ``None`` is float32.
+
+    Attributes:
+        weight_ih (Parameter): (3 H, I), rows by gates r, z, n; drawn from U(-k, k), k = 1 / sqrt(H).
+        weight_hh (Parameter): (3 H, H), drawn alike.
+        bias_ih (Parameter | None): (3 H), drawn alike.
+        bias_hh (Parameter | None): (3 H), drawn alike.
 
     Shape:
         - input: (N, I) or (I).
@@ -174,19 +240,35 @@ class GRUCell(RNNCellBase):
         - output: as hx.
 
     Raises:
-        ValueError: if a size is negative.
+        ValueError: if a size is negative; in the call, if a shape does not fit.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.GRUCell.html; Cho et al., Learning Phrase
+    Representations using RNN Encoder-Decoder (2014), https://arxiv.org/abs/1406.1078
 
     Example:
         >>> import jax.numpy as jnp
-        >>> GRUCell(10, 20)(jnp.ones((3, 10), jnp.float32)).shape
+        >>> GRUCell(10, 20)(jnp.ones((3, 10), "float32")).shape
         (3, 20)
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: Device = None,
+        dtype: DType = None,
     ) -> None:
         super().__init__(input_size, hidden_size, bias, 3, device, dtype)
 
     def forward(self, input: ArrayLike, hx: ArrayLike | None = None) -> jax.Array:
-        """The next hidden state; ``hx`` is zero if not given."""
+        """One step.
+
+        Args:
+            input: x.
+            hx: the hidden state h; zeros if not given.
+
+        Returns:
+            the next hidden state.
+        """
         return F.gru_cell(input, hx, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import jax
 
@@ -13,10 +14,12 @@ from fnn.functional.arrays import ArrayLike
 from fnn.nn import init
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter
-from fnn.nn.placement import empty
+from fnn.nn.placement import Device, DType, empty
 from fnn.nn.utils.rnn import PackedSequence, pad_packed_sequence, repack
 
 __all__ = ["GRU", "LSTM", "RNN", "RNNBase"]
+
+S = TypeVar("S")
 
 _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 
@@ -24,29 +27,43 @@ _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 class RNNBase(Module):
     """What the recurrent layers share: parameters by torch's names, and packed input.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.RNNBase.html.
+    Below D is 2 if ``bidirectional``, else 1; H_out is ``proj_size`` if that is positive, else H; G is the number of
+    gates: 4 for LSTM, 3 for GRU, 1 for an Elman network.
 
     Args:
-        mode: 'LSTM', 'GRU', 'RNN_TANH' or 'RNN_RELU'.
-        input_size: features of the input.
-        hidden_size: features of the hidden state.
-        num_layers: layers, each fed with the output of the one below.
+        mode: "LSTM", "GRU", "RNN_TANH" or "RNN_RELU".
+        input_size: I, features of the input.
+        hidden_size: H, features of the hidden state.
+        num_layers: number of layers, each fed with the output of the one below.
         bias: whether there are the biases ``bias_ih`` and ``bias_hh``.
-        batch_first: whether input and output are (batch, time, features); the states never are.
-        dropout: in training, probability with which elements of the output of each layer but the last are dropped.
-        bidirectional: whether a second direction runs backward; the outputs are concatenated.
-        proj_size: of an LSTM, size to which the hidden state is projected; 0 for none.
-        device: where the parameters are put.
-        dtype: their dtype.
+        batch_first: whether input and output are (N, L, features) instead of (L, N, features); the states never are.
+        dropout: in training mode, probability with which each element of the output of every layer but the last is dropped.
+        bidirectional: whether each layer has a second direction, from the end to the beginning; the outputs of both are
+            put side by side.
+        proj_size: of an LSTM, features to which the hidden state is projected; 0 for no projection.
+        device: where the parameters are put; ``None`` is JAX's default device.
+        dtype: dtype of the parameters; ``None`` is float32.
+
+    Attributes:
+        weight_ih_l{k} (Parameter): (G * H, I) for layer k = 0, (G * H, D * H_out) above. Of the second
+            direction: weight_ih_l{k}_reverse; so with the others.
+        weight_hh_l{k} (Parameter): (G * H, H_out).
+        bias_ih_l{k}, bias_hh_l{k} (Parameter): (G * H); only with ``bias``.
+        all_weights (list[list[Parameter]]): all of them, one list for each layer and direction.
 
     Raises:
         TypeError: if a size is no int, or ``bias`` or ``batch_first`` no bool.
-        ValueError: if a size or ``dropout`` is out of range, or ``mode`` unknown.
+        ValueError: if an argument is out of range; in the call, if a shape does not fit.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.RNNBase.html
 
     Example:
         >>> [name for name, _ in RNNBase("GRU", 2, 3).named_parameters()]
         ['weight_ih_l0', 'weight_hh_l0', 'bias_ih_l0', 'bias_hh_l0']
     """
+
+    weight_ih_l0: Parameter
+    weight_hh_l0: Parameter
 
     def __init__(
         self,
@@ -59,8 +76,8 @@ class RNNBase(Module):
         dropout: float = 0.0,
         bidirectional: bool = False,
         proj_size: int = 0,
-        device: Any = None,
-        dtype: Any = None,
+        device: Device = None,
+        dtype: DType = None,
     ) -> None:
         super().__init__()
         name = type(self).__name__
@@ -120,15 +137,21 @@ class RNNBase(Module):
         """Nothing to do; torch lays the parameters out for cuDNN here."""
 
     @property
-    def all_weights(self) -> list[list[Any]]:
+    def all_weights(self) -> list[list[Parameter]]:
         """The parameters, one list for each layer and direction."""
         return [[getattr(self, name) for name in names] for names in self._all_weights]
 
     @property
-    def _flat_weights(self) -> list[Any]:
+    def _flat_weights(self) -> list[Parameter]:
         return [weight for weights in self.all_weights for weight in weights]
 
-    def _run(self, function: Any, input: Any, hx: Any, **options: Any) -> tuple[Any, Any]:
+    def _run(
+        self,
+        function: Callable[..., tuple[jax.Array, S]],
+        input: ArrayLike | PackedSequence,
+        hx: ArrayLike | tuple[ArrayLike, ArrayLike] | None,
+        **options: Any,
+    ) -> tuple[Any, S]:
         """The layer on a padded or a packed input; a packed one gives a packed output."""
         options |= {
             "num_layers": self.num_layers,
@@ -145,6 +168,7 @@ class RNNBase(Module):
         return repack(output, input), state
 
     def extra_repr(self) -> str:
+        """The sizes, and what differs from the defaults."""
         text = f"{self.input_size}, {self.hidden_size}"
         if self.proj_size:
             text += f", proj_size={self.proj_size}"
@@ -162,35 +186,52 @@ class RNNBase(Module):
 
 
 class RNN(RNNBase):
-    """Elman network: h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu in place of tanh.
+    r"""Elman network over sequences: stacked layers of ``RNNCell``.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.RNN.html.
+    .. math:: h_t = \tanh(W_{ih} x_t + b_{ih} + W_{hh} h_{t-1} + b_{hh})
 
     Args:
-        input_size: features of the input.
-        hidden_size: features of the hidden state.
-        num_layers: number of layers.
-        nonlinearity: 'tanh' or 'relu'.
+        input_size: I, features of the input.
+        hidden_size: H, features of the hidden state.
+        num_layers: number of layers, each fed with the output of the one below.
+        nonlinearity: "tanh", or "relu" in its place.
         bias: whether there are biases.
-        batch_first: whether input and output are (batch, time, features).
-        dropout: probability of dropout between layers.
-        bidirectional: whether a second direction runs backward.
-        device: where the parameters are put.
-        dtype: their dtype.
+        batch_first: whether input and output are (N, L, features) instead of (L, N, features); the states never are.
+        dropout: in training mode, probability with which each element of the output of every layer but the last is dropped.
+        bidirectional: whether each layer has a second direction, from the end to the beginning; the outputs of both are
+            put side by side.
+        device: where the parameters are put; ``None`` is JAX's default device.
+        dtype: dtype of the parameters; ``None`` is float32.
         proj_size: not for this layer; raises if given.
 
+    Attributes:
+        weight_ih_l{k} (Parameter): (H, I) for layer k = 0, (H, D * H_out) above. Of the second
+            direction: weight_ih_l{k}_reverse; so with the others.
+        weight_hh_l{k} (Parameter): (H, H_out).
+        bias_ih_l{k}, bias_hh_l{k} (Parameter): (H); only with ``bias``.
+        all_weights (list[list[Parameter]]): all of them, one list for each layer and direction.
+
     Shape:
-        - input: (L, I), (L, N, I), (N, L, I) with ``batch_first``, or a ``PackedSequence``.
-        - hx: (D * num_layers, H) or (D * num_layers, N, H), D being 2 if bidirectional, else 1.
-        - output: as input with D * H features; and the last hidden states, as hx.
+        D is 2 if ``bidirectional``, else 1; H_out = H.
+
+        - input: (L, N, I), (N, L, I) with ``batch_first``, (L, I) without a batch; or a ``PackedSequence`` of such.
+        - hx: (D * num_layers, N, H), or (D * num_layers, H) without a batch.
+        - output: the pair of (L, N, D * H), or (N, L, D * H), (L, D * H), a ``PackedSequence``; and the shape of hx.
+
+    Returns:
+        ``output, h_n``: the hidden states of the last layer at each time, packed if the input is; and those of every
+        layer and direction after their last step.
 
     Raises:
         TypeError: if a size is no int, or ``bias`` or ``batch_first`` no bool.
-        ValueError: if an argument is out of range.
+        ValueError: if an argument is out of range; in the call, if a shape does not fit.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.RNN.html; Elman, Finding Structure in Time (1990),
+    https://doi.org/10.1207/s15516709cog1402_1
 
     Example:
         >>> import jax.numpy as jnp
-        >>> output, h = RNN(10, 20, 2)(jnp.ones((5, 3, 10), jnp.float32))
+        >>> output, h = RNN(10, 20, 2)(jnp.ones((5, 3, 10), "float32"))
         >>> output.shape, h.shape
         ((5, 3, 20), (2, 3, 20))
     """
@@ -205,8 +246,8 @@ class RNN(RNNBase):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
-        device: Any = None,
-        dtype: Any = None,
+        device: Device = None,
+        dtype: DType = None,
         *,
         proj_size: int | None = None,
     ) -> None:
@@ -228,42 +269,84 @@ class RNN(RNNBase):
         )
         self.nonlinearity = nonlinearity
 
-    def forward(self, input: ArrayLike | PackedSequence, hx: ArrayLike | None = None) -> tuple[Any, jax.Array]:
-        """The outputs of the last layer and the last hidden states; ``hx`` is zero if not given."""
+    @overload
+    def forward(self, input: ArrayLike, hx: ArrayLike | None = None) -> tuple[jax.Array, jax.Array]: ...
+    @overload
+    def forward(self, input: PackedSequence, hx: ArrayLike | None = None) -> tuple[PackedSequence, jax.Array]: ...
+    def forward(
+        self, input: ArrayLike | PackedSequence, hx: ArrayLike | None = None
+    ) -> tuple[jax.Array | PackedSequence, jax.Array]:
+        """The layers over the sequence.
+
+        Args:
+            input: the sequences, padded or packed.
+            hx: the first hidden states; zeros if not given.
+
+        Returns:
+            ``output, h_n``: the hidden states of the last layer at each time, packed if the input is; and those of every
+            layer and direction after their last step.
+        """
         return self._run(F.rnn, input, hx, nonlinearity=self.nonlinearity)
+
+    if TYPE_CHECKING:  # as ``forward``; ``Module.__call__`` would keep the first overload only
+
+        @overload
+        def __call__(self, input: ArrayLike, hx: ArrayLike | None = None) -> tuple[jax.Array, jax.Array]: ...
+        @overload
+        def __call__(self, input: PackedSequence, hx: ArrayLike | None = None) -> tuple[PackedSequence, jax.Array]: ...
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
 class LSTM(RNNBase):
-    """Long short-term memory (Hochreiter and Schmidhuber, 1997), optionally projected (Sak et al., 2014).
+    r"""Long short-term memory over sequences: stacked layers of ``LSTMCell``, optionally with a projection.
 
-    With i, f, o = sigmoid and g = tanh of W_ih x + b_ih + W_hh h + b_hh: c' = f c + i g and h' = W_hr (o tanh(c')).
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.LSTM.html.
+    .. math:: c_t = f_t \odot c_{t-1} + i_t \odot g_t, \quad h_t = W_{hr} \left( o_t \odot \tanh(c_t) \right)
+
+    where i, f, o = sigmoid and g = tanh of W_ih x + b_ih + W_hh h + b_hh. There is a W_hr only with ``proj_size``.
 
     Args:
-        input_size: features of the input.
-        hidden_size: features of the cell state.
-        num_layers: number of layers.
+        input_size: I, features of the input.
+        hidden_size: H, features of the cell state.
+        num_layers: number of layers, each fed with the output of the one below.
         bias: whether there are biases.
-        batch_first: whether input and output are (batch, time, features).
-        dropout: probability of dropout between layers.
-        bidirectional: whether a second direction runs backward.
-        proj_size: features of the hidden state if positive, else it has ``hidden_size`` and there is no W_hr.
-        device: where the parameters are put.
-        dtype: their dtype.
+        batch_first: whether input and output are (N, L, features) instead of (L, N, features); the states never are.
+        dropout: in training mode, probability with which each element of the output of every layer but the last is dropped.
+        bidirectional: whether each layer has a second direction, from the end to the beginning; the outputs of both are
+            put side by side.
+        proj_size: features to which the hidden state is projected, less than H; 0 for no projection.
+        device: where the parameters are put; ``None`` is JAX's default device.
+        dtype: dtype of the parameters; ``None`` is float32.
+
+    Attributes:
+        weight_ih_l{k} (Parameter): (4 H, I) for layer k = 0, (4 H, D * H_out) above, rows by gates i, f, g, o. Of the second
+            direction: weight_ih_l{k}_reverse; so with the others.
+        weight_hh_l{k} (Parameter): (4 H, H_out).
+        bias_ih_l{k}, bias_hh_l{k} (Parameter): (4 H); only with ``bias``.
+        weight_hr_l{k} (Parameter): (proj_size, H); only with ``proj_size``.
+        all_weights (list[list[Parameter]]): all of them, one list for each layer and direction.
 
     Shape:
-        - input: (L, I), (L, N, I), (N, L, I) with ``batch_first``, or a ``PackedSequence``.
-        - hx: the pair h of (D * num_layers, N, proj_size or H) and c of (D * num_layers, N, H), without N if the input
-          is 2-D; D is 2 if bidirectional, else 1.
-        - output: as input with D * (proj_size or H) features; and the last pair, as hx.
+        D is 2 if ``bidirectional``, else 1; H_out is ``proj_size`` if that is positive, else H.
+
+        - input: (L, N, I), (N, L, I) with ``batch_first``, (L, I) without a batch; or a ``PackedSequence`` of such.
+        - hx: the pair h_0 of (D * num_layers, N, H_out) and c_0 of (D * num_layers, N, H), without N if the input is 2-D.
+        - output: (L, N, D * H_out), or (N, L, D * H_out), (L, D * H_out), a ``PackedSequence``; and a pair as hx.
+
+    Returns:
+        ``output, (h_n, c_n)``: the hidden states of the last layer at each time, packed if the input is; and the hidden
+        and cell states of every layer and direction after their last step.
 
     Raises:
         TypeError: if a size is no int, or ``bias`` or ``batch_first`` no bool.
-        ValueError: if an argument is out of range.
+        ValueError: if an argument is out of range; in the call, if a shape does not fit.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.LSTM.html; Hochreiter and Schmidhuber, Long
+    Short-Term Memory (1997), https://doi.org/10.1162/neco.1997.9.8.1735; Sak et al. (2014), for the projection,
+    https://arxiv.org/abs/1402.1128
 
     Example:
         >>> import jax.numpy as jnp
-        >>> output, (h, c) = LSTM(10, 20, proj_size=5)(jnp.ones((5, 3, 10), jnp.float32))
+        >>> output, (h, c) = LSTM(10, 20, proj_size=5)(jnp.ones((5, 3, 10), "float32"))
         >>> output.shape, h.shape, c.shape
         ((5, 3, 5), (1, 3, 5), (1, 3, 20))
     """
@@ -278,8 +361,8 @@ class LSTM(RNNBase):
         dropout: float = 0.0,
         bidirectional: bool = False,
         proj_size: int = 0,
-        device: Any = None,
-        dtype: Any = None,
+        device: Device = None,
+        dtype: DType = None,
     ) -> None:
         super().__init__(
             "LSTM",
@@ -295,43 +378,90 @@ class LSTM(RNNBase):
             dtype,
         )
 
+    @overload
+    def forward(
+        self, input: ArrayLike, hx: tuple[ArrayLike, ArrayLike] | None = None
+    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]: ...
+    @overload
+    def forward(
+        self, input: PackedSequence, hx: tuple[ArrayLike, ArrayLike] | None = None
+    ) -> tuple[PackedSequence, tuple[jax.Array, jax.Array]]: ...
     def forward(
         self, input: ArrayLike | PackedSequence, hx: tuple[ArrayLike, ArrayLike] | None = None
-    ) -> tuple[Any, tuple[jax.Array, jax.Array]]:
-        """The outputs of the last layer and the last pair (h, c); ``hx`` is zero if not given."""
+    ) -> tuple[jax.Array | PackedSequence, tuple[jax.Array, jax.Array]]:
+        """The layers over the sequence.
+
+        Args:
+            input: the sequences, padded or packed.
+            hx: the first hidden states and the first cell states; zeros if not given.
+
+        Returns:
+            ``output, (h_n, c_n)``: the hidden states of the last layer at each time, packed if the input is; and the
+            hidden and cell states of every layer and direction after their last step.
+        """
         return self._run(F.lstm, input, hx, proj_size=self.proj_size)
+
+    if TYPE_CHECKING:  # as ``forward``; ``Module.__call__`` would keep the first overload only
+
+        @overload
+        def __call__(
+            self, input: ArrayLike, hx: tuple[ArrayLike, ArrayLike] | None = None
+        ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]: ...
+        @overload
+        def __call__(
+            self, input: PackedSequence, hx: tuple[ArrayLike, ArrayLike] | None = None
+        ) -> tuple[PackedSequence, tuple[jax.Array, jax.Array]]: ...
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
 class GRU(RNNBase):
-    """Gated recurrent unit (Cho et al., 2014).
+    r"""Gated recurrent unit over sequences: stacked layers of ``GRUCell``.
 
-    r, z = sigmoid and n = tanh(W_in x + b_in + r (W_hn h + b_hn)): h' = (1 - z) n + z h.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.GRU.html.
+    .. math:: h_t = (1 - z_t) \odot n_t + z_t \odot h_{t-1}
+
+    where r, z = sigmoid of their rows of W_ih x + b_ih + W_hh h + b_hh, and n = tanh(W_in x + b_in + r (W_hn h + b_hn)).
 
     Args:
-        input_size: features of the input.
-        hidden_size: features of the hidden state.
-        num_layers: number of layers.
+        input_size: I, features of the input.
+        hidden_size: H, features of the hidden state.
+        num_layers: number of layers, each fed with the output of the one below.
         bias: whether there are biases.
-        batch_first: whether input and output are (batch, time, features).
-        dropout: probability of dropout between layers.
-        bidirectional: whether a second direction runs backward.
-        device: where the parameters are put.
-        dtype: their dtype.
+        batch_first: whether input and output are (N, L, features) instead of (L, N, features); the states never are.
+        dropout: in training mode, probability with which each element of the output of every layer but the last is dropped.
+        bidirectional: whether each layer has a second direction, from the end to the beginning; the outputs of both are
+            put side by side.
+        device: where the parameters are put; ``None`` is JAX's default device.
+        dtype: dtype of the parameters; ``None`` is float32.
         proj_size: not for this layer; raises if given.
 
+    Attributes:
+        weight_ih_l{k} (Parameter): (3 H, I) for layer k = 0, (3 H, D * H_out) above, rows by gates r, z, n. Of the second
+            direction: weight_ih_l{k}_reverse; so with the others.
+        weight_hh_l{k} (Parameter): (3 H, H_out).
+        bias_ih_l{k}, bias_hh_l{k} (Parameter): (3 H); only with ``bias``.
+        all_weights (list[list[Parameter]]): all of them, one list for each layer and direction.
+
     Shape:
-        - input: (L, I), (L, N, I), (N, L, I) with ``batch_first``, or a ``PackedSequence``.
-        - hx: (D * num_layers, H) or (D * num_layers, N, H), D being 2 if bidirectional, else 1.
-        - output: as input with D * H features; and the last hidden states, as hx.
+        D is 2 if ``bidirectional``, else 1; H_out = H.
+
+        - input: (L, N, I), (N, L, I) with ``batch_first``, (L, I) without a batch; or a ``PackedSequence`` of such.
+        - hx: (D * num_layers, N, H), or (D * num_layers, H) without a batch.
+        - output: the pair of (L, N, D * H), or (N, L, D * H), (L, D * H), a ``PackedSequence``; and the shape of hx.
+
+    Returns:
+        ``output, h_n``: the hidden states of the last layer at each time, packed if the input is; and those of every
+        layer and direction after their last step.
 
     Raises:
         TypeError: if a size is no int, or ``bias`` or ``batch_first`` no bool.
-        ValueError: if an argument is out of range.
+        ValueError: if an argument is out of range; in the call, if a shape does not fit.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.GRU.html; Cho et al., Learning Phrase
+    Representations using RNN Encoder-Decoder (2014), https://arxiv.org/abs/1406.1078
 
     Example:
         >>> import jax.numpy as jnp
-        >>> output, h = GRU(10, 20, bidirectional=True)(jnp.ones((5, 3, 10), jnp.float32))
+        >>> output, h = GRU(10, 20, bidirectional=True)(jnp.ones((5, 3, 10), "float32"))
         >>> output.shape, h.shape
         ((5, 3, 40), (2, 3, 20))
     """
@@ -345,8 +475,8 @@ class GRU(RNNBase):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
-        device: Any = None,
-        dtype: Any = None,
+        device: Device = None,
+        dtype: DType = None,
         *,
         proj_size: int | None = None,
     ) -> None:
@@ -365,6 +495,29 @@ class GRU(RNNBase):
             dtype=dtype,
         )
 
-    def forward(self, input: ArrayLike | PackedSequence, hx: ArrayLike | None = None) -> tuple[Any, jax.Array]:
-        """The outputs of the last layer and the last hidden states; ``hx`` is zero if not given."""
+    @overload
+    def forward(self, input: ArrayLike, hx: ArrayLike | None = None) -> tuple[jax.Array, jax.Array]: ...
+    @overload
+    def forward(self, input: PackedSequence, hx: ArrayLike | None = None) -> tuple[PackedSequence, jax.Array]: ...
+    def forward(
+        self, input: ArrayLike | PackedSequence, hx: ArrayLike | None = None
+    ) -> tuple[jax.Array | PackedSequence, jax.Array]:
+        """The layers over the sequence.
+
+        Args:
+            input: the sequences, padded or packed.
+            hx: the first hidden states; zeros if not given.
+
+        Returns:
+            ``output, h_n``: the hidden states of the last layer at each time, packed if the input is; and those of every
+            layer and direction after their last step.
+        """
         return self._run(F.gru, input, hx)
+
+    if TYPE_CHECKING:  # as ``forward``; ``Module.__call__`` would keep the first overload only
+
+        @overload
+        def __call__(self, input: ArrayLike, hx: ArrayLike | None = None) -> tuple[jax.Array, jax.Array]: ...
+        @overload
+        def __call__(self, input: PackedSequence, hx: ArrayLike | None = None) -> tuple[PackedSequence, jax.Array]: ...
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
