@@ -12,14 +12,26 @@ __all__ = ["ChannelShuffle"]
 
 
 class ChannelShuffle(Module):
-    """Interleaves ``groups`` groups of channels (Zhang et al., 2017).
+    r"""Interleaves groups of channels, so that the next grouped convolution sees some of each group.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.ChannelShuffle.html.
+    .. math:: y_{i g + j} = x_{j (C / g) + i}, \quad 0 \le i < C / g, \; 0 \le j < g
+
+    Args:
+        groups: :math:`g`, number of groups; divides the number of channels.
+
+    Shape:
+        - input, output: (N, C, *), alike.
+
+    Raises:
+        ValueError: at the call, if ``groups`` is not positive or does not divide the channels.
+
+    Source: Zhang et al., ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile Devices, 2017;
+    https://docs.pytorch.org/docs/2.13/generated/torch.nn.ChannelShuffle.html
 
     Example:
-        >>> import numpy as np
-        >>> ChannelShuffle(2)(np.ones((1, 4, 2, 2))).shape
-        (1, 4, 2, 2)
+        >>> import jax.numpy as jnp
+        >>> ChannelShuffle(2)(jnp.arange(4).reshape(1, 4, 1, 1)).ravel().tolist()
+        [0, 2, 1, 3]
     """
 
     def __init__(self, groups: int) -> None:
@@ -27,7 +39,7 @@ class ChannelShuffle(Module):
         self.groups = groups
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """The rearranged input."""
+        """The input with its channels in another order."""
         return F.channel_shuffle(input, self.groups)
 
     def extra_repr(self) -> str:

@@ -12,9 +12,25 @@ __all__ = ["CosineSimilarity", "PairwiseDistance"]
 
 
 class CosineSimilarity(Module):
-    """x1 . x2 / max(norm(x1) norm(x2), eps) along ``dim``.
+    r"""Cosine of the angle between vectors.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.CosineSimilarity.html.
+    .. math:: \frac{x_1 \cdot x_2}{\max(\|x_1\|, \epsilon) \max(\|x_2\|, \epsilon)}
+
+    Args:
+        dim: the axis along which the vectors lie.
+        eps: :math:`\epsilon`, the least length that is divided by.
+
+    Shape:
+        - x1: (*, D, *) with D elements along ``dim``.
+        - x2: as x1, or of a shape that broadcasts with it.
+        - output: (*, *), the common shape without ``dim``.
+
+    Raises:
+        TypeError: at the call, if the dtypes differ or are not floating.
+        ValueError: at the call, if the shapes do not broadcast.
+        IndexError: at the call, if there is no axis ``dim``.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.CosineSimilarity.html
 
     Example:
         >>> import numpy as np
@@ -28,14 +44,38 @@ class CosineSimilarity(Module):
         self.eps = eps
 
     def forward(self, x1: ArrayLike, x2: ArrayLike) -> jax.Array:
-        """The similarity."""
+        """The similarity of each pair of vectors.
+
+        Args:
+            x1: first vectors.
+            x2: second vectors.
+        """
         return F.cosine_similarity(x1, x2, self.dim, self.eps)
 
 
 class PairwiseDistance(Module):
-    """The p-norm of x1 - x2 + eps over the last axis.
+    r"""Distance between vectors along the last axis.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.PairwiseDistance.html.
+    .. math:: \|x_1 - x_2 + \epsilon\|_p = \Big(\sum_i |x_{1 i} - x_{2 i} + \epsilon|^p\Big)^{1 / p}
+
+    Args:
+        p: order of the norm.
+        eps: :math:`\epsilon`, added to every difference, so that the distance is not 0 where its gradient is undefined.
+        keepdim: whether the last axis stays, with length 1.
+
+    Attributes:
+        norm (float): ``p``.
+
+    Shape:
+        - x1: (N, D) or (D).
+        - x2: as x1, or of a shape that broadcasts with it.
+        - output: (N) or (); (N, 1) or (1) with ``keepdim``.
+
+    Raises:
+        TypeError: at the call, if the dtypes differ or are not floating.
+        ValueError: at the call, if the shapes do not broadcast.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.PairwiseDistance.html
 
     Example:
         >>> import numpy as np
@@ -50,5 +90,10 @@ class PairwiseDistance(Module):
         self.keepdim = keepdim
 
     def forward(self, x1: ArrayLike, x2: ArrayLike) -> jax.Array:
-        """The distance."""
+        """The distance of each pair of vectors.
+
+        Args:
+            x1: first vectors.
+            x2: second vectors.
+        """
         return F.pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)

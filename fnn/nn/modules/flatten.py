@@ -14,9 +14,21 @@ __all__ = ["Flatten", "Unflatten"]
 
 
 class Flatten(Module):
-    """Merges axes ``start_dim`` to ``end_dim`` into one; by default all but the first.
+    """Joins neighbouring axes into one; by default all but the first, the batch.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Flatten.html.
+    Args:
+        start_dim: first axis to join.
+        end_dim: last axis to join.
+
+    Shape:
+        - input: (*, S_start, ..., S_end, *).
+        - output: (*, S_start * ... * S_end, *).
+
+    Raises:
+        IndexError: at the call, if there is no such axis.
+        ValueError: at the call, if ``start_dim`` comes after ``end_dim``.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.Flatten.html
 
     Example:
         >>> import jax.numpy as jnp
@@ -30,7 +42,7 @@ class Flatten(Module):
         self.end_dim = end_dim
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """The input with the axes merged."""
+        """The input with the axes joined."""
         return F.flatten(input, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
@@ -40,14 +52,20 @@ class Flatten(Module):
 class Unflatten(Module):
     """Splits one axis into several.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Unflatten.html.
-
     Args:
         dim: the axis.
-        unflattened_size: lengths of the new axes; one may be -1.
+        unflattened_size: lengths of the new axes, a tuple or list of ints; one may be -1 and is what is left.
+
+    Shape:
+        - input: (*, S, *) with S elements along ``dim``.
+        - output: (*, U_1, ..., U_n, *), where U is ``unflattened_size`` and U_1 * ... * U_n = S.
 
     Raises:
         TypeError: if ``unflattened_size`` is no tuple or list of ints.
+        ValueError: at the call, if the lengths do not multiply to S.
+        IndexError: at the call, if there is no axis ``dim``.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.Unflatten.html
 
     Example:
         >>> import jax.numpy as jnp

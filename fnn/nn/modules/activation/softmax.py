@@ -19,7 +19,7 @@ class Softmin(_AlongAxis):
     .. math:: y_i = \frac{e^{-x_i}}{\sum_j e^{-x_j}}
 
     Args:
-        dim: the axis; ``None`` guesses one from the rank as torch does (0 for 0-D, 1-D and 3-D, else 1), with a warning.
+        dim: the axis; ``None`` takes one by the rank as torch does, 0 for 0-D, 1-D and 3-D, else 1, with a warning.
 
     Shape:
         - input, output: (*), alike.
@@ -47,7 +47,7 @@ class Softmax(_AlongAxis):
     .. math:: y_i = \frac{e^{x_i}}{\sum_j e^{x_j}}
 
     Args:
-        dim: the axis; ``None`` guesses one from the rank as torch does (0 for 0-D, 1-D and 3-D, else 1), with a warning.
+        dim: the axis; ``None`` takes one by the rank as torch does, 0 for 0-D, 1-D and 3-D, else 1, with a warning.
 
     Shape:
         - input, output: (*), alike.
@@ -102,7 +102,7 @@ class LogSoftmax(_AlongAxis):
     .. math:: y_i = x_i - \log \sum_j e^{x_j}
 
     Args:
-        dim: the axis; ``None`` guesses one from the rank as torch does (0 for 0-D, 1-D and 3-D, else 1), with a warning.
+        dim: the axis; ``None`` takes one by the rank as torch does, 0 for 0-D, 1-D and 3-D, else 1, with a warning.
 
     Shape:
         - input, output: (*), alike.
