@@ -7,11 +7,14 @@ import tempfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+if TYPE_CHECKING:
+    from fnn.nn.array_box import Data
 
 __all__ = ["load", "save"]
 
@@ -25,7 +28,7 @@ def _library(function: str) -> Any:
     return safetensors
 
 
-def save(state_dict: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+def save(state_dict: Mapping[str, Data], path: str | os.PathLike[str]) -> None:
     """Writes names and arrays to a safetensors file, in one step: a reader sees the old file or the new one.
 
     Args:
@@ -45,17 +48,19 @@ def save(state_dict: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
         <All keys matched successfully>
     """
     library = _library("save")
+    # Here, so that ``import fnn; fnn.load`` needs no layers.
     from fnn.nn.array_box import to_array
 
     if not isinstance(state_dict, Mapping):
         raise TypeError(f"save: state_dict must be a mapping of names to arrays, got {type(state_dict).__name__}")
-    arrays = {}
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
     for name, value in state_dict.items():
         if not isinstance(name, str):
             raise TypeError(f"save: names must be strings, got {name!r}")
         if not hasattr(value, "shape"):
             raise TypeError(f"save: '{name}' must be an array, got {type(value).__name__}")
-        arrays[name] = np.ascontiguousarray(to_array(value, f"save: '{name}'")).reshape(value.shape)
+        array = to_array(value, f"save: '{name}'")
+        arrays[name] = np.ascontiguousarray(array).reshape(array.shape)
     path = Path(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)

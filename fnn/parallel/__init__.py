@@ -1,5 +1,7 @@
-"""Data parallelism over the devices of this process or of all processes; ``fnn.nn.parallel`` is this package."""
+"""Data parallelism over the devices of this process or of all processes."""
 
-from fnn.parallel.data_parallel import DataParallel, DistributedDataParallel, data_parallel
+from fnn.parallel.data_parallel import DataParallel as DataParallel
+from fnn.parallel.data_parallel import data_parallel as data_parallel
+from fnn.parallel.distributed import DistributedDataParallel as DistributedDataParallel
 
 __all__ = ["DataParallel", "DistributedDataParallel", "data_parallel"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias, TypeVar, overload
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,12 @@ from fnn.nn.row_gradients import RowTaps, row_gradients, wants_row_gradients
 from fnn.stateful.boxes import Box
 from fnn.stateful.scopes import Scope
 
-__all__ = ["backward", "value_and_grad"]
+__all__ = ["Target", "backward", "value_and_grad"]
+
+Aux = TypeVar("Aux")
+
+Target: TypeAlias = Module | Parameter | Iterable["Target"] | Mapping[Any, "Target"]
+"""What gradients can be taken with respect to."""
 
 
 def collect_parameters(function: str, targets: Iterable[Any]) -> list[Parameter]:
@@ -137,7 +142,15 @@ def _check_loss(function: str, loss: Any) -> jax.Array:
     return loss
 
 
-def backward(closure: Callable[[], Any], *targets: Any, has_aux: bool = False) -> Any:
+@overload
+def backward(closure: Callable[[], jax.Array], *targets: Target, has_aux: Literal[False] = False) -> jax.Array: ...
+@overload
+def backward(
+    closure: Callable[[], tuple[jax.Array, Aux]], *targets: Target, has_aux: Literal[True]
+) -> tuple[jax.Array, Aux]: ...
+@overload
+def backward(closure: Callable[[], Any], *targets: Target, has_aux: bool) -> Any: ...
+def backward(closure: Callable[[], Any], *targets: Target, has_aux: bool = False) -> Any:
     """Computes a loss and adds its gradients into each ``p.grad``; works eagerly and under ``fnn.jit``.
 
     Args:

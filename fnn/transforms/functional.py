@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
 
-from fnn.nn.array_box import ArrayBox, to_array
-from fnn.nn.modules.module import Module
+from fnn.nn.array_box import ArrayBox, Data, to_array
+from fnn.nn.modules.module import HasForward, Module
 from fnn.random.generator import key_scope
 from fnn.stateful.scopes import Scope
 
 __all__ = ["functional_call", "stack", "state", "update"]
 
-Arrays = dict[str, jax.Array]
+Output = TypeVar("Output")
+
+Arrays: TypeAlias = dict[str, jax.Array]
 
 
-def _check_module(function: str, model: Any) -> None:
+def _as_module(function: str, model: Any) -> Module:
     if not isinstance(model, Module):
         raise TypeError(f"{function}: model must be an fnn.nn.Module, got {type(model).__name__}")
+    return model
 
 
 def _boxes(model: Module) -> dict[str, ArrayBox]:
@@ -53,7 +56,7 @@ def state(model: Module) -> tuple[Arrays, Arrays]:
         >>> sorted(params), buffers
         (['bias', 'weight'], {})
     """
-    _check_module("state", model)
+    _as_module("state", model)
     params = {name: p.data for name, p in model.named_parameters() if p.requires_grad}
     frozen = {name: p.data for name, p in model.named_parameters() if not p.requires_grad}
     return params, {**frozen, **{name: b.data for name, b in model.named_buffers()}}
@@ -75,8 +78,13 @@ def _match(function: str, model: Module, values: Mapping[str, Any]) -> list[tupl
 
 
 def functional_call(
-    model: Module, params: Mapping[str, Any], buffers: Mapping[str, Any], *args: Any, rng: Any = None, **kwargs: Any
-) -> tuple[Any, Arrays]:
+    model: HasForward[..., Output],
+    params: Mapping[str, Data],
+    buffers: Mapping[str, Data],
+    *args: Any,
+    rng: jax.Array | None = None,
+    **kwargs: Any,
+) -> tuple[Output, Arrays]:
     """Calls a Module on arrays given by name instead of its own; pure, and so fit for ``jit``, ``grad`` and ``vmap``.
 
     Args:
@@ -102,21 +110,21 @@ def functional_call(
         >>> int(new["num_batches_tracked"]), int(bn.num_batches_tracked)
         (1, 0)
     """
-    _check_module("functional_call", model)
+    module = _as_module("functional_call", model)
     both = params.keys() & buffers.keys()
     if both:
         raise ValueError(f"functional_call: '{sorted(both)[0]}' is in params and in buffers")
-    matched = _match("functional_call", model, {**params, **buffers})
+    matched = _match("functional_call", module, {**params, **buffers})
     given = {id(box) for _, box, _ in matched}
     with Scope("functional_call", private=True) as scope, key_scope(rng) if rng is not None else nullcontext():
-        for name, box in _every_name(model).items():
+        for name, box in _every_name(module).items():
             if id(box) not in given:
                 given.add(id(box))
                 scope.own(box, box.data)
                 box._label = box._label or name
         for _, box, array in matched:
             scope.own(box, array)
-        output = model(*args, **kwargs)
+        output: Any = module(*args, **kwargs)
         names = {id(box): name for name, box, _ in matched}
         for box, _ in scope.written():
             if id(box) in scope.owned and id(box) not in names:
@@ -128,7 +136,7 @@ def functional_call(
     return output, new
 
 
-def update(model: Module, params: Mapping[str, Any], buffers: Mapping[str, Any] | None = None) -> None:
+def update(model: Module, params: Mapping[str, Data], buffers: Mapping[str, Data] | None = None) -> None:
     """Writes arrays, as ``fnn.state`` and ``fnn.functional_call`` give them, back into a Module.
 
     Args:
@@ -147,7 +155,7 @@ def update(model: Module, params: Mapping[str, Any], buffers: Mapping[str, Any] 
         >>> float(layer.weight)
         2.0
     """
-    _check_module("update", model)
+    _as_module("update", model)
     for _, box, array in _match("update", model, {**params, **(buffers or {})}):
         box.data = array
 

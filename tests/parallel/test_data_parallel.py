@@ -1,10 +1,8 @@
 """``DataParallel`` and ``DistributedDataParallel``: with one device the module itself, with two the same numbers."""
 
 import copy
-import importlib
 import inspect
 import pickle
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -49,8 +47,12 @@ def check_training(wrap, compiled):
 
 
 def test_import_paths_are_torchs():
-    assert importlib.import_module("fnn.nn.parallel") is importlib.import_module("fnn.parallel")
-    assert nn.parallel is sys.modules["fnn.parallel"]
+    from fnn.nn.parallel.data_parallel import DataParallel as by_file
+    from fnn.nn.parallel.distributed import DistributedDataParallel as distributed_by_file
+
+    assert by_file is DataParallel
+    assert distributed_by_file is DistributedDataParallel
+    assert nn.parallel.data_parallel is fnn.parallel.data_parallel
     assert nn.DataParallel is nn.parallel.DataParallel is DataParallel
     assert nn.parallel.DistributedDataParallel is DistributedDataParallel
     with pytest.raises(AttributeError, match="has no attribute 'parallell'"):

@@ -6,7 +6,7 @@ import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 import jax
 import numpy as np
@@ -16,6 +16,7 @@ from jax.extend.core import jaxpr_as_fun
 from fnn.kernels import plain_selected
 from fnn.kernels.compiler_options import options_for
 from fnn.kernels.library import library_forms
+from fnn.nn.modules.module import HasForward
 from fnn.random.generator import current_generator
 from fnn.stateful.boxes import OptionalBox
 from fnn.stateful.donation import donatable, held_elsewhere
@@ -26,7 +27,11 @@ from fnn.transforms.jit.gathering import _cell_values, _Gathered, _Split
 from fnn.transforms.jit.programs import _Program
 from fnn.transforms.jit.search import CompiledFunction, _Found, _is_stateful, _same
 
-__all__ = ["JitFunction", "jit"]
+__all__ = ["BoundJit", "JitDecorator", "JitFunction", "jit"]
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
 
 _OWNERS_KEPT = 16
 
@@ -40,12 +45,12 @@ class _Context:
         self.gathered: _Gathered | None = None
 
 
-class JitFunction(CompiledFunction):
+class JitFunction(CompiledFunction, Generic[P, R]):
     """What ``fnn.jit`` returns: a callable that runs the compiled function; ``__wrapped__`` is the function itself."""
 
     def __init__(
         self,
-        function: Callable[..., Any],
+        function: Callable[P, R],
         static_argnums: tuple[int, ...],
         static_argnames: tuple[str, ...],
         compiler_options: dict[str, Any] | None,
@@ -62,14 +67,18 @@ class JitFunction(CompiledFunction):
         self._contexts: OrderedDict[int, _Context] = OrderedDict()
         self._lock = threading.RLock()
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if any(scope.strict for scope in current_scopes()):
             return self.__wrapped__(*args, **kwargs)
         with self._lock:
             return self._call(None, args, kwargs)
 
+    @overload
+    def __get__(self, instance: None, owner: Any = None) -> Self: ...
+    @overload
+    def __get__(self: JitFunction[Concatenate[Any, Q], R], instance: Any, owner: Any = None) -> BoundJit[Q, R]: ...
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else _BoundJit(self, instance)
+        return self if instance is None else BoundJit(self, instance)
 
     def __repr__(self) -> str:
         return f"<fnn.jit of {self.__wrapped__!r}>"
@@ -278,15 +287,15 @@ class JitFunction(CompiledFunction):
         return self.__wrapped__(*before, *args, **kwargs, **dict(static_kwargs))
 
 
-class _BoundJit:
+class BoundJit(Generic[P, R]):
     """A ``fnn.jit`` method of one instance."""
 
-    def __init__(self, function: JitFunction, instance: Any) -> None:
+    def __init__(self, function: JitFunction[..., R], instance: Any) -> None:
         self.__func__ = function
         self.__self__ = instance
         self.__wrapped__ = function.__wrapped__
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         function = self.__func__
         if any(scope.strict for scope in current_scopes()):
             return function.__wrapped__(self.__self__, *args, **kwargs)
@@ -319,8 +328,40 @@ def _commit(gathered: _Gathered, boxes: _Split, contents: list[Any], cells: list
         gathered.cells[i].set(value)
 
 
+class JitDecorator(Protocol):
+    """What ``fnn.jit`` with options alone returns."""
+
+    def __call__(self, function: Callable[P, R], /) -> JitFunction[P, R]:
+        """Compiles the function."""
+        ...
+
+
+@overload
 def jit(
-    function: Callable[..., Any] | None = None,
+    function: Callable[P, R],
+    *,
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Sequence[str] | None = None,
+    compiler_options: dict[str, Any] | None = None,
+) -> JitFunction[P, R]: ...
+@overload
+def jit(
+    function: HasForward[P, R],
+    *,
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Sequence[str] | None = None,
+    compiler_options: dict[str, Any] | None = None,
+) -> JitFunction[P, R]: ...
+@overload
+def jit(
+    function: None = None,
+    *,
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Sequence[str] | None = None,
+    compiler_options: dict[str, Any] | None = None,
+) -> JitDecorator: ...
+def jit(
+    function: Any = None,
     *,
     static_argnums: int | Sequence[int] | None = None,
     static_argnames: str | Sequence[str] | None = None,
