@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 
 from fnn.functional.arrays import ArrayLike
@@ -106,7 +104,7 @@ def batch_norm_update(
     input: ArrayLike,
     running_mean: ArrayLike,
     running_var: ArrayLike,
-    momentum: Any = 0.1,
+    momentum: float | jax.Array = 0.1,
     *,
     axis_name: AxisName | None = None,
 ) -> tuple[jax.Array, jax.Array]:
@@ -138,4 +136,4 @@ def batch_norm_update(
         >>> mean.tolist(), var.tolist()
         ([1.0], [1.5])
     """
-    return updated_statistics("batch_norm_update", input, running_mean, running_var, momentum, 0, axis_name)
+    return updated_statistics("batch_norm_update", input, running_mean, running_var, momentum, False, axis_name)

@@ -36,7 +36,6 @@ __all__ = [
     "conv_transpose3d",
 ]
 
-Sizes = int | Sequence[int]
 Pads = tuple[tuple[int, int], ...]
 
 
@@ -165,9 +164,9 @@ def conv1d(
     input: ArrayLike,
     weight: ArrayLike,
     bias: ArrayLike | None = None,
-    stride: Sizes = 1,
-    padding: str | Sizes = 0,
-    dilation: Sizes = 1,
+    stride: int | Sequence[int] = 1,
+    padding: str | int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
     groups: int = 1,
 ) -> jax.Array:
     """1-D convolution (cross-correlation), ``out[o] = bias[o] + sum_i weight[o, i] * input[i]``.
@@ -208,9 +207,9 @@ def conv2d(
     input: ArrayLike,
     weight: ArrayLike,
     bias: ArrayLike | None = None,
-    stride: Sizes = 1,
-    padding: str | Sizes = 0,
-    dilation: Sizes = 1,
+    stride: int | Sequence[int] = 1,
+    padding: str | int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
     groups: int = 1,
 ) -> jax.Array:
     """2-D convolution (cross-correlation), ``out[o] = bias[o] + sum_i weight[o, i] * input[i]``.
@@ -251,9 +250,9 @@ def conv3d(
     input: ArrayLike,
     weight: ArrayLike,
     bias: ArrayLike | None = None,
-    stride: Sizes = 1,
-    padding: str | Sizes = 0,
-    dilation: Sizes = 1,
+    stride: int | Sequence[int] = 1,
+    padding: str | int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
     groups: int = 1,
 ) -> jax.Array:
     """3-D convolution (cross-correlation), ``out[o] = bias[o] + sum_i weight[o, i] * input[i]``.
@@ -294,11 +293,11 @@ def conv_transpose1d(
     input: ArrayLike,
     weight: ArrayLike,
     bias: ArrayLike | None = None,
-    stride: Sizes = 1,
-    padding: Sizes = 0,
-    output_padding: Sizes = 0,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    output_padding: int | Sequence[int] = 0,
     groups: int = 1,
-    dilation: Sizes = 1,
+    dilation: int | Sequence[int] = 1,
 ) -> jax.Array:
     """1-D transposed convolution, the gradient of ``conv1d`` with respect to its input.
 
@@ -341,11 +340,11 @@ def conv_transpose2d(
     input: ArrayLike,
     weight: ArrayLike,
     bias: ArrayLike | None = None,
-    stride: Sizes = 1,
-    padding: Sizes = 0,
-    output_padding: Sizes = 0,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    output_padding: int | Sequence[int] = 0,
     groups: int = 1,
-    dilation: Sizes = 1,
+    dilation: int | Sequence[int] = 1,
 ) -> jax.Array:
     """2-D transposed convolution, the gradient of ``conv2d`` with respect to its input.
 
@@ -388,11 +387,11 @@ def conv_transpose3d(
     input: ArrayLike,
     weight: ArrayLike,
     bias: ArrayLike | None = None,
-    stride: Sizes = 1,
-    padding: Sizes = 0,
-    output_padding: Sizes = 0,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    output_padding: int | Sequence[int] = 0,
     groups: int = 1,
-    dilation: Sizes = 1,
+    dilation: int | Sequence[int] = 1,
 ) -> jax.Array:
     """3-D transposed convolution, the gradient of ``conv3d`` with respect to its input.
 

@@ -76,7 +76,7 @@ def _apply(rule: Any, function: str, input: Any, p: Any, training: bool, rng: An
 
 
 def dropout(
-    input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: Any = None
+    input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: jax.Array | None = None
 ) -> jax.Array:
     """Sets each element to zero with probability ``p`` and scales the others by ``1 / (1 - p)``.
 
@@ -109,7 +109,7 @@ def dropout(
 
 
 def dropout1d(
-    input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: Any = None
+    input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: jax.Array | None = None
 ) -> jax.Array:
     """Sets each channel of a sequence to zero with probability ``p`` and scales the others by ``1 / (1 - p)``.
 
@@ -146,7 +146,7 @@ def dropout1d(
 
 
 def dropout2d(
-    input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: Any = None
+    input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: jax.Array | None = None
 ) -> jax.Array:
     """Sets each channel of an image to zero with probability ``p`` and scales the others by ``1 / (1 - p)``.
 
@@ -196,7 +196,7 @@ def dropout2d(
 
 
 def dropout3d(
-    input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: Any = None
+    input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: jax.Array | None = None
 ) -> jax.Array:
     """Sets each channel of a volume to zero with probability ``p`` and scales the others by ``1 / (1 - p)``.
 
@@ -240,7 +240,7 @@ def dropout3d(
 
 
 def alpha_dropout(
-    input: ArrayLike, p: float = 0.5, training: bool = False, inplace: bool = False, *, rng: Any = None
+    input: ArrayLike, p: float = 0.5, training: bool = False, inplace: bool = False, *, rng: jax.Array | None = None
 ) -> jax.Array:
     """Dropout that keeps mean 0 and variance 1, for networks of SELU units.
 
@@ -277,7 +277,7 @@ def alpha_dropout(
 
 
 def feature_alpha_dropout(
-    input: ArrayLike, p: float = 0.5, training: bool = False, inplace: bool = False, *, rng: Any = None
+    input: ArrayLike, p: float = 0.5, training: bool = False, inplace: bool = False, *, rng: jax.Array | None = None
 ) -> jax.Array:
     """``alpha_dropout`` of whole channels.
 

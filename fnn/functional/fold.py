@@ -16,8 +16,6 @@ from fnn.functional.checks import as_array, as_int, check_floating, describe, fa
 
 __all__ = ["fold", "unfold"]
 
-Sizes = int | Sequence[int]
-
 
 class _Windows(NamedTuple):
     """Kernel, dilation, padding and stride along both axes of an image."""
@@ -28,7 +26,13 @@ class _Windows(NamedTuple):
     stride: tuple[int, int]
 
     @staticmethod
-    def of(function: str, kernel_size: Sizes, dilation: Sizes, padding: Sizes, stride: Sizes) -> _Windows:
+    def of(
+        function: str,
+        kernel_size: int | Sequence[int],
+        dilation: int | Sequence[int],
+        padding: int | Sequence[int],
+        stride: int | Sequence[int],
+    ) -> _Windows:
         return _Windows(
             _two(function, "kernel_size", kernel_size, 1),
             _two(function, "dilation", dilation, 1),
@@ -44,7 +48,7 @@ class _Windows(NamedTuple):
         )
 
 
-def _two(function: str, argument: str, value: Sizes, least: int) -> tuple[int, int]:
+def _two(function: str, argument: str, value: int | Sequence[int], least: int) -> tuple[int, int]:
     items = list(value) if isinstance(value, tuple | list) else [value]
     if len(items) not in (1, 2):
         fail(ValueError, function, argument, "an integer or two", value)
@@ -85,7 +89,11 @@ def _fold(x: jax.Array, size: tuple[int, int], windows: _Windows) -> jax.Array:
 
 
 def unfold(
-    input: ArrayLike, kernel_size: Sizes, dilation: Sizes = 1, padding: Sizes = 0, stride: Sizes = 1
+    input: ArrayLike,
+    kernel_size: int | Sequence[int],
+    dilation: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    stride: int | Sequence[int] = 1,
 ) -> jax.Array:
     """Sliding blocks of an image, each as a column (im2col).
 
@@ -131,11 +139,11 @@ def unfold(
 
 def fold(
     input: ArrayLike,
-    output_size: Sizes,
-    kernel_size: Sizes,
-    dilation: Sizes = 1,
-    padding: Sizes = 0,
-    stride: Sizes = 1,
+    output_size: int | Sequence[int],
+    kernel_size: int | Sequence[int],
+    dilation: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    stride: int | Sequence[int] = 1,
 ) -> jax.Array:
     """The sum of sliding blocks, given as columns, in an image (col2im): the transpose of ``unfold``.
 

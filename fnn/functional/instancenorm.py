@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 
 from fnn.functional.arrays import ArrayLike
@@ -96,7 +94,7 @@ def instance_norm(
 
 
 def instance_norm_update(
-    input: ArrayLike, running_mean: ArrayLike, running_var: ArrayLike, momentum: Any = 0.1
+    input: ArrayLike, running_mean: ArrayLike, running_var: ArrayLike, momentum: float | jax.Array = 0.1
 ) -> tuple[jax.Array, jax.Array]:
     """The running statistics after a batch: its samples' means and unbiased variances, averaged, weighted by ``momentum``.
 
@@ -125,4 +123,4 @@ def instance_norm_update(
         >>> mean.tolist(), var.tolist()
         ([1.0], [1.5])
     """
-    return updated_statistics("instance_norm_update", input, running_mean, running_var, momentum, 2)
+    return updated_statistics("instance_norm_update", input, running_mean, running_var, momentum, True)

@@ -40,7 +40,8 @@ def channelwise(value: jax.Array, ndim: int) -> jax.Array:
     return value.reshape((1, -1) + (1,) * (ndim - 2))
 
 
-def affine(x: jax.Array, weight: jax.Array | None, bias: jax.Array | None, dtype: Any) -> jax.Array:
+def affine(x: jax.Array, weight: jax.Array | None, bias: jax.Array | None, dtype: jnp.dtype) -> jax.Array:
+    """``x * weight + bias`` in ``dtype``."""
     if weight is not None:
         x = x * weight.astype(x.dtype)
     if bias is not None:
@@ -66,7 +67,15 @@ def check_statistics(function: str, x: jax.Array, names: dict[str, jax.Array | N
 
 
 @jax.jit
-def normalize_by_channel(x: Any, mean: Any, var: Any, weight: Any, bias: Any, eps: Any) -> jax.Array:
+def normalize_by_channel(
+    x: jax.Array,
+    mean: jax.Array,
+    var: jax.Array,
+    weight: jax.Array | None,
+    bias: jax.Array | None,
+    eps: float | jax.Array,
+) -> jax.Array:
+    """By one mean and variance a channel, then scaled and shifted by ``weight`` and ``bias``."""
     wide = widen(x)
     mean, var = (channelwise(v, x.ndim).astype(wide.dtype) for v in (mean, var))
     weight, bias = (None if v is None else channelwise(v, x.ndim) for v in (weight, bias))
@@ -80,7 +89,9 @@ def compiled_for_each_eps(*static: str) -> Callable[[Callable[..., jax.Array]], 
         compiled = jax.jit(function, static_argnames=("eps", *static))
 
         @wraps(function)
-        def call(x: Any, weight: Any, bias: Any, eps: Any, *rest: Any) -> jax.Array:
+        def call(
+            x: jax.Array, weight: jax.Array | None, bias: jax.Array | None, eps: float | jax.Array, *rest: Any
+        ) -> jax.Array:
             if is_concrete(eps):
                 return compiled(x, weight, bias, float(eps), *rest)
             return function(x, weight, bias, eps, *rest)
@@ -92,24 +103,35 @@ def compiled_for_each_eps(*static: str) -> Callable[[Callable[..., jax.Array]], 
 
 @compiled_for_each_eps("axes", "axis_name")
 def normalize_by_moments(
-    x: Any, weight: Any, bias: Any, eps: Any, axes: tuple[int, ...], axis_name: AxisName | None = None
+    x: jax.Array,
+    weight: jax.Array | None,
+    bias: jax.Array | None,
+    eps: float | jax.Array,
+    axes: tuple[int, ...],
+    axis_name: AxisName | None = None,
 ) -> jax.Array:
     """By the moments over the axes; ``weight`` and ``bias`` broadcast to ``x``, with any number of axes."""
     wide = widen(x)
     if axis_name is None and is_concrete(eps):
         weight, bias = (None if v is None else v.reshape((1,) * (x.ndim - v.ndim) + v.shape) for v in (weight, bias))
-        return normalize(wide, weight, bias, eps, axes).astype(x.dtype)
+        return normalize(wide, weight, bias, float(eps), axes).astype(x.dtype)
     mean, var = moments(wide, axes, axis_name)
     return affine((wide - mean) * lax.rsqrt(var + eps), weight, bias, x.dtype)
 
 
 def batch_axes(x: jax.Array) -> tuple[int, ...]:
+    """All axes but that of the channels."""
     return (0, *range(2, x.ndim))
 
 
 @partial(jax.jit, static_argnames=("axes", "axis_name"))
 def _blended(
-    x: Any, mean: Any, var: Any, momentum: Any, axes: tuple[int, ...], axis_name: AxisName | None
+    x: jax.Array,
+    mean: jax.Array,
+    var: jax.Array,
+    momentum: float | jax.Array,
+    axes: tuple[int, ...],
+    axis_name: AxisName | None,
 ) -> tuple[jax.Array, jax.Array]:
     wide = lax.stop_gradient(widen(x))
     batch_mean, batch_var = batch_moments(wide, axes) if axis_name is None else moments(wide, axes, axis_name)
@@ -133,13 +155,15 @@ def updated_statistics(
     input: ArrayLike,
     running_mean: ArrayLike,
     running_var: ArrayLike,
-    momentum: Any,
-    axes_from: int,
+    momentum: float | jax.Array,
+    each_sample: bool,
     axis_name: AxisName | None = None,
 ) -> tuple[jax.Array, jax.Array]:
+    """Running statistics moved towards those of the batch, or to the mean of those of each sample."""
     x = as_array(function, "input", input)
-    if x.ndim < 2 + (axes_from == 2):
-        fail(ValueError, function, "input", f"at least {2 + (axes_from == 2)}-D", x)
+    least = 3 if each_sample else 2
+    if x.ndim < least:
+        fail(ValueError, function, "input", f"at least {least}-D", x)
     arrays = {
         "running_mean": as_array(function, "running_mean", running_mean),
         "running_var": as_array(function, "running_var", running_var),
@@ -148,5 +172,5 @@ def updated_statistics(
     if momentum is None:
         fail(TypeError, function, "momentum", "a number", momentum)
     axis_size(function, axis_name)
-    axes = batch_axes(x) if axes_from == 0 else tuple(range(2, x.ndim))
+    axes = tuple(range(2, x.ndim)) if each_sample else batch_axes(x)
     return _blended(x, arrays["running_mean"], arrays["running_var"], momentum, axes, axis_name)

@@ -48,7 +48,9 @@ def _trailing(function: str, x: jax.Array, normalized_shape: Any) -> tuple[int, 
     return shape
 
 
-def _check_affine(function: str, x: Any, weight: Any, bias: Any, shape: tuple[int, ...]) -> None:
+def _check_affine(
+    function: str, x: jax.Array, weight: jax.Array | None, bias: jax.Array | None, shape: tuple[int, ...]
+) -> None:
     for name, value in (("weight", weight), ("bias", bias)):
         if value is not None:
             check_shape(function, name, value, shape)
@@ -101,10 +103,12 @@ def layer_norm(
 
 
 @partial(jax.jit, static_argnames="axes")
-def _rms_norm(x: Any, weight: Any, eps: Any, axes: tuple[int, ...]) -> jax.Array:
+def _rms_norm(
+    x: jax.Array, weight: jax.Array | None, eps: float | jax.Array | None, axes: tuple[int, ...]
+) -> jax.Array:
     wide = widen(x)
-    eps = jnp.finfo(wide.dtype).eps if eps is None else eps
-    scale = lax.rsqrt(jnp.mean(jnp.square(wide), axes, keepdims=True) + eps)
+    least = jnp.finfo(wide.dtype).eps if eps is None else eps
+    scale = lax.rsqrt(jnp.mean(jnp.square(wide), axes, keepdims=True) + least)
     return affine(wide * scale, weight, None, x.dtype)
 
 
@@ -150,9 +154,11 @@ def rms_norm(
 
 
 @compiled_for_each_eps("groups")
-def _group_norm(x: Any, weight: Any, bias: Any, eps: Any, groups: int) -> jax.Array:
-    parted = widen(x).reshape((x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]))
-    out = normalize_by_moments(parted, None, None, eps, tuple(range(2, parted.ndim))).reshape(x.shape)
+def _group_norm(
+    x: jax.Array, weight: jax.Array | None, bias: jax.Array | None, eps: float | jax.Array, groups: int
+) -> jax.Array:
+    grouped = widen(x).reshape((x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]))
+    out = normalize_by_moments(grouped, None, None, eps, tuple(range(2, grouped.ndim))).reshape(x.shape)
     weight, bias = (None if v is None else channelwise(v, x.ndim) for v in (weight, bias))
     return affine(out, weight, bias, x.dtype)
 
@@ -206,7 +212,7 @@ def group_norm(
 
 
 @partial(jax.jit, static_argnames="size")
-def _local_response_norm(x: Any, size: int, alpha: Any, beta: Any, k: Any) -> jax.Array:
+def _local_response_norm(x: jax.Array, size: int, alpha: float, beta: float, k: float) -> jax.Array:
     window = (1, size) + (1,) * (x.ndim - 2)
     pads = ((0, 0), (size // 2, (size - 1) // 2)) + ((0, 0),) * (x.ndim - 2)
     squares = lax.reduce_window(widen(x) ** 2, 0.0, lax.add, window, (1,) * x.ndim, pads)
@@ -252,7 +258,7 @@ def local_response_norm(
 
 
 @partial(jax.jit, static_argnames="size")
-def _cross_map_lrn(x: Any, size: int, alpha: Any, beta: Any, k: Any) -> jax.Array:
+def _cross_map_lrn(x: jax.Array, size: int, alpha: float, beta: float, k: float) -> jax.Array:
     reach = (size + 1) // 2
     wide = widen(x) ** 2
     pads = ((0, 0), (reach - 1, reach - 1), (0, 0), (0, 0))

@@ -130,6 +130,7 @@ def pad(
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.pad.html
 
     Example:
+        >>> import jax.numpy as jnp
         >>> pad(jnp.arange(1, 5)[None], (2, 1), mode="reflect").tolist()
         [[3, 2, 1, 2, 3, 4, 3]]
     """

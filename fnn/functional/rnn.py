@@ -267,7 +267,8 @@ def _run(
     if mask is not None:
         # The gradient multiplies the padding by zero, which would keep a NaN or an infinity that lies there.
         x = jnp.where(mask[..., None], x, 0)
-    last_h, last_c = [], []
+    last_h: list[jax.Array] = []
+    last_c: list[jax.Array] = []
     for layer in range(stack.layers):
         outputs = []
         for direction in range(stack.directions):
@@ -286,7 +287,8 @@ def _run(
                 direction == 1,
             )
             last_h.append(hs[0] if direction else hs[-1])
-            last_c.append(c)
+            if c is not None:
+                last_c.append(c)
             outputs.append(hs)
         x = outputs[0] if len(outputs) == 1 else jnp.concatenate(outputs, -1)
         if key is not None and layer < stack.layers - 1:
@@ -418,7 +420,7 @@ def rnn(
     training: bool = False,
     nonlinearity: str = "tanh",
     lengths: ArrayLike | None = None,
-    rng: Any = None,
+    rng: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """An Elman network over time: stacked layers of ``rnn_cell``, in one or both directions.
 
@@ -474,7 +476,7 @@ def lstm(
     training: bool = False,
     proj_size: int = 0,
     lengths: ArrayLike | None = None,
-    rng: Any = None,
+    rng: jax.Array | None = None,
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     """Long short-term memory over time: stacked layers of ``lstm_cell``, in one or both directions.
 
@@ -530,7 +532,7 @@ def gru(
     dropout: float = 0.0,
     training: bool = False,
     lengths: ArrayLike | None = None,
-    rng: Any = None,
+    rng: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """Gated recurrent units over time: stacked layers of ``gru_cell``, in one or both directions.
 

@@ -323,7 +323,7 @@ def rrelu(
     training: bool = False,
     inplace: bool = False,
     *,
-    rng: Any = None,
+    rng: jax.Array | None = None,
 ) -> jax.Array:
     """Leaky rectifier whose slope is drawn for each element, uniform in [lower, upper).
 

@@ -57,7 +57,7 @@ def _normalized(x: jax.Array, axis: int, dtype: Any, kind: str) -> jax.Array:
     return out.astype(dtype).reshape(x.shape)
 
 
-def _softmax_family(function: str, input: Any, dim: int | None, dtype: Any) -> jax.Array:
+def _softmax_family(function: str, input: ArrayLike, dim: int | None, dtype: jax.typing.DTypeLike | None) -> jax.Array:
     x = as_array(function, "input", input)
     if dtype is not None:
         dtype = jnp.dtype(dtype)
@@ -75,7 +75,9 @@ def _softmax_family(function: str, input: Any, dim: int | None, dtype: Any) -> j
     return _normalized(x, normalize_axis(function, "dim", dim, x.ndim), jax.dtypes.canonicalize_dtype(dtype), function)
 
 
-def softmax(input: ArrayLike, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> jax.Array:
+def softmax(
+    input: ArrayLike, dim: int | None = None, _stacklevel: int = 3, dtype: jax.typing.DTypeLike | None = None
+) -> jax.Array:
     """Exponentials scaled to sum to 1, ``exp(x_i) / sum_j exp(x_j)``, without overflow.
 
     Args:
@@ -104,7 +106,9 @@ def softmax(input: ArrayLike, dim: int | None = None, _stacklevel: int = 3, dtyp
     return _softmax_family("softmax", input, dim, dtype)
 
 
-def softmin(input: ArrayLike, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> jax.Array:
+def softmin(
+    input: ArrayLike, dim: int | None = None, _stacklevel: int = 3, dtype: jax.typing.DTypeLike | None = None
+) -> jax.Array:
     """``softmax(-x)``.
 
     Args:
@@ -133,7 +137,9 @@ def softmin(input: ArrayLike, dim: int | None = None, _stacklevel: int = 3, dtyp
     return _softmax_family("softmin", input, dim, dtype)
 
 
-def log_softmax(input: ArrayLike, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> jax.Array:
+def log_softmax(
+    input: ArrayLike, dim: int | None = None, _stacklevel: int = 3, dtype: jax.typing.DTypeLike | None = None
+) -> jax.Array:
     """Logarithm of ``softmax``, ``x_i - log(sum_j exp(x_j))``, without overflow or underflow.
 
     Args:
@@ -176,7 +182,13 @@ def _gumbel_softmax(key: Any, logits: jax.Array, tau: Any, hard: bool, axis: int
 
 
 def gumbel_softmax(
-    logits: ArrayLike, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1, *, rng: Any = None
+    logits: ArrayLike,
+    tau: float = 1,
+    hard: bool = False,
+    eps: float = 1e-10,
+    dim: int = -1,
+    *,
+    rng: jax.Array | None = None,
 ) -> jax.Array:
     """Sample of a relaxed categorical distribution, ``softmax((logits + g) / tau)`` with Gumbel noise ``g``.
 

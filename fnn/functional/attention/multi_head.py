@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from functools import partial
-from typing import Any
+from typing import Any, Literal, overload
 
 import jax
 import jax.numpy as jnp
@@ -197,6 +197,67 @@ def _dropout_key(name: str, p: Any, rng: Any) -> Any:
     return next_key(name, rng) if not is_concrete(p) or p > 0 else None
 
 
+@overload
+def multi_head_attention_forward(
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    embed_dim_to_check: int,
+    num_heads: int,
+    in_proj_weight: ArrayLike | None,
+    in_proj_bias: ArrayLike | None,
+    bias_k: ArrayLike | None,
+    bias_v: ArrayLike | None,
+    add_zero_attn: bool,
+    dropout_p: float,
+    out_proj_weight: ArrayLike,
+    out_proj_bias: ArrayLike | None,
+    training: bool = True,
+    key_padding_mask: ArrayLike | None = None,
+    need_weights: Literal[True] = True,
+    attn_mask: ArrayLike | None = None,
+    use_separate_proj_weight: bool = False,
+    q_proj_weight: ArrayLike | None = None,
+    k_proj_weight: ArrayLike | None = None,
+    v_proj_weight: ArrayLike | None = None,
+    static_k: ArrayLike | None = None,
+    static_v: ArrayLike | None = None,
+    average_attn_weights: bool = True,
+    is_causal: bool = False,
+    *,
+    rng: jax.Array | None = None,
+) -> tuple[jax.Array, jax.Array]: ...
+@overload
+def multi_head_attention_forward(
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    embed_dim_to_check: int,
+    num_heads: int,
+    in_proj_weight: ArrayLike | None,
+    in_proj_bias: ArrayLike | None,
+    bias_k: ArrayLike | None,
+    bias_v: ArrayLike | None,
+    add_zero_attn: bool,
+    dropout_p: float,
+    out_proj_weight: ArrayLike,
+    out_proj_bias: ArrayLike | None,
+    training: bool = True,
+    key_padding_mask: ArrayLike | None = None,
+    *,
+    need_weights: Literal[False],
+    attn_mask: ArrayLike | None = None,
+    use_separate_proj_weight: bool = False,
+    q_proj_weight: ArrayLike | None = None,
+    k_proj_weight: ArrayLike | None = None,
+    v_proj_weight: ArrayLike | None = None,
+    static_k: ArrayLike | None = None,
+    static_v: ArrayLike | None = None,
+    average_attn_weights: bool = True,
+    is_causal: bool = False,
+    rng: jax.Array | None = None,
+) -> tuple[jax.Array, None]: ...
+@overload
 def multi_head_attention_forward(
     query: ArrayLike,
     key: ArrayLike,
@@ -224,7 +285,36 @@ def multi_head_attention_forward(
     average_attn_weights: bool = True,
     is_causal: bool = False,
     *,
-    rng: Any = None,
+    rng: jax.Array | None = None,
+) -> tuple[jax.Array, jax.Array | None]: ...
+def multi_head_attention_forward(
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    embed_dim_to_check: int,
+    num_heads: int,
+    in_proj_weight: ArrayLike | None,
+    in_proj_bias: ArrayLike | None,
+    bias_k: ArrayLike | None,
+    bias_v: ArrayLike | None,
+    add_zero_attn: bool,
+    dropout_p: float,
+    out_proj_weight: ArrayLike,
+    out_proj_bias: ArrayLike | None,
+    training: bool = True,
+    key_padding_mask: ArrayLike | None = None,
+    need_weights: bool = True,
+    attn_mask: ArrayLike | None = None,
+    use_separate_proj_weight: bool = False,
+    q_proj_weight: ArrayLike | None = None,
+    k_proj_weight: ArrayLike | None = None,
+    v_proj_weight: ArrayLike | None = None,
+    static_k: ArrayLike | None = None,
+    static_v: ArrayLike | None = None,
+    average_attn_weights: bool = True,
+    is_causal: bool = False,
+    *,
+    rng: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array | None]:
     """Attention in several heads of projected inputs, what ``nn.MultiheadAttention`` computes.
 

@@ -51,7 +51,7 @@ def scaled_dot_product_attention(
     scale: float | None = None,
     enable_gqa: bool = False,
     *,
-    rng: Any = None,
+    rng: jax.Array | None = None,
 ) -> jax.Array:
     """Attention, ``softmax(query @ key.T * scale + mask) @ value`` (Vaswani et al., 2017).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -113,8 +114,8 @@ def _check_values(argument: str, value: jax.Array, most: int) -> None:
 def ctc_loss(
     log_probs: ArrayLike,
     targets: ArrayLike,
-    input_lengths: Any,
-    target_lengths: Any,
+    input_lengths: ArrayLike | Sequence[int],
+    target_lengths: ArrayLike | Sequence[int],
     blank: int = 0,
     reduction: str = "mean",
     zero_infinity: bool = False,

@@ -102,7 +102,7 @@ def linear_cross_entropy(
     reduction: str = "mean",
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
-    options: Any = None,
+    options: LinearCrossEntropyOptions | None = None,
 ) -> jax.Array:
     """``cross_entropy(linear(input, linear_weight, linear_bias), target)`` without ever holding all the logits.
 
@@ -118,7 +118,7 @@ def linear_cross_entropy(
         reduction: 'none', 'mean' or 'sum', as in ``cross_entropy``.
         ignore_index: a class target whose positions count for nothing; ``None`` stands for -100.
         label_smoothing: share of the uniform distribution in the target, in [0, 1].
-        options: an object whose ``batch_chunk_size``, unless ``None``, is the number of rows in a chunk.
+        options: its ``batch_chunk_size``, unless ``None``, is the number of rows in a chunk.
 
     Shape:
         - input: (H) or (N, H).

@@ -76,9 +76,11 @@ def _adaptive_avg_pool(function: str, n: int, input: Any, output_size: Any) -> j
 
 
 @overload
-def _adaptive_max_pool(indices: Literal[True], function: str, n: int, *options: Any) -> tuple[jax.Array, jax.Array]: ...
+def _adaptive_max_pool(
+    indices: Literal[True], function: str, n: int, input: Any, output_size: Any
+) -> tuple[jax.Array, jax.Array]: ...
 @overload
-def _adaptive_max_pool(indices: bool, function: str, n: int, *options: Any) -> Pooled: ...
+def _adaptive_max_pool(indices: bool, function: str, n: int, input: Any, output_size: Any) -> Pooled: ...
 def _adaptive_max_pool(indices: bool, function: str, n: int, input: Any, output_size: Any) -> Pooled:
     x = check_input(function, input, n)
     values, at = _adaptive_max(x, out=_output_size(function, x, n, output_size), indices=bool(indices))
@@ -194,7 +196,7 @@ def adaptive_max_pool1d(
 def adaptive_max_pool1d(
     input: ArrayLike,
     output_size: int | Sequence[int | None] | None,
-    return_indices: Literal[True] = ...,
+    return_indices: Literal[True],
 ) -> tuple[jax.Array, jax.Array]: ...
 @overload
 def adaptive_max_pool1d(
@@ -282,7 +284,7 @@ def adaptive_max_pool2d(
 def adaptive_max_pool2d(
     input: ArrayLike,
     output_size: int | Sequence[int | None] | None,
-    return_indices: Literal[True] = ...,
+    return_indices: Literal[True],
 ) -> tuple[jax.Array, jax.Array]: ...
 @overload
 def adaptive_max_pool2d(
@@ -370,7 +372,7 @@ def adaptive_max_pool3d(
 def adaptive_max_pool3d(
     input: ArrayLike,
     output_size: int | Sequence[int | None] | None,
-    return_indices: Literal[True] = ...,
+    return_indices: Literal[True],
 ) -> tuple[jax.Array, jax.Array]: ...
 @overload
 def adaptive_max_pool3d(

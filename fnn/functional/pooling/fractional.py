@@ -43,9 +43,21 @@ def _fractional_max(x: jax.Array, samples: jax.Array, *, kernel: Ints, out: Ints
 
 
 @overload
-def _fractional(indices: Literal[True], function: str, n: int, *options: Any) -> tuple[jax.Array, jax.Array]: ...
+def _fractional(
+    indices: Literal[True],
+    function: str,
+    n: int,
+    input: Any,
+    kernel: Any,
+    size: Any,
+    ratio: Any,
+    samples: Any,
+    rng: Any,
+) -> tuple[jax.Array, jax.Array]: ...
 @overload
-def _fractional(indices: bool, function: str, n: int, *options: Any) -> Pooled: ...
+def _fractional(
+    indices: bool, function: str, n: int, input: Any, kernel: Any, size: Any, ratio: Any, samples: Any, rng: Any
+) -> Pooled: ...
 def _fractional(
     indices: bool, function: str, n: int, input: Any, kernel: Any, size: Any, ratio: Any, samples: Any, rng: Any
 ) -> Pooled:
@@ -91,7 +103,18 @@ def fractional_max_pool2d(
     kernel_size: int | Sequence[int],
     output_size: int | Sequence[int] | None = None,
     output_ratio: float | Sequence[float] | None = None,
-    return_indices: Literal[True] = ...,
+    *,
+    return_indices: Literal[True],
+    _random_samples: ArrayLike | None = None,
+    rng: jax.Array | None = None,
+) -> tuple[jax.Array, jax.Array]: ...
+@overload
+def fractional_max_pool2d(
+    input: ArrayLike,
+    kernel_size: int | Sequence[int],
+    output_size: int | Sequence[int] | None,
+    output_ratio: float | Sequence[float] | None,
+    return_indices: Literal[True],
     _random_samples: ArrayLike | None = None,
     *,
     rng: jax.Array | None = None,
@@ -151,8 +174,9 @@ def fractional_max_pool2d(
         >>> fractional_max_pool2d(jnp.ones((1, 2, 4, 4)), 2, 2, rng=jax.random.key(0)).shape
         (1, 2, 2, 2)
     """
-    options = (input, kernel_size, output_size, output_ratio, _random_samples, rng)
-    return _fractional(return_indices, "fractional_max_pool2d", 2, *options)
+    return _fractional(
+        return_indices, "fractional_max_pool2d", 2, input, kernel_size, output_size, output_ratio, _random_samples, rng
+    )
 
 
 def fractional_max_pool2d_with_indices(
@@ -193,8 +217,17 @@ def fractional_max_pool2d_with_indices(
         >>> fractional_max_pool2d_with_indices(jnp.ones((1, 2, 4, 4)), 2, 2, rng=jax.random.key(0))[1].shape
         (1, 2, 2, 2)
     """
-    options = (input, kernel_size, output_size, output_ratio, _random_samples, rng)
-    return _fractional(True, "fractional_max_pool2d_with_indices", 2, *options)
+    return _fractional(
+        True,
+        "fractional_max_pool2d_with_indices",
+        2,
+        input,
+        kernel_size,
+        output_size,
+        output_ratio,
+        _random_samples,
+        rng,
+    )
 
 
 @overload
@@ -214,7 +247,18 @@ def fractional_max_pool3d(
     kernel_size: int | Sequence[int],
     output_size: int | Sequence[int] | None = None,
     output_ratio: float | Sequence[float] | None = None,
-    return_indices: Literal[True] = ...,
+    *,
+    return_indices: Literal[True],
+    _random_samples: ArrayLike | None = None,
+    rng: jax.Array | None = None,
+) -> tuple[jax.Array, jax.Array]: ...
+@overload
+def fractional_max_pool3d(
+    input: ArrayLike,
+    kernel_size: int | Sequence[int],
+    output_size: int | Sequence[int] | None,
+    output_ratio: float | Sequence[float] | None,
+    return_indices: Literal[True],
     _random_samples: ArrayLike | None = None,
     *,
     rng: jax.Array | None = None,
@@ -273,8 +317,9 @@ def fractional_max_pool3d(
         >>> fractional_max_pool3d(jnp.ones((1, 2, 4, 4, 4)), 2, 2, rng=jax.random.key(0)).shape
         (1, 2, 2, 2, 2)
     """
-    options = (input, kernel_size, output_size, output_ratio, _random_samples, rng)
-    return _fractional(return_indices, "fractional_max_pool3d", 3, *options)
+    return _fractional(
+        return_indices, "fractional_max_pool3d", 3, input, kernel_size, output_size, output_ratio, _random_samples, rng
+    )
 
 
 def fractional_max_pool3d_with_indices(
@@ -315,5 +360,14 @@ def fractional_max_pool3d_with_indices(
         >>> fractional_max_pool3d_with_indices(jnp.ones((1, 2, 4, 4, 4)), 2, 2, rng=jax.random.key(0))[1].shape
         (1, 2, 2, 2, 2)
     """
-    options = (input, kernel_size, output_size, output_ratio, _random_samples, rng)
-    return _fractional(True, "fractional_max_pool3d_with_indices", 3, *options)
+    return _fractional(
+        True,
+        "fractional_max_pool3d_with_indices",
+        3,
+        input,
+        kernel_size,
+        output_size,
+        output_ratio,
+        _random_samples,
+        rng,
+    )

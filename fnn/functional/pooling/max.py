@@ -33,9 +33,21 @@ def max_windows(
 
 
 @overload
-def _max_pool(indices: Literal[True], function: str, n: int, *options: Any) -> tuple[jax.Array, jax.Array]: ...
+def _max_pool(
+    indices: Literal[True],
+    function: str,
+    n: int,
+    input: Any,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil: bool,
+) -> tuple[jax.Array, jax.Array]: ...
 @overload
-def _max_pool(indices: bool, function: str, n: int, *options: Any) -> Pooled: ...
+def _max_pool(
+    indices: bool, function: str, n: int, input: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool
+) -> Pooled: ...
 def _max_pool(
     indices: bool, function: str, n: int, input: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool
 ) -> Pooled:
@@ -69,7 +81,18 @@ def max_pool1d(
     padding: int | Sequence[int] = 0,
     dilation: int | Sequence[int] = 1,
     ceil_mode: bool = False,
-    return_indices: Literal[True] = ...,
+    *,
+    return_indices: Literal[True],
+) -> tuple[jax.Array, jax.Array]: ...
+@overload
+def max_pool1d(
+    input: ArrayLike,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None,
+    padding: int | Sequence[int],
+    dilation: int | Sequence[int],
+    ceil_mode: bool,
+    return_indices: Literal[True],
 ) -> tuple[jax.Array, jax.Array]: ...
 @overload
 def max_pool1d(
@@ -180,7 +203,18 @@ def max_pool2d(
     padding: int | Sequence[int] = 0,
     dilation: int | Sequence[int] = 1,
     ceil_mode: bool = False,
-    return_indices: Literal[True] = ...,
+    *,
+    return_indices: Literal[True],
+) -> tuple[jax.Array, jax.Array]: ...
+@overload
+def max_pool2d(
+    input: ArrayLike,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None,
+    padding: int | Sequence[int],
+    dilation: int | Sequence[int],
+    ceil_mode: bool,
+    return_indices: Literal[True],
 ) -> tuple[jax.Array, jax.Array]: ...
 @overload
 def max_pool2d(
@@ -288,7 +322,18 @@ def max_pool3d(
     padding: int | Sequence[int] = 0,
     dilation: int | Sequence[int] = 1,
     ceil_mode: bool = False,
-    return_indices: Literal[True] = ...,
+    *,
+    return_indices: Literal[True],
+) -> tuple[jax.Array, jax.Array]: ...
+@overload
+def max_pool3d(
+    input: ArrayLike,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None,
+    padding: int | Sequence[int],
+    dilation: int | Sequence[int],
+    ceil_mode: bool,
+    return_indices: Literal[True],
 ) -> tuple[jax.Array, jax.Array]: ...
 @overload
 def max_pool3d(

@@ -56,6 +56,7 @@ def channel_shuffle(input: ArrayLike, groups: int) -> jax.Array:
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.channel_shuffle.html
 
     Example:
+        >>> import jax.numpy as jnp
         >>> channel_shuffle(jnp.arange(4).reshape(1, 4, 1), 2).tolist()
         [[[0], [2], [1], [3]]]
     """
@@ -83,6 +84,7 @@ def native_channel_shuffle(input: ArrayLike, groups: int) -> jax.Array:
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.channel_shuffle.html
 
     Example:
+        >>> import jax.numpy as jnp
         >>> native_channel_shuffle(jnp.arange(4).reshape(1, 4, 1), 2).tolist()
         [[[0], [2], [1], [3]]]
     """

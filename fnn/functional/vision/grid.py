@@ -183,6 +183,7 @@ def grid_sample(
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.grid_sample.html
 
     Example:
+        >>> import jax.numpy as jnp
         >>> grid_sample(jnp.asarray([[[[0.0, 1.0]]]]), jnp.zeros((1, 1, 1, 2)), align_corners=True).tolist()
         [[[[0.5]]]]
     """
@@ -228,6 +229,7 @@ def affine_grid(theta: ArrayLike, size: Sequence[int], align_corners: bool | Non
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.affine_grid.html
 
     Example:
+        >>> import jax.numpy as jnp
         >>> affine_grid(jnp.asarray([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]), (1, 1, 1, 2), align_corners=False).tolist()
         [[[[-0.5, 0.0], [0.5, 0.0]]]]
     """

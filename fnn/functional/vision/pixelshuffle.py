@@ -61,6 +61,7 @@ def pixel_shuffle(input: ArrayLike, upscale_factor: int) -> jax.Array:
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.pixel_shuffle.html
 
     Example:
+        >>> import jax.numpy as jnp
         >>> pixel_shuffle(jnp.arange(4).reshape(4, 1, 1), 2).tolist()
         [[[0, 1], [2, 3]]]
     """
@@ -94,6 +95,7 @@ def pixel_unshuffle(input: ArrayLike, downscale_factor: int) -> jax.Array:
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.pixel_unshuffle.html
 
     Example:
+        >>> import jax.numpy as jnp
         >>> pixel_unshuffle(jnp.arange(4).reshape(1, 2, 2), 2).tolist()
         [[[0]], [[1]], [[2]], [[3]]]
     """

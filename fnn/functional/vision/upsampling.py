@@ -112,6 +112,7 @@ def interpolate(
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.interpolate.html
 
     Example:
+        >>> import jax.numpy as jnp
         >>> interpolate(jnp.asarray([[[0.0, 4.0]]]), scale_factor=2, mode="linear").tolist()
         [[[0.0, 1.0, 3.0, 4.0]]]
     """
@@ -187,6 +188,8 @@ def upsample(
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.upsample.html
 
     Example:
+        >>> import warnings
+        >>> import jax.numpy as jnp
         >>> with warnings.catch_warnings(action="ignore"):
         ...     upsample(jnp.asarray([[[1.0, 2.0]]]), scale_factor=2).tolist()
         [[[1.0, 1.0, 2.0, 2.0]]]
@@ -221,6 +224,8 @@ def upsample_nearest(
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.upsample_nearest.html
 
     Example:
+        >>> import warnings
+        >>> import jax.numpy as jnp
         >>> with warnings.catch_warnings(action="ignore"):
         ...     upsample_nearest(jnp.asarray([[[1.0, 2.0]]]), scale_factor=2).tolist()
         [[[1.0, 1.0, 2.0, 2.0]]]
@@ -257,6 +262,8 @@ def upsample_bilinear(
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.upsample_bilinear.html
 
     Example:
+        >>> import warnings
+        >>> import jax.numpy as jnp
         >>> with warnings.catch_warnings(action="ignore"):
         ...     upsample_bilinear(jnp.asarray([[[[1.0, 2.0]]]]), size=(1, 3)).tolist()
         [[[[1.0, 1.5, 2.0]]]]
