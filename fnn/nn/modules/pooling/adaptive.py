@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Generic, Literal, TypeAlias, cast, overload
 
 import jax
 
 from fnn import functional as F
 from fnn.functional.arrays import ArrayLike
 from fnn.nn.modules.module import Module
+from fnn.nn.modules.pooling.base import Pair, Pooled
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -19,16 +21,13 @@ __all__ = [
     "AdaptiveMaxPool3d",
 ]
 
+OptionalSizes: TypeAlias = int | Sequence[int | None] | None
 
-class _AdaptiveMaxPoolNd(Module):
-    """What the adaptive max pools share.
 
-    Args:
-        output_size: lengths of the output; ``None`` keeps the input's.
-        return_indices: whether to return the places of the maxima too.
-    """
+class _AdaptiveMaxPoolNd(Module, Generic[Pooled]):
+    """What the adaptive max pools share: the output size, and whether positions are returned."""
 
-    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
+    def __init__(self, output_size: OptionalSizes, return_indices: bool = False) -> None:
         super().__init__()
         self.output_size = output_size
         self.return_indices = return_indices
@@ -38,13 +37,9 @@ class _AdaptiveMaxPoolNd(Module):
 
 
 class _AdaptiveAvgPoolNd(Module):
-    """What the adaptive average pools share.
+    """What the adaptive average pools share: the output size."""
 
-    Args:
-        output_size: lengths of the output; ``None`` keeps the input's.
-    """
-
-    def __init__(self, output_size: Any) -> None:
+    def __init__(self, output_size: OptionalSizes) -> None:
         super().__init__()
         self.output_size = output_size
 
@@ -52,97 +47,232 @@ class _AdaptiveAvgPoolNd(Module):
         return f"output_size={self.output_size}"
 
 
-class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
-    """The maximum of windows chosen so that the output has the given lengths.
+class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd[Pooled]):
+    r"""Maxima of as many windows of a sequence as the output is to have elements.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.AdaptiveMaxPool1d.html.
+    .. math::
 
-    Example:
-        >>> import jax.numpy as jnp
-        >>> AdaptiveMaxPool1d(3)(jnp.ones((1, 3, 8))).shape
-        (1, 3, 3)
-    """
+        y_{c, i} = \max_{a_i \le l < b_i} x_{c, l},
+        a_i = \lfloor i L / L_{out} \rfloor, \; b_i = \lceil (i + 1) L / L_{out} \rceil
 
-    def forward(self, input: ArrayLike) -> Any:
-        """Pools the input; with ``return_indices`` returns ``(output, indices)``."""
-        return F.adaptive_max_pool1d(input, self.output_size, self.return_indices)
+    Args:
+        output_size: the length of the output; ``None`` keeps that of the input.
+        return_indices: whether the positions of the maxima are returned too, for ``MaxUnpool1d``.
 
+    Shape:
+        - input: (N, C, L) or (C, L).
+        - output: (N, C, L_out) or (C, L_out), sizes as ``output_size``.
+        - positions: as output, integers: position of each maximum along its row.
 
-class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
-    """The maximum of windows chosen so that the output has the given lengths.
+    Returns:
+        the call returns the maxima; with ``return_indices`` the pair of maxima and positions.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.AdaptiveMaxPool2d.html.
+    Raises:
+        ValueError: at the call, if ``output_size`` is out of range or the rank does not fit.
 
-    Example:
-        >>> import jax.numpy as jnp
-        >>> AdaptiveMaxPool2d(3)(jnp.ones((1, 3, 8, 8))).shape
-        (1, 3, 3, 3)
-    """
-
-    def forward(self, input: ArrayLike) -> Any:
-        """Pools the input; with ``return_indices`` returns ``(output, indices)``."""
-        return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)
-
-
-class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
-    """The maximum of windows chosen so that the output has the given lengths.
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.AdaptiveMaxPool3d.html.
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.AdaptiveMaxPool1d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> AdaptiveMaxPool3d(3)(jnp.ones((1, 3, 8, 8, 8))).shape
-        (1, 3, 3, 3, 3)
+        >>> AdaptiveMaxPool1d(2)(jnp.array([[1.0, 3.0, 2.0, 0.0]])).tolist()
+        [[3.0, 2.0]]
     """
 
-    def forward(self, input: ArrayLike) -> Any:
-        """Pools the input; with ``return_indices`` returns ``(output, indices)``."""
-        return F.adaptive_max_pool3d(input, self.output_size, self.return_indices)
+    @overload
+    def __init__(
+        self: AdaptiveMaxPool1d[jax.Array], output_size: OptionalSizes, return_indices: Literal[False] = ...
+    ) -> None: ...
+    @overload
+    def __init__(self: AdaptiveMaxPool1d[Pair], output_size: OptionalSizes, return_indices: Literal[True]) -> None: ...
+    @overload
+    def __init__(
+        self: AdaptiveMaxPool1d[jax.Array | Pair], output_size: OptionalSizes, return_indices: bool = ...
+    ) -> None: ...
+    def __init__(self, output_size: OptionalSizes, return_indices: bool = False) -> None:
+        super().__init__(output_size, return_indices)
+
+    def forward(self, input: ArrayLike) -> Pooled:
+        """The maxima, and with ``return_indices`` their positions."""
+        return cast("Pooled", F.adaptive_max_pool1d(input, self.output_size, self.return_indices))
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd[Pooled]):
+    """Maxima of as many windows of an image as the output is to have elements.
+
+    As ``AdaptiveMaxPool1d`` along two axes.
+
+    Args:
+        output_size: height and width of the output: an int for both or a pair; ``None`` keeps the length of the input.
+        return_indices: whether the positions of the maxima are returned too, for ``MaxUnpool2d``.
+
+    Shape:
+        - input: (N, C, H, W) or (C, H, W).
+        - output: (N, C, H_out, W_out) or (C, H_out, W_out), sizes as ``output_size``.
+        - positions: as output, integers: position of each maximum in its image, counted row by row.
+
+    Returns:
+        the call returns the maxima; with ``return_indices`` the pair of maxima and positions.
+
+    Raises:
+        ValueError: at the call, if ``output_size`` is out of range or the rank does not fit.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.AdaptiveMaxPool2d.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> AdaptiveMaxPool2d((None, 1))(jnp.array([[[1.0, 3.0], [2.0, 6.0]]])).tolist()
+        [[[3.0], [6.0]]]
+    """
+
+    @overload
+    def __init__(
+        self: AdaptiveMaxPool2d[jax.Array], output_size: OptionalSizes, return_indices: Literal[False] = ...
+    ) -> None: ...
+    @overload
+    def __init__(self: AdaptiveMaxPool2d[Pair], output_size: OptionalSizes, return_indices: Literal[True]) -> None: ...
+    @overload
+    def __init__(
+        self: AdaptiveMaxPool2d[jax.Array | Pair], output_size: OptionalSizes, return_indices: bool = ...
+    ) -> None: ...
+    def __init__(self, output_size: OptionalSizes, return_indices: bool = False) -> None:
+        super().__init__(output_size, return_indices)
+
+    def forward(self, input: ArrayLike) -> Pooled:
+        """The maxima, and with ``return_indices`` their positions."""
+        return cast("Pooled", F.adaptive_max_pool2d(input, self.output_size, self.return_indices))
+
+
+class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd[Pooled]):
+    """Maxima of as many windows of a volume as the output is to have elements.
+
+    As ``AdaptiveMaxPool1d`` along three axes.
+
+    Args:
+        output_size: depth, height and width of the output: an int for all or three numbers; ``None`` keeps the length
+            of the input.
+        return_indices: whether the positions of the maxima are returned too, for ``MaxUnpool3d``.
+
+    Shape:
+        - input: (N, C, D, H, W) or (C, D, H, W).
+        - output: (N, C, D_out, H_out, W_out) or (C, D_out, H_out, W_out), sizes as ``output_size``.
+        - positions: as output, integers: position of each maximum in its volume, counted row by row.
+
+    Returns:
+        the call returns the maxima; with ``return_indices`` the pair of maxima and positions.
+
+    Raises:
+        ValueError: at the call, if ``output_size`` is out of range or the rank does not fit.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.AdaptiveMaxPool3d.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> values, at = AdaptiveMaxPool3d(1, return_indices=True)(jnp.arange(8.0).reshape(1, 2, 2, 2))
+        >>> values.item(), at.item()
+        (7.0, 7)
+    """
+
+    @overload
+    def __init__(
+        self: AdaptiveMaxPool3d[jax.Array], output_size: OptionalSizes, return_indices: Literal[False] = ...
+    ) -> None: ...
+    @overload
+    def __init__(self: AdaptiveMaxPool3d[Pair], output_size: OptionalSizes, return_indices: Literal[True]) -> None: ...
+    @overload
+    def __init__(
+        self: AdaptiveMaxPool3d[jax.Array | Pair], output_size: OptionalSizes, return_indices: bool = ...
+    ) -> None: ...
+    def __init__(self, output_size: OptionalSizes, return_indices: bool = False) -> None:
+        super().__init__(output_size, return_indices)
+
+    def forward(self, input: ArrayLike) -> Pooled:
+        """The maxima, and with ``return_indices`` their positions."""
+        return cast("Pooled", F.adaptive_max_pool3d(input, self.output_size, self.return_indices))
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
-    """The mean of windows chosen so that the output has the given lengths.
+    r"""Means of as many windows of a sequence as the output is to have elements.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.AdaptiveAvgPool1d.html.
+    .. math::
+
+        y_{c, i} = \frac{1}{b_i - a_i} \sum_{a_i \le l < b_i} x_{c, l},
+        a_i = \lfloor i L / L_{out} \rfloor, \; b_i = \lceil (i + 1) L / L_{out} \rceil
+
+    Args:
+        output_size: the length of the output; ``None`` keeps that of the input.
+
+    Shape:
+        - input: (N, C, L) or (C, L).
+        - output: (N, C, L_out) or (C, L_out), sizes as ``output_size``.
+
+    Raises:
+        ValueError: at the call, if ``output_size`` is out of range or the rank does not fit.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.AdaptiveAvgPool1d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> AdaptiveAvgPool1d(3)(jnp.ones((1, 3, 8))).shape
-        (1, 3, 3)
+        >>> AdaptiveAvgPool1d(2)(jnp.array([[1.0, 3.0, 2.0, 0.0]])).tolist()
+        [[2.0, 1.0]]
     """
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Pools the input."""
+        """The means."""
         return F.adaptive_avg_pool1d(input, self.output_size)
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
-    """The mean of windows chosen so that the output has the given lengths.
+    """Means of as many windows of an image as the output is to have elements.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.AdaptiveAvgPool2d.html.
+    As ``AdaptiveAvgPool1d`` along two axes.
+
+    Args:
+        output_size: height and width of the output: an int for both or a pair; ``None`` keeps the length of the input.
+
+    Shape:
+        - input: (N, C, H, W) or (C, H, W).
+        - output: (N, C, H_out, W_out) or (C, H_out, W_out), sizes as ``output_size``.
+
+    Raises:
+        ValueError: at the call, if ``output_size`` is out of range or the rank does not fit.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.AdaptiveAvgPool2d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> AdaptiveAvgPool2d(3)(jnp.ones((1, 3, 8, 8))).shape
-        (1, 3, 3, 3)
+        >>> AdaptiveAvgPool2d((None, 1))(jnp.array([[[1.0, 3.0], [2.0, 6.0]]])).tolist()
+        [[[2.0], [4.0]]]
     """
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Pools the input."""
+        """The means."""
         return F.adaptive_avg_pool2d(input, self.output_size)
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
-    """The mean of windows chosen so that the output has the given lengths.
+    """Means of as many windows of a volume as the output is to have elements.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.AdaptiveAvgPool3d.html.
+    As ``AdaptiveAvgPool1d`` along three axes.
+
+    Args:
+        output_size: depth, height and width of the output: an int for all or three numbers; ``None`` keeps the length
+            of the input.
+
+    Shape:
+        - input: (N, C, D, H, W) or (C, D, H, W).
+        - output: (N, C, D_out, H_out, W_out) or (C, D_out, H_out, W_out), sizes as ``output_size``.
+
+    Raises:
+        ValueError: at the call, if ``output_size`` is out of range or the rank does not fit.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.AdaptiveAvgPool3d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> AdaptiveAvgPool3d(3)(jnp.ones((1, 3, 8, 8, 8))).shape
-        (1, 3, 3, 3, 3)
+        >>> AdaptiveAvgPool3d(1)(jnp.arange(8.0).reshape(1, 2, 2, 2)).tolist()
+        [[[[3.5]]]]
     """
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Pools the input."""
+        """The means."""
         return F.adaptive_avg_pool3d(input, self.output_size)

@@ -13,14 +13,7 @@ __all__ = ["LPPool1d", "LPPool2d", "LPPool3d"]
 
 
 class _LPPoolNd(Module):
-    """What the power-average pools share.
-
-    Args:
-        norm_type: the exponent p.
-        kernel_size: lengths of the window.
-        stride: steps of the window; ``None`` is the kernel size.
-        ceil_mode: whether to round the output's lengths up.
-    """
+    """What the power-average pools share: exponent and window."""
 
     def __init__(
         self, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None, ceil_mode: bool = False
@@ -39,48 +32,102 @@ class _LPPoolNd(Module):
 
 
 class LPPool1d(_LPPoolNd):
-    """The p-norm of each window: (sum x^p)^(1/p).
+    r"""Power average of each window of a sequence: its p-norm, but for the absolute values.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.LPPool1d.html.
+    .. math:: y_{c, l} = \Big(\sum_{0 \le k < K} x_{c,\, l s + k}^p\Big)^{1 / p}
+
+    with window length K and stride s: the sum for p = 1, in the limit of large p the maximum. Where the sum is 0 the
+    gradient is 0.
+
+    Args:
+        norm_type: the exponent p, not 0.
+        kernel_size: length of the window.
+        stride: steps of the window; ``None`` is the kernel size, so that windows do not overlap.
+        ceil_mode: whether a last window may hang over the end, so that the output is longer.
+
+    Shape:
+        - input: (N, C, L) or (C, L).
+        - output: (N, C, L_out) or (C, L_out), L_out = floor((L - kernel_size) / stride) + 1, rounded up instead of down
+          with ``ceil_mode``.
+
+    Raises:
+        ValueError: at the call, if a size or ``norm_type`` is out of range or the rank does not fit.
+        TypeError: at the call, if a size is no int or the input is not floating.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.LPPool1d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> LPPool1d(2, 2)(jnp.ones((1, 3, 8))).shape
-        (1, 3, 4)
+        >>> LPPool1d(2, 2)(jnp.array([[3.0, 4.0]])).tolist()
+        [[5.0]]
     """
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Pools the input."""
+        """The power averages."""
         return F.lp_pool1d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
 
 
 class LPPool2d(_LPPoolNd):
-    """The p-norm of each window: (sum x^p)^(1/p).
+    """Power average of each window of an image: its p-norm, but for the absolute values.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.LPPool2d.html.
+    As ``LPPool1d`` along two axes.
+
+    Args:
+        norm_type: the exponent p, not 0.
+        kernel_size: height and width of the window: an int for both or a pair, as all sizes here.
+        stride: steps of the window; ``None`` is the kernel size, so that windows do not overlap.
+        ceil_mode: whether a last window may hang over the end, so that the output is longer.
+
+    Shape:
+        - input: (N, C, H, W) or (C, H, W).
+        - output: (N, C, H_out, W_out) or (C, H_out, W_out), H_out = floor((H - kernel_size[0]) / stride[0]) + 1 and
+          W_out alike, rounded up instead of down with ``ceil_mode``.
+
+    Raises:
+        ValueError: at the call, if a size or ``norm_type`` is out of range or the rank does not fit.
+        TypeError: at the call, if a size is no int or the input is not floating.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.LPPool2d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> LPPool2d(2, 2)(jnp.ones((1, 3, 8, 8))).shape
-        (1, 3, 4, 4)
+        >>> LPPool2d(1, 2)(jnp.array([[[1.0, 2.0], [3.0, 4.0]]])).tolist()
+        [[[10.0]]]
     """
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Pools the input."""
+        """The power averages."""
         return F.lp_pool2d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
 
 
 class LPPool3d(_LPPoolNd):
-    """The p-norm of each window: (sum x^p)^(1/p).
+    """Power average of each window of a volume: its p-norm, but for the absolute values.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.LPPool3d.html.
+    As ``LPPool1d`` along three axes.
+
+    Args:
+        norm_type: the exponent p, not 0.
+        kernel_size: depth, height and width of the window: an int for all or three, as all sizes here.
+        stride: steps of the window; ``None`` is the kernel size, so that windows do not overlap.
+        ceil_mode: whether a last window may hang over the end, so that the output is longer.
+
+    Shape:
+        - input: (N, C, D, H, W) or (C, D, H, W).
+        - output: (N, C, D_out, H_out, W_out) or (C, D_out, H_out, W_out), D_out, H_out and W_out as L_out of
+          ``LPPool1d``, each with its own number.
+
+    Raises:
+        ValueError: at the call, if a size or ``norm_type`` is out of range or the rank does not fit.
+        TypeError: at the call, if a size is no int or the input is not floating.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.LPPool3d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> LPPool3d(2, 2)(jnp.ones((1, 3, 8, 8, 8))).shape
-        (1, 3, 4, 4, 4)
+        >>> LPPool3d(1, 2)(jnp.ones((1, 2, 2, 2))).tolist()
+        [[[[8.0]]]]
     """
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """Pools the input."""
+        """The power averages."""
         return F.lp_pool3d(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)

@@ -32,57 +32,137 @@ class _MaxUnpoolNd(Module):
 
 
 class MaxUnpool1d(_MaxUnpoolNd):
-    """Puts the maxima that ``MaxPool1d`` found back to their places, with zeros elsewhere.
+    r"""Puts maxima back where ``MaxPool1d`` found them in a sequence, with zeros elsewhere.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.MaxUnpool1d.html.
+    .. math:: y_{c, \mathrm{indices}_{c, l}} = x_{c, l}, \quad 0 \text{ elsewhere}
+
+    Args:
+        kernel_size: length of the window of the pooling.
+        stride: steps of that window; ``None`` is the kernel size.
+        padding: how much the pooling added at both ends.
+
+    Shape:
+        - input: (N, C, L) or (C, L).
+        - indices: as input, integers.
+        - output: (N, C, L_out) or (C, L_out), L_out = (L - 1) stride - 2 padding + kernel_size, or ``output_size``.
+
+    Raises:
+        ValueError: if a size is out of range; at the call, if a shape or ``output_size`` does not fit.
+        TypeError: if a size is no int; at the call, if ``indices`` are no integers.
+        IndexError: at the call, if a concrete position is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.MaxUnpool1d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> out, indices = MaxPool1d(2, return_indices=True)(jnp.ones((1, 1, 4)))
-        >>> MaxUnpool1d(2)(out, indices).shape
-        (1, 1, 4)
+        >>> MaxUnpool1d(2)(jnp.array([[3.0, 2.0]]), jnp.array([[1, 2]])).tolist()
+        [[0.0, 3.0, 2.0, 0.0]]
     """
 
     _dims = 1
 
     def forward(self, input: ArrayLike, indices: ArrayLike, output_size: Sequence[int] | None = None) -> jax.Array:
-        """Places the values; ``output_size`` chooses among the possible lengths."""
+        """The maxima at their places.
+
+        Args:
+            input: the maxima.
+            indices: their positions, as ``MaxPool1d`` with ``return_indices`` gives them.
+            output_size: the lengths of the output, or its whole shape: of the lengths that the pooling takes to that of
+                the input, which differ by less than ``stride``, the one that is meant.
+
+        Returns:
+            an array of ``output_size``, zero but for the maxima; NaN in rows where a traced position is out of range.
+        """
         return F.max_unpool1d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
 
 class MaxUnpool2d(_MaxUnpoolNd):
-    """Puts the maxima that ``MaxPool2d`` found back to their places, with zeros elsewhere.
+    """Puts maxima back where ``MaxPool2d`` found them in an image, with zeros elsewhere.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.MaxUnpool2d.html.
+    As ``MaxUnpool1d``; positions are counted row by row in each image.
+
+    Args:
+        kernel_size: height and width of the window of the pooling: an int for both or a pair, as all sizes here.
+        stride: steps of that window; ``None`` is the kernel size.
+        padding: how much the pooling added at both ends of each axis.
+
+    Shape:
+        - input: (N, C, H, W) or (C, H, W).
+        - indices: as input, integers.
+        - output: (N, C, H_out, W_out) or (C, H_out, W_out), each length as L_out of ``MaxUnpool1d``, or
+          ``output_size``.
+
+    Raises:
+        ValueError: if a size is out of range; at the call, if a shape or ``output_size`` does not fit.
+        TypeError: if a size is no int; at the call, if ``indices`` are no integers.
+        IndexError: at the call, if a concrete position is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.MaxUnpool2d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> out, indices = MaxPool2d(2, return_indices=True)(jnp.ones((1, 1, 4, 4)))
-        >>> MaxUnpool2d(2)(out, indices).shape
-        (1, 1, 4, 4)
+        >>> MaxUnpool2d(2)(jnp.array([[[3.0]]]), jnp.array([[[1]]])).tolist()
+        [[[0.0, 3.0], [0.0, 0.0]]]
     """
 
     _dims = 2
 
     def forward(self, input: ArrayLike, indices: ArrayLike, output_size: Sequence[int] | None = None) -> jax.Array:
-        """Places the values; ``output_size`` chooses among the possible lengths."""
+        """The maxima at their places.
+
+        Args:
+            input: the maxima.
+            indices: their positions, as ``MaxPool2d`` with ``return_indices`` gives them.
+            output_size: the lengths of the output, or its whole shape: of the lengths that the pooling takes to that of
+                the input, which differ by less than ``stride``, the one that is meant.
+
+        Returns:
+            an array of ``output_size``, zero but for the maxima; NaN in rows where a traced position is out of range.
+        """
         return F.max_unpool2d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
 
 class MaxUnpool3d(_MaxUnpoolNd):
-    """Puts the maxima that ``MaxPool3d`` found back to their places, with zeros elsewhere.
+    """Puts maxima back where ``MaxPool3d`` found them in a volume, with zeros elsewhere.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.MaxUnpool3d.html.
+    As ``MaxUnpool1d``; positions are counted row by row in each volume.
+
+    Args:
+        kernel_size: depth, height and width of the window of the pooling: an int for all or three, as all sizes here.
+        stride: steps of that window; ``None`` is the kernel size.
+        padding: how much the pooling added at both ends of each axis.
+
+    Shape:
+        - input: (N, C, D, H, W) or (C, D, H, W).
+        - indices: as input, integers.
+        - output: (N, C, D_out, H_out, W_out) or (C, D_out, H_out, W_out), each length as L_out of ``MaxUnpool1d``, or
+          ``output_size``.
+
+    Raises:
+        ValueError: if a size is out of range; at the call, if a shape or ``output_size`` does not fit.
+        TypeError: if a size is no int; at the call, if ``indices`` are no integers.
+        IndexError: at the call, if a concrete position is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.MaxUnpool3d.html
 
     Example:
         >>> import jax.numpy as jnp
-        >>> out, indices = MaxPool3d(2, return_indices=True)(jnp.ones((1, 1, 4, 4, 4)))
-        >>> MaxUnpool3d(2)(out, indices).shape
-        (1, 1, 4, 4, 4)
+        >>> MaxUnpool3d(2)(jnp.array([[[[7.0]]]]), jnp.array([[[[7]]]])).tolist()
+        [[[[0.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 7.0]]]]
     """
 
     _dims = 3
 
     def forward(self, input: ArrayLike, indices: ArrayLike, output_size: Sequence[int] | None = None) -> jax.Array:
-        """Places the values; ``output_size`` chooses among the possible lengths."""
+        """The maxima at their places.
+
+        Args:
+            input: the maxima.
+            indices: their positions, as ``MaxPool3d`` with ``return_indices`` gives them.
+            output_size: the lengths of the output, or its whole shape: of the lengths that the pooling takes to that of
+                the input, which differ by less than ``stride``, the one that is meant.
+
+        Returns:
+            an array of ``output_size``, zero but for the maxima; NaN in rows where a traced position is out of range.
+        """
         return F.max_unpool3d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
