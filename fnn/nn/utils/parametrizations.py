@@ -175,7 +175,6 @@ def orthogonal(
     buffer, ``module.parametrizations.weight[0].base`` (Lezcano-Casado, 2019, https://arxiv.org/abs/1909.09501). The weight
     starts as it was, made orthogonal if it was not; without ``use_trivialization`` "matrix_exp" and "cayley" start from
     their value at the present weight.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrizations.orthogonal.html.
 
     Args:
         module: the module that has the parameter or buffer.
@@ -193,6 +192,8 @@ def orthogonal(
     Raises:
         ValueError: if there is no such parameter or buffer, it has less than 2 axes, the map is unknown, or it is
             "householder" and the matrix complex.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrizations.orthogonal.html
 
     Example:
         >>> import jax.numpy as jnp
@@ -253,7 +254,6 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
 
     Salimans and Kingma, 2016, https://arxiv.org/abs/1602.07868. What the older ``fnn.nn.utils.weight_norm`` saved can be
     loaded.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrizations.weight_norm.html.
 
     Args:
         module: the module that has the parameter or buffer.
@@ -266,6 +266,8 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
     Raises:
         ValueError: if there is no such parameter or buffer.
         IndexError: if ``dim`` is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrizations.weight_norm.html
 
     Example:
         >>> from fnn import nn
@@ -327,7 +329,6 @@ def spectral_norm(
 
     The steps are made each time the weight is read in training mode (Miyato et al., 2018,
     https://arxiv.org/abs/1802.05957).
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrizations.spectral_norm.html.
 
     Args:
         module: the module that has the parameter or buffer.
@@ -342,6 +343,8 @@ def spectral_norm(
     Raises:
         ValueError: if there is no such parameter or buffer, or ``n_power_iterations`` is not positive.
         IndexError: if ``dim`` is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrizations.spectral_norm.html
 
     Example:
         >>> import jax.numpy as jnp

@@ -19,7 +19,7 @@ from fnn.nn.array_box import ArrayBox, to_array
 from fnn.nn.modules.container import ModuleDict, ModuleList
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Buffer, Parameter
-from fnn.nn.utils._computed import base_class, property_names, retype
+from fnn.nn.utils.computed_attributes import base_class, property_names, retype
 from fnn.stateful.scopes import current_scopes
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import trace_state
@@ -84,7 +84,8 @@ def cached() -> Iterator[None]:
 
     A kept value is used only where it is right: by the same JAX transformation, and while the arrays it was computed
     from are the same. The values are forgotten at the end.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.cached.html.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.cached.html
 
     Example:
         >>> from fnn import nn
@@ -135,7 +136,6 @@ class ParametrizationList(ModuleList):
 
     These are ``original``, or ``original0``, ``original1``, ... if the ``right_inverse`` of the first parametrization
     gives a sequence. ``register_parametrization`` makes it; it is ``module.parametrizations.weight``.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.ParametrizationList.html.
 
     Args:
         modules: the parametrizations.
@@ -145,6 +145,8 @@ class ParametrizationList(ModuleList):
     Raises:
         ValueError: if there are no modules, or they give something else than arrays of the shape and dtype expected.
             ``original`` is then as before.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.ParametrizationList.html
 
     Example:
         >>> from fnn import nn
@@ -292,14 +294,14 @@ def _check_kept(old_name: str, old: Any, new_name: str, new: Any, flag: str = "`
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
     """Whether the module has a parametrization of ``tensor_name``, or of anything if that is ``None``.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.is_parametrized.html.
-
     Args:
         module: the module.
         tensor_name: name of a parameter or buffer.
 
     Returns:
         a bool.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.is_parametrized.html
 
     Example:
         >>> from fnn import nn
@@ -319,7 +321,6 @@ def register_parametrization(module: M, tensor_name: str, parametrization: Modul
     keeps the identity of the parameter. If ``parametrization`` has a method ``right_inverse``, it gives the original
     for a value: at registration and when ``module.weight`` is assigned. If it gives a sequence, the originals are
     ``original0``, ``original1``, ..., new parameters. Several parametrizations of one name are applied in turn.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.register_parametrization.html.
 
     Args:
         module: the module that has the parameter or buffer; its class becomes ``Parametrized...``.
@@ -333,6 +334,8 @@ def register_parametrization(module: M, tensor_name: str, parametrization: Modul
     Raises:
         TypeError: if ``parametrization`` is no Module.
         ValueError: if there is no such parameter or buffer, or shape or dtype change. The module is then as before.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.register_parametrization.html
 
     Example:
         >>> import jax.numpy as jnp
@@ -394,8 +397,6 @@ def _check_further(module: Module, name: str, parametrization: Module) -> None:
 def remove_parametrizations(module: M, tensor_name: str, leave_parametrized: bool = True) -> M:
     """Makes a parametrized attribute a parameter or buffer again.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.remove_parametrizations.html.
-
     Args:
         module: the module.
         tensor_name: name of the attribute.
@@ -407,6 +408,8 @@ def remove_parametrizations(module: M, tensor_name: str, leave_parametrized: boo
     Raises:
         ValueError: if it is not parametrized, or ``leave_parametrized`` is false and there are several originals.
         RuntimeError: if the present value has not the dtype of the original.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.remove_parametrizations.html
 
     Example:
         >>> from fnn import nn
@@ -448,13 +451,13 @@ def remove_parametrizations(module: M, tensor_name: str, leave_parametrized: boo
 def type_before_parametrizations(module: Module) -> type:
     """The class of the module as it was before anything was parametrized.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.type_before_parametrizations.html.
-
     Args:
         module: the module.
 
     Returns:
         a class.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.type_before_parametrizations.html
 
     Example:
         >>> from fnn import nn
@@ -468,8 +471,6 @@ def type_before_parametrizations(module: Module) -> type:
 def transfer_parametrizations_and_params(from_module: Module, to_module: M, tensor_name: str | None = None) -> M:
     """Gives a module the parametrizations of another one, and the same originals.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.transfer_parametrizations_and_params.html.
-
     Args:
         from_module: the module to take from; if it is not parametrized, nothing happens.
         to_module: the module to give to; a parameter that it has not is created.
@@ -477,6 +478,8 @@ def transfer_parametrizations_and_params(from_module: Module, to_module: M, tens
 
     Returns:
         ``to_module``.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.transfer_parametrizations_and_params.html
 
     Example:
         >>> from fnn import nn

@@ -44,7 +44,6 @@ class PackedSequence(PackedSequence_):
 
     The functions of this file make it, and every recurrent layer takes it. It is a pytree whose ``batch_sizes`` are
     part of the structure: under ``jax.jit`` each new set of lengths compiles once.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.rnn.PackedSequence.html.
 
     Args:
         data: the steps, of shape (sum of lengths, *); or the pair (data, batch_sizes).
@@ -54,6 +53,8 @@ class PackedSequence(PackedSequence_):
 
     Raises:
         TypeError: if ``batch_sizes`` is traced, or missing.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.rnn.PackedSequence.html
 
     Example:
         >>> import numpy as np

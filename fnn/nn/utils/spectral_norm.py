@@ -16,7 +16,7 @@ from fnn.nn.array_box import to_array
 from fnn.nn.modules.conv.transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter
-from fnn.nn.utils._computed import add_computed_weight, computed_weights, remove_computed_weight
+from fnn.nn.utils.computed_attributes import add_computed_weight, computed_weights, remove_computed_weight
 from fnn.nn.utils.weight_norm import initialized_parameter
 
 __all__ = [
@@ -238,7 +238,6 @@ def spectral_norm(
 
     The parameter becomes ``weight_orig``; the estimated singular vectors are the buffers ``weight_u`` and ``weight_v``.
     ``module.weight`` is computed from them when it is read. ``fnn.nn.utils.parametrizations.spectral_norm`` is newer.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.spectral_norm.html.
 
     Args:
         module: the module that has the parameter.
@@ -255,6 +254,8 @@ def spectral_norm(
         KeyError: if the module has no such parameter.
         ValueError: if the parameter is ``None`` or uninitialized, or ``n_power_iterations`` is not positive.
         IndexError: if ``dim`` is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.spectral_norm.html
 
     Example:
         >>> from fnn import nn
@@ -282,8 +283,6 @@ def spectral_norm(
 def remove_spectral_norm(module: M, name: str = "weight") -> M:
     """Makes the weight a parameter again, of its present value.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.remove_spectral_norm.html.
-
     Args:
         module: the module.
         name: name of the weight.
@@ -293,6 +292,8 @@ def remove_spectral_norm(module: M, name: str = "weight") -> M:
 
     Raises:
         ValueError: if the weight has no spectral norm.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.remove_spectral_norm.html
 
     Example:
         >>> from fnn import nn

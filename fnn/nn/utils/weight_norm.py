@@ -13,7 +13,7 @@ from fnn.functional.arrays import ArrayLike, widen
 from fnn.functional.checks import as_array, check_same_dtype, normalize_axis
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter, is_lazy
-from fnn.nn.utils._computed import add_computed_weight, computed_weights, remove_computed_weight
+from fnn.nn.utils.computed_attributes import add_computed_weight, computed_weights, remove_computed_weight
 
 __all__ = ["WeightNorm", "norm_except_dim", "normalized_weight", "remove_weight_norm", "weight_norm"]
 
@@ -99,6 +99,8 @@ def _normalized_weight(v: jax.Array, g: jax.Array, dim: int) -> jax.Array:
 class WeightNorm:
     """What computes a weight from ``weight_g`` and ``weight_v``; ``weight_norm`` makes it."""
 
+    dim: int
+
     def __init__(self, name: str, dim: int | None) -> None:
         self.name = name
         self.dim = -1 if dim is None else dim
@@ -113,7 +115,6 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
 
     Deprecated in favour of ``fnn.nn.utils.parametrizations.weight_norm``. ``module.weight`` is computed when it is
     read, and so always belongs to the present ``weight_g`` and ``weight_v``; in torch it is that of the last call.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.weight_norm.html.
 
     Args:
         module: the module that has the parameter.
@@ -128,6 +129,8 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
         KeyError: if the module has no such parameter.
         ValueError: if the parameter is ``None`` or uninitialized.
         IndexError: if ``dim`` is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.weight_norm.html
 
     Example:
         >>> import warnings
@@ -174,8 +177,6 @@ def initialized_parameter(function: str, module: Module, name: str) -> Parameter
 def remove_weight_norm(module: M, name: str = "weight") -> M:
     """Makes the weight a parameter again, of its present value.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.remove_weight_norm.html.
-
     Args:
         module: the module.
         name: name of the weight.
@@ -185,6 +186,8 @@ def remove_weight_norm(module: M, name: str = "weight") -> M:
 
     Raises:
         ValueError: if the weight has no weight norm.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.remove_weight_norm.html
 
     Example:
         >>> import warnings
