@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,40 +15,60 @@ from fnn.functional.checks import as_array, check_index_range, check_integer, ch
 from fnn.nn.modules.container import ModuleList, Sequential
 from fnn.nn.modules.linear import Linear
 from fnn.nn.modules.module import Module
+from fnn.nn.placement import Device, DType
 
 __all__ = ["AdaptiveLogSoftmaxWithLoss"]
 
 
 class ASMoutput(NamedTuple):
-    """``output``, the log-probability of each target, and ``loss``, its negative mean."""
+    """What ``AdaptiveLogSoftmaxWithLoss`` returns.
+
+    Attributes:
+        output (jax.Array): the log-probability of each target, (N) or ().
+        loss (jax.Array): minus their mean, ().
+    """
 
     output: jax.Array
     loss: jax.Array
 
 
 class AdaptiveLogSoftmaxWithLoss(Module):
-    """Adaptive softmax (Grave et al., 2017): frequent classes in a head, the rest in clusters of smaller dimension.
+    r"""Softmax over very many classes of very unequal frequency, and its loss.
 
-    log p(c) = log p_head(c) in the shortlist, else log p_head(cluster) + log p_cluster(c); classes are numbered by
-    decreasing frequency. The clusters' logits are never held at once for the loss (see ``F.linear_cross_entropy``).
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.AdaptiveLogSoftmaxWithLoss.html.
+    .. math:: \log p(c) = \log p_{head}(c), \quad \text{or } \log p_{head}(k) + \log p_k(c) \text{ for c in cluster k}
+
+    Classes are numbered by decreasing frequency. The first ones, the shortlist, have their logits in the head, together
+    with one logit for each cluster of the others; a cluster works in fewer dimensions. The clusters' logits are never
+    held all at once for the loss (see ``F.linear_cross_entropy``).
 
     Args:
         in_features: features of the input.
         n_classes: number of classes.
         cutoffs: increasing class numbers at which a new cluster begins; the first is the size of the shortlist.
-        div_value: cluster i works in ``in_features // div_value**(i + 1)`` dimensions.
+        div_value: cluster i = 0, 1, ... works in floor(in_features / div_value^(i + 1)) dimensions.
         head_bias: whether the head has a bias.
-        device: where the parameters are put.
-        dtype: their dtype.
+        device: where the parameters are put; ``None`` is JAX's default device.
+        dtype: dtype of the parameters; ``None`` is float32.
+
+    Attributes:
+        head (Linear): from in_features to the shortlist and the clusters.
+        tail (ModuleList): for each cluster a ``Sequential`` of two ``Linear`` without bias.
+        cutoffs (list[int]): with ``n_classes`` at its end.
 
     Shape:
         - input: (N, in_features) or (in_features).
-        - target: (N) or ().
-        - output: (N) or (); loss: ().
+        - target: (N) or (), integers from 0 to n_classes - 1.
+        - output: (N) or ().
+        - loss: ().
+
+    Returns:
+        the call returns the named tuple ``(output, loss)``: the log-probability of each target, and minus their mean.
 
     Raises:
         ValueError: if ``cutoffs`` is empty or not increasing within 1 to n_classes - 1.
+
+    Source: Grave et al., Efficient softmax approximation for GPUs, 2017;
+    https://docs.pytorch.org/docs/2.13/generated/torch.nn.AdaptiveLogSoftmaxWithLoss.html
 
     Example:
         >>> import jax.numpy as jnp
@@ -57,6 +77,9 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         (3,)
     """
 
+    head: Linear
+    tail: ModuleList[Sequential[Linear]]
+
     def __init__(
         self,
         in_features: int,
@@ -64,8 +87,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         cutoffs: Sequence[int],
         div_value: float = 4.0,
         head_bias: bool = False,
-        device: Any = None,
-        dtype: Any = None,
+        device: Device = None,
+        dtype: DType = None,
     ) -> None:
         super().__init__()
         cuts = list(cutoffs)
@@ -83,16 +106,12 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         self.shortlist_size = self.cutoffs[0]
         self.n_clusters = len(self.cutoffs) - 1
         self.head_size = self.shortlist_size + self.n_clusters
-        place: dict[str, Any] = {"device": device, "dtype": dtype}
-        self.head = Linear(in_features, self.head_size, bias=head_bias, **place)
+        self.head = Linear(in_features, self.head_size, head_bias, device, dtype)
         self.tail = ModuleList()
         for i, (low, high) in enumerate(pairwise(self.cutoffs)):
             width = int(in_features // div_value ** (i + 1))
-            self.tail.append(
-                Sequential(
-                    Linear(in_features, width, bias=False, **place), Linear(width, high - low, bias=False, **place)
-                )
-            )
+            down = Linear(in_features, width, False, device, dtype)
+            self.tail.append(Sequential(down, Linear(width, high - low, False, device, dtype)))
 
     def reset_parameters(self) -> None:
         """Draws all parameters anew, as ``Linear`` does."""
@@ -105,11 +124,11 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         """The log-probability of each target, and the loss.
 
         Args:
-            input_: features.
-            target_: class numbers. Out of range they give NaN under a JAX transformation.
+            input_: features, (N, in_features) or (in_features).
+            target_: class numbers, (N) or (). Out of range they give NaN under a JAX transformation.
 
         Returns:
-            the named tuple (output, loss).
+            the named tuple ``(output, loss)``.
 
         Raises:
             ValueError: if shapes do not fit.
@@ -137,7 +156,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         output = output - F.nll_loss(F.log_softmax(self.head(rows), 1), in_head, reduction="none")
         return ASMoutput(output if target.ndim else output[0], -output.mean())
 
-    def _full_log_prob(self, input: Any, head_output: jax.Array) -> jax.Array:
+    def _full_log_prob(self, input: jax.Array, head_output: jax.Array) -> jax.Array:
         head = F.log_softmax(head_output, 1)
         parts = [head[:, : self.shortlist_size]]
         for i, cluster in enumerate(self.tail):
@@ -145,12 +164,32 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         return jnp.concatenate(parts, 1)
 
     def log_prob(self, input: ArrayLike) -> jax.Array:
-        """The log-probabilities of all classes: (N, in_features) to (N, n_classes)."""
+        """The log-probabilities of all classes.
+
+        Args:
+            input: features, (N, in_features).
+
+        Returns:
+            (N, n_classes).
+
+        Raises:
+            ValueError: if the shape does not fit.
+        """
         rows = self._rows("log_prob", input)
         return self._full_log_prob(rows, self.head(rows))
 
     def predict(self, input: ArrayLike) -> jax.Array:
-        """The most probable class of each row: (N, in_features) to (N)."""
+        """The most probable class of each row; clusters are looked at only where the head points to one.
+
+        Args:
+            input: features, (N, in_features).
+
+        Returns:
+            class numbers, (N).
+
+        Raises:
+            ValueError: if the shape does not fit.
+        """
         rows = self._rows("predict", input)
         scores = self.head(rows)
         best = jnp.argmax(scores, 1)
@@ -162,7 +201,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         # The clusters are computed only if the head points at one.
         return jax.lax.cond(jnp.any(outside), search, lambda: best)
 
-    def _rows(self, method: str, input: Any) -> jax.Array:
+    def _rows(self, method: str, input: ArrayLike) -> jax.Array:
         name = f"{type(self).__name__}.{method}"
         rows = as_array(name, "input", input)
         check_shape(name, "input", rows, (None, self.in_features))

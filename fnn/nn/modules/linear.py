@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 
@@ -18,8 +18,6 @@ from fnn.nn.parameter import Parameter, UninitializedParameter
 from fnn.nn.placement import Device, DType, empty
 
 __all__ = ["Bilinear", "Identity", "LazyLinear", "Linear"]
-
-T = TypeVar("T")
 
 
 class Identity(Module):
@@ -43,7 +41,7 @@ class Identity(Module):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
 
-    def forward(self, input: T) -> T:
+    def forward(self, input: Any) -> Any:
         """The input itself."""
         return input
 

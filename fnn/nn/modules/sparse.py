@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Self
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +10,12 @@ import numpy as np
 
 from fnn import functional as F
 from fnn.functional.arrays import ArrayLike
-from fnn.nn.array_box import to_array
+from fnn.nn.array_box import Data, to_array
 from fnn.nn.init import normal_
 from fnn.nn.modules.module import Module
 from fnn.nn.modules.utils import check_sizes
 from fnn.nn.parameter import Parameter
-from fnn.nn.placement import empty
+from fnn.nn.placement import Device, DType, empty
 from fnn.nn.row_gradients import looked_up_rows, wants_row_gradients
 
 __all__ = ["Embedding", "EmbeddingBag"]
@@ -28,12 +28,14 @@ def _with_tangent_of(old: jax.Array, new: jax.Array) -> jax.Array:
 
 
 @_with_tangent_of.defjvp
-def _(primals: Any, tangents: Any) -> Any:
+def _(primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
     return primals[1], tangents[0]
 
 
 class _Table(Module):
     """The table of rows that both layers look up in, and its options."""
+
+    weight: Parameter
 
     def _make_table(
         self,
@@ -44,10 +46,10 @@ class _Table(Module):
         norm_type: float,
         scale_grad_by_freq: bool,
         sparse: bool,
-        weight: Any,
+        weight: Data | None,
         freeze: bool,
-        device: Any,
-        dtype: Any,
+        device: Device,
+        dtype: DType,
     ) -> None:
         name = type(self).__name__
         check_sizes(name, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
@@ -106,29 +108,51 @@ class _Table(Module):
             renormalized = F.embedding_renorm(jax.lax.stop_gradient(weight), indices, self.max_norm, self.norm_type)
             self.weight.data = _with_tangent_of(weight, renormalized)
 
+    def _described_sizes(self) -> list[str]:
+        """For ``repr``: the sizes, and what both layers show of the options that differ from the defaults."""
+        parts = [f"{self.num_embeddings}, {self.embedding_dim}"]
+        if self.max_norm is not None:
+            parts.append(f"max_norm={self.max_norm}")
+        if self.norm_type != 2:
+            parts.append(f"norm_type={self.norm_type}")
+        if self.scale_grad_by_freq is not False:
+            parts.append(f"scale_grad_by_freq={self.scale_grad_by_freq}")
+        return parts
+
 
 class Embedding(_Table):
-    """A table of vectors, looked up by row number.
+    r"""A table of vectors, looked up by number.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Embedding.html.
+    .. math:: y = W_{x}, \text{ row } x \text{ of the table for each number}
 
     Args:
         num_embeddings: number of rows.
         embedding_dim: length of a row.
-        padding_idx: a row that starts at zero and gets no gradient.
-        max_norm: looked-up rows of larger norm are scaled to it, in the table itself.
-        norm_type: the p of that norm.
-        scale_grad_by_freq: whether a row's gradient is divided by how often it was looked up.
-        sparse: whether the gradient keeps only the looked-up rows.
-        device: where the table is put.
-        dtype: its dtype.
+        padding_idx: a row that starts at zero and gets no gradient; a negative number counts from the end.
+        max_norm: rows looked up whose norm is larger are scaled down to it, in the table itself; ``None`` scales none.
+        norm_type: order of that norm.
+        scale_grad_by_freq: whether a row's gradient is divided by how often it was looked up in the call.
+        sparse: whether ``fnn.backward`` leaves a ``RowSparse`` in ``weight.grad``, the gradients of the looked-up rows
+            alone, for the optimizers that take one.
+        _weight: the table itself, (num_embeddings, embedding_dim), in place of a drawn one.
+        _freeze: whether the table gets no gradients.
+        device: where the table is put; ``None`` is JAX's default device.
+        dtype: dtype of the table; ``None`` is float32.
+
+    Attributes:
+        weight (Parameter): :math:`W`, (num_embeddings, embedding_dim), drawn from N(0, 1).
 
     Shape:
-        integers (*) to (*, embedding_dim).
+        - input: (*), integers.
+        - output: (*, embedding_dim).
 
     Raises:
-        ValueError: if ``padding_idx`` is out of range.
-        IndexError: at the call, if a (concrete) row number is out of range.
+        TypeError: if a size or ``padding_idx`` is no int; at the call, if the input is not of integers.
+        ValueError: if ``padding_idx`` is out of range, or ``_weight`` has another shape.
+        IndexError: at the call, if a concrete number is out of range. Where numbers are traced, the result is NaN
+            there.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.Embedding.html
 
     Example:
         >>> import numpy as np
@@ -145,10 +169,10 @@ class Embedding(_Table):
         norm_type: float = 2.0,
         scale_grad_by_freq: bool = False,
         sparse: bool = False,
-        _weight: Any = None,
+        _weight: Data | None = None,
         _freeze: bool = False,
-        device: Any = None,
-        dtype: Any = None,
+        device: Device = None,
+        dtype: DType = None,
     ) -> None:
         super().__init__()
         self._make_table(
@@ -166,7 +190,14 @@ class Embedding(_Table):
         )
 
     def forward(self, input: ArrayLike) -> jax.Array:
-        """The rows."""
+        """The rows at some numbers.
+
+        Args:
+            input: the numbers, (*).
+
+        Returns:
+            (*, embedding_dim).
+        """
         self._renormalize(input)
         rows = self._sparse_rows(input)
         if rows is not None:
@@ -185,11 +216,29 @@ class Embedding(_Table):
         norm_type: float = 2.0,
         scale_grad_by_freq: bool = False,
         sparse: bool = False,
-    ) -> Embedding:
-        """A layer over a given table, frozen unless ``freeze`` is false.
+    ) -> Self:
+        """A layer over a given table.
+
+        Args:
+            embeddings: the table, (num_embeddings, embedding_dim).
+            freeze: whether it gets no gradients.
+            padding_idx: a row that gets no gradient; a negative number counts from the end.
+            max_norm: rows looked up whose norm is larger are scaled down to it, in the table itself; ``None`` scales
+                none.
+            norm_type: order of that norm.
+            scale_grad_by_freq: whether a row's gradient is divided by how often it was looked up in the call.
+            sparse: whether ``fnn.backward`` leaves the gradients of the looked-up rows alone.
+
+        Returns:
+            the layer.
 
         Raises:
             ValueError: if ``embeddings`` is not 2-D.
+
+        Example:
+            >>> import numpy as np
+            >>> Embedding.from_pretrained(np.eye(2, dtype=np.float32))(np.array([1])).tolist()
+            [[0.0, 1.0]]
         """
         table = _check_table("Embedding", embeddings)
         return cls(
@@ -204,15 +253,9 @@ class Embedding(_Table):
         )
 
     def extra_repr(self) -> str:
-        parts = [f"{self.num_embeddings}, {self.embedding_dim}"]
+        parts = self._described_sizes()
         if self.padding_idx is not None:
-            parts.append(f"padding_idx={self.padding_idx}")
-        if self.max_norm is not None:
-            parts.append(f"max_norm={self.max_norm}")
-        if self.norm_type != 2:
-            parts.append(f"norm_type={self.norm_type}")
-        if self.scale_grad_by_freq is not False:
-            parts.append(f"scale_grad_by_freq={self.scale_grad_by_freq}")
+            parts.insert(1, f"padding_idx={self.padding_idx}")
         if self.sparse is not False:
             parts.append("sparse=True")
         return ", ".join(parts)
@@ -226,25 +269,43 @@ def _check_table(name: str, embeddings: ArrayLike) -> jax.Array:
 
 
 class EmbeddingBag(_Table):
-    """Sums, means or maxima of bags of table rows, without the rows themselves.
+    r"""Sums, means or maxima of bags of table rows, in one step.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.EmbeddingBag.html.
+    .. math:: y_b = \sum_{i \in \mathrm{bag}_b} a_i W_{x_i}
+
+    or the mean or the maximum over the bag; a is ``per_sample_weights``.
 
     Args:
         num_embeddings: number of rows.
         embedding_dim: length of a row.
-        max_norm: looked-up rows of larger norm are scaled to it, in the table itself.
-        norm_type: the p of that norm.
-        scale_grad_by_freq: whether a row's gradient is divided by how often it was looked up.
-        mode: "sum", "mean" or "max".
-        sparse: whether the gradient keeps only the looked-up rows.
-        include_last_offset: whether ``offsets`` ends with the total length.
-        padding_idx: a row that counts for nothing.
-        device: where the table is put.
-        dtype: its dtype.
+        max_norm: rows looked up whose norm is larger are scaled down to it, in the table itself; ``None`` scales none.
+        norm_type: order of that norm.
+        scale_grad_by_freq: whether a row's gradient is divided by how often it was looked up in the call.
+        mode: "sum", "mean" or "max"; an empty bag gives zeros.
+        sparse: whether ``fnn.backward`` leaves a ``RowSparse`` in ``weight.grad``, the gradients of the looked-up rows
+            alone, for the optimizers that take one.
+        _weight: the table itself, (num_embeddings, embedding_dim), in place of a drawn one.
+        include_last_offset: whether ``offsets`` has one number more, the total length.
+        padding_idx: a row that counts for nothing in a bag; a negative number counts from the end.
+        device: where the table is put; ``None`` is JAX's default device.
+        dtype: dtype of the table; ``None`` is float32.
+
+    Attributes:
+        weight (Parameter): :math:`W`, (num_embeddings, embedding_dim), drawn from N(0, 1).
 
     Shape:
-        integers (B, N), or (N) with offsets (B), to (B, embedding_dim).
+        - input: (B, N), a bag a row, or (N) with ``offsets``; integers.
+        - offsets: (B), or (B + 1) with ``include_last_offset``; integers.
+        - per_sample_weights: as input.
+        - output: (B, embedding_dim).
+
+    Raises:
+        TypeError: if a size or ``padding_idx`` is no int; at the call, if input or offsets are not of integers.
+        ValueError: if ``padding_idx`` is out of range, or ``_weight`` has another shape; at the call, if ``mode`` is
+            unknown, does not go with another option, or the offsets do not suit the input.
+        IndexError: at the call, if a concrete number is out of range. Where numbers are traced, the bag is NaN.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.EmbeddingBag.html
 
     Example:
         >>> import numpy as np
@@ -261,11 +322,11 @@ class EmbeddingBag(_Table):
         scale_grad_by_freq: bool = False,
         mode: str = "mean",
         sparse: bool = False,
-        _weight: Any = None,
+        _weight: Data | None = None,
         include_last_offset: bool = False,
         padding_idx: int | None = None,
-        device: Any = None,
-        dtype: Any = None,
+        device: Device = None,
+        dtype: DType = None,
     ) -> None:
         super().__init__()
         self._make_table(
@@ -287,9 +348,18 @@ class EmbeddingBag(_Table):
     def forward(
         self, input: ArrayLike, offsets: ArrayLike | None = None, per_sample_weights: ArrayLike | None = None
     ) -> jax.Array:
-        """One vector a bag."""
+        """One vector a bag.
+
+        Args:
+            input: numbers of rows: (B, N), a bag a row, or (N), cut into bags by ``offsets``.
+            offsets: where each bag begins in a 1-D input.
+            per_sample_weights: a factor for each number; in mode "sum" only.
+
+        Returns:
+            (B, embedding_dim).
+        """
         self._renormalize(input)
-        table: Any = self.weight
+        table: ArrayLike = self.weight
         padding_idx = self.padding_idx
         rows = self._sparse_rows(input)
         if rows is not None:
@@ -325,11 +395,32 @@ class EmbeddingBag(_Table):
         sparse: bool = False,
         include_last_offset: bool = False,
         padding_idx: int | None = None,
-    ) -> EmbeddingBag:
-        """A layer over a given table, frozen unless ``freeze`` is false.
+    ) -> Self:
+        """A layer over a given table.
+
+        Args:
+            embeddings: the table, (num_embeddings, embedding_dim).
+            freeze: whether it gets no gradients.
+            max_norm: rows looked up whose norm is larger are scaled down to it, in the table itself; ``None`` scales
+                none.
+            norm_type: order of that norm.
+            scale_grad_by_freq: whether a row's gradient is divided by how often it was looked up in the call.
+            mode: "sum", "mean" or "max".
+            sparse: whether ``fnn.backward`` leaves the gradients of the looked-up rows alone.
+            include_last_offset: whether ``offsets`` has one number more, the total length.
+            padding_idx: a row that counts for nothing in a bag; a negative number counts from the end.
+
+        Returns:
+            the layer.
 
         Raises:
             ValueError: if ``embeddings`` is not 2-D.
+
+        Example:
+            >>> import numpy as np
+            >>> table = np.eye(2, dtype=np.float32)
+            >>> EmbeddingBag.from_pretrained(table, mode="sum")(np.array([[0, 1]])).tolist()
+            [[1.0, 1.0]]
         """
         table = _check_table("EmbeddingBag", embeddings)
         bag = cls(
@@ -347,14 +438,7 @@ class EmbeddingBag(_Table):
         return bag
 
     def extra_repr(self) -> str:
-        parts = [f"{self.num_embeddings}, {self.embedding_dim}"]
-        if self.max_norm is not None:
-            parts.append(f"max_norm={self.max_norm}")
-        if self.norm_type != 2:
-            parts.append(f"norm_type={self.norm_type}")
-        if self.scale_grad_by_freq is not False:
-            parts.append(f"scale_grad_by_freq={self.scale_grad_by_freq}")
-        parts.append(f"mode={self.mode!r}")
+        parts = [*self._described_sizes(), f"mode={self.mode!r}"]
         if self.padding_idx is not None:
             parts.append(f"padding_idx={self.padding_idx}")
         return ", ".join(parts)
