@@ -10,28 +10,28 @@ from fnn.nn import init as init
 from fnn.nn import modules as modules
 from fnn.nn import parameter as parameter
 from fnn.nn import utils as utils
-from fnn.nn.modules import *
-from fnn.nn.modules.hooks import (
-    register_module_buffer_registration_hook as register_module_buffer_registration_hook,
-)
-from fnn.nn.modules.hooks import (
-    register_module_forward_hook as register_module_forward_hook,
-)
-from fnn.nn.modules.hooks import (
-    register_module_forward_pre_hook as register_module_forward_pre_hook,
-)
-from fnn.nn.modules.hooks import (
-    register_module_full_backward_hook as register_module_full_backward_hook,
-)
-from fnn.nn.modules.hooks import (
-    register_module_full_backward_pre_hook as register_module_full_backward_pre_hook,
-)
-from fnn.nn.modules.hooks import (
-    register_module_module_registration_hook as register_module_module_registration_hook,
-)
-from fnn.nn.modules.hooks import (
-    register_module_parameter_registration_hook as register_module_parameter_registration_hook,
-)
+from fnn.nn.modules.activation import *
+from fnn.nn.modules.adaptive import *
+from fnn.nn.modules.batchnorm import *
+from fnn.nn.modules.channelshuffle import *
+from fnn.nn.modules.container import *
+from fnn.nn.modules.conv import *
+from fnn.nn.modules.distance import *
+from fnn.nn.modules.dropout import *
+from fnn.nn.modules.flatten import *
+from fnn.nn.modules.fold import *
+from fnn.nn.modules.instancenorm import *
+from fnn.nn.modules.linear import *
+from fnn.nn.modules.loss import *
+from fnn.nn.modules.module import *
+from fnn.nn.modules.normalization import *
+from fnn.nn.modules.padding import *
+from fnn.nn.modules.pixelshuffle import *
+from fnn.nn.modules.pooling import *
+from fnn.nn.modules.rnn import *
+from fnn.nn.modules.sparse import *
+from fnn.nn.modules.transformer import *
+from fnn.nn.modules.upsampling import *
 from fnn.nn.parameter import Buffer as Buffer
 from fnn.nn.parameter import Parameter as Parameter
 from fnn.nn.parameter import UninitializedBuffer as UninitializedBuffer

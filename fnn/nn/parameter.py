@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.nn.array_box import ArrayBox, to_array
-from fnn.nn.placement import empty, parse_device, parse_dtype
+from fnn.nn.array_box import ArrayBox, Data, to_array
+from fnn.nn.placement import Device, DType, Place, empty, parse_device, parse_dtype
 from fnn.stateful.boxes import Box, OptionalBox
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import trace_state
@@ -39,7 +39,7 @@ class Parameter(ArrayBox):
         8.0
     """
 
-    def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
+    def __init__(self, data: Data | None = None, requires_grad: bool = True) -> None:
         array = to_array(np.empty(0, np.float32) if data is None else data, "Parameter: data")
         super().__init__(array)
         self._grad = OptionalBox()
@@ -62,21 +62,21 @@ class Parameter(ArrayBox):
             self._requires_grad = value
             structure_changed()
 
-    def requires_grad_(self, requires_grad: bool = True) -> Parameter:
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Sets ``requires_grad``; returns the parameter."""
         self.requires_grad = requires_grad
         return self
 
     @property
-    def grad(self) -> Any:
-        """The gradient that ``fnn.backward`` added up: an array, a ``RowSparse`` of a sparse embedding, or ``None``."""
+    def grad(self) -> jax.Array | None:
+        """The gradient that ``fnn.backward`` added up, or ``None``; of a table that only layers with ``sparse=True`` read, a
+        ``RowSparse``."""
         return self._grad.data
 
     @grad.setter
-    def grad(self, value: Any) -> None:
+    def grad(self, value: Data | RowSparse | None) -> None:
         if value is not None:
-            if not isinstance(value, RowSparse):
-                value = to_array(value, f"grad of {self.describe()}")
+            value = value if isinstance(value, RowSparse) else to_array(value, f"grad of {self.describe()}")
             if value.shape != self.shape:
                 raise ValueError(f"grad of {self.describe()} must have its shape, got {value.shape}")
         if value is not None or self._grad._data is not None:
@@ -88,8 +88,8 @@ class Parameter(ArrayBox):
         """True: a parameter is never a result."""
         return True
 
-    def _empty_like(self) -> Parameter:
-        new = Parameter.__new__(type(self))
+    def _empty_like(self) -> Self:
+        new = type(self).__new__(type(self))
         Box.__init__(new, self._data, self._label)
         new._grad = OptionalBox(self._grad._data)
         new._requires_grad = self._requires_grad
@@ -103,7 +103,7 @@ class Parameter(ArrayBox):
         return np.asarray(self.data), self._label, self._requires_grad, None if grad is None else np.asarray(grad)
 
     @classmethod
-    def _from_pickle(cls, state: tuple[Any, ...]) -> Parameter:
+    def _from_pickle(cls, state: tuple[Any, ...]) -> Self:
         data, label, requires_grad, grad = state
         new = cls.__new__(cls)
         Box.__init__(new, jnp.asarray(data), label)
@@ -133,14 +133,14 @@ class Buffer(ArrayBox):
         [1.0, 1.0]
     """
 
-    def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
+    requires_grad: bool = False
+
+    def __init__(self, data: Data | None = None, *, persistent: bool = True) -> None:
         super().__init__(to_array(np.empty(0, np.float32) if data is None else data, "Buffer: data"))
         self.persistent = persistent
 
-    requires_grad = False
-
-    def _empty_like(self) -> Buffer:
-        new = Buffer.__new__(type(self))
+    def _empty_like(self) -> Self:
+        new = type(self).__new__(type(self))
         Box.__init__(new, self._data, self._label)
         return new
 
@@ -148,7 +148,7 @@ class Buffer(ArrayBox):
         return np.asarray(self.data), self._label
 
     @classmethod
-    def _from_pickle(cls, state: tuple[Any, ...]) -> Buffer:
+    def _from_pickle(cls, state: tuple[Any, ...]) -> Self:
         new = cls.__new__(cls)
         Box.__init__(new, jnp.asarray(state[0]), state[1])
         return new
@@ -187,12 +187,12 @@ class _Pending:
     __slots__ = ("_box", "dtype", "place")
 
     def __init__(self, box: Box, dtype: Any, place: Any) -> None:
-        self._box = weakref.ref(box)
-        self.dtype = dtype
-        self.place = place
+        self._box: weakref.ref[Box] = weakref.ref(box)
+        self.dtype: np.dtype[Any] = dtype
+        self.place: Place | None = place
 
     @property
-    def device(self) -> Any:
+    def device(self) -> Place:
         return jax.devices()[0] if self.place is None else self.place
 
     def refuse(self, use: str) -> NoReturn:
@@ -212,7 +212,7 @@ class _Uninitialized(ArrayBox):
     cls_to_become: type[ArrayBox]
     persistent: bool
 
-    def __init__(self, requires_grad: bool, device: Any, dtype: Any) -> None:
+    def __init__(self, requires_grad: bool, device: Device, dtype: DType) -> None:
         Box.__init__(self, _Pending(self, parse_dtype(dtype) or jnp.dtype(jnp.float32), parse_device(device)))
 
     def _refuse(self, *_: Any) -> NoReturn:
@@ -220,9 +220,16 @@ class _Uninitialized(ArrayBox):
         pending.refuse("value")
 
     data = property(_refuse, _refuse)  # pyright: ignore
-    peek = write = _refuse  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
 
-    def materialize(self, shape: int | Sequence[int], device: Any = None, dtype: Any = None) -> None:
+    def peek(self) -> NoReturn:
+        """Raises: there is no array yet."""
+        self._refuse()
+
+    def write(self, value: Data) -> NoReturn:
+        """Raises: there is no array yet."""
+        self._refuse()
+
+    def materialize(self, shape: int | Sequence[int], device: Device = None, dtype: DType = None) -> None:
         """Turns this box into an ordinary one around zeros of ``shape``.
 
         Args:
@@ -306,9 +313,9 @@ class UninitializedParameter(_Uninitialized, Parameter):
         ('Parameter', (2, 3))
     """
 
-    cls_to_become = Parameter
+    cls_to_become: type[ArrayBox] = Parameter
 
-    def __init__(self, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> None:
+    def __init__(self, requires_grad: bool = True, device: Device = None, dtype: DType = None) -> None:
         _Uninitialized.__init__(self, requires_grad, device, dtype)
         self._grad = OptionalBox()
         self._requires_grad = False
@@ -331,10 +338,10 @@ class UninitializedBuffer(_Uninitialized, Buffer):
         <UninitializedBuffer>
     """
 
-    cls_to_become = Buffer
+    cls_to_become: type[ArrayBox] = Buffer
 
     def __init__(
-        self, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
+        self, requires_grad: bool = False, device: Device = None, dtype: DType = None, persistent: bool = True
     ) -> None:
         _Uninitialized.__init__(self, requires_grad, device, dtype)
         self.persistent = persistent

@@ -42,9 +42,9 @@ class RowTaps:
     """
 
     def __init__(self, tables: Iterable[Parameter], taps: list[list[jax.Array]] | None = None) -> None:
-        self.tables = list(tables)
-        self.order = {id(p): i for i, p in enumerate(self.tables)}
-        self.taps = taps
+        self.tables: list[Parameter] = list(tables)
+        self.order: dict[int, int] = {id(p): i for i, p in enumerate(self.tables)}
+        self.taps: list[list[jax.Array]] | None = taps
         self.indices: list[list[jax.Array]] = [[] for _ in self.tables]
         self.trace: Any = None
 

@@ -49,7 +49,7 @@ class DataParallel(ParallelWrapper):
         else:
             ids = [device_id("DataParallel", device) for device in device_ids]
         super().__init__(module, ids, dim)
-        self.output_device = ids[0] if output_device is None else output_device
+        self.output_device: Any = ids[0] if output_device is None else output_device
 
 
 def data_parallel(

@@ -57,9 +57,9 @@ class ParallelWrapper(Module):
                 raise RuntimeError(
                     f"{name}: {path} is uninitialized; call the module once, eagerly, before wrapping it"
                 )
-        self.module = module
-        self.dim = dim
-        self.device_ids = list(ids)
+        self.module: Module = module
+        self.dim: int = dim
+        self.device_ids: list[int] = list(ids)
         self._replicate()
 
     def _is_identity(self) -> bool:

@@ -153,7 +153,7 @@ class Generator(Stateful):
         return f"fnn.Generator(seed={self._seed})"
 
 
-default_generator = Generator()
+default_generator: Generator = Generator()
 
 
 class _Scopes(threading.local):

@@ -102,8 +102,8 @@ class Cell:
     __slots__ = ("container", "key")
 
     def __init__(self, container: dict[Any, Any], key: Any) -> None:
-        self.container = container
-        self.key = key
+        self.container: dict[Any, Any] = container
+        self.key: Any = key
 
     def get(self) -> Any:
         return dict.__getitem__(self.container, self.key)

@@ -63,12 +63,12 @@ class Bank:
     __slots__ = ("arrays", "boxes", "losses", "places", "seen", "whole")
 
     def __init__(self, boxes: list[Box]) -> None:
-        self.boxes = boxes
-        self.places = [Place(self, i) for i in range(len(boxes))]
+        self.boxes: list[Box] = boxes
+        self.places: list[Place] = [Place(self, i) for i in range(len(boxes))]
         self.arrays: list[Any] = [None] * len(boxes)
-        self.whole = False  # every box has its content here
-        self.seen = False  # somebody may have got hold of an array
-        self.losses = 0  # how much more often than not it was found not to be whole
+        self.whole: bool = False  # every box has its content here
+        self.seen: bool = False  # somebody may have got hold of an array
+        self.losses: int = 0  # how much more often than not it was found not to be whole
 
     def take(self) -> list[Any]:
         """The arrays, to be donated: copies of those that somebody else holds."""
@@ -109,8 +109,8 @@ class Place:
     __slots__ = ("bank", "index")
 
     def __init__(self, bank: Bank, index: int) -> None:
-        self.bank = bank
-        self.index = index
+        self.bank: Bank = bank
+        self.index: int = index
 
     def get(self) -> Any:
         self.bank.seen = True

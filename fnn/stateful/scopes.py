@@ -21,7 +21,7 @@ class _Context(threading.local):
         self.scopes: list[Scope] = []
 
 
-context = _Context()
+context: _Context = _Context()
 
 
 def current_scopes() -> Sequence[Scope]:

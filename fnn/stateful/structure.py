@@ -10,11 +10,11 @@ class _Structure:
     __slots__ = ("optional", "version")
 
     def __init__(self) -> None:
-        self.version = 0
-        self.optional = 0
+        self.version: int = 0
+        self.optional: int = 0
 
 
-structure = _Structure()
+structure: _Structure = _Structure()
 
 
 def structure_changed() -> None:

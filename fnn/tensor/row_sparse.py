@@ -49,9 +49,9 @@ class RowSparse:
     __slots__ = ("indices", "shape", "values")
 
     def __init__(self, indices: Any, values: Any, shape: tuple[int, ...]) -> None:
-        self.indices = indices
-        self.values = values
-        self.shape = tuple(shape)
+        self.indices: Any = indices  # arrays, but placeholders where a transformation rebuilds the node
+        self.values: Any = values
+        self.shape: tuple[int, ...] = tuple(shape)
         # Transformations rebuild the node around placeholders that have no shape.
         if hasattr(indices, "shape") and hasattr(values, "shape"):
             if len(indices.shape) != 1 or not self.shape:

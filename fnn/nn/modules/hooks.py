@@ -79,9 +79,9 @@ class ForwardHook:
     __slots__ = ("always_call", "function", "with_kwargs")
 
     def __init__(self, function: Callable[..., Any], with_kwargs: bool = False, always_call: bool = False) -> None:
-        self.function = function
-        self.with_kwargs = with_kwargs
-        self.always_call = always_call
+        self.function: Callable[..., Any] = function
+        self.with_kwargs: bool = with_kwargs
+        self.always_call: bool = always_call
 
 
 _global_forward_pre: OrderedDict[int, ForwardHook] = OrderedDict()

@@ -33,6 +33,7 @@ from fnn.nn.modules.hooks import (
     register_module_parameter_registration_hook as register_module_parameter_registration_hook,
 )
 from fnn.nn.modules.state_dict import HasStateDict
+from fnn.nn.modules.state_dict import _IncompatibleKeys as _IncompatibleKeys
 from fnn.nn.parameter import Buffer, Parameter, is_lazy
 from fnn.nn.placement import Device, parse_to, put
 from fnn.stateful.boxes import Box, Cell
@@ -40,7 +41,16 @@ from fnn.stateful.protocol import Stateful, static_key
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import trace_state
 
-__all__ = ["Module"]
+__all__ = [
+    "Module",
+    "register_module_buffer_registration_hook",
+    "register_module_forward_hook",
+    "register_module_forward_pre_hook",
+    "register_module_full_backward_hook",
+    "register_module_full_backward_pre_hook",
+    "register_module_module_registration_hook",
+    "register_module_parameter_registration_hook",
+]
 
 P = ParamSpec("P")
 Output = TypeVar("Output", covariant=True)

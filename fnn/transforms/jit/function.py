@@ -58,7 +58,7 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         for name in ("__name__", "__qualname__", "__doc__", "__module__"):
             if hasattr(function, name):
                 setattr(self, name, getattr(function, name))
-        self.__wrapped__ = function
+        self.__wrapped__: Callable[P, R] = function
         self._static_argnums = static_argnums
         self._static_argnames = static_argnames
         self._compiler_options = compiler_options
@@ -284,16 +284,17 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         for i, value in static_args:
             args[i] = value
         before = () if owner is None else (owner,)
-        return self.__wrapped__(*before, *args, **kwargs, **dict(static_kwargs))
+        function: Callable[..., Any] = self.__wrapped__
+        return function(*before, *args, **kwargs, **dict(static_kwargs))
 
 
 class BoundJit(Generic[P, R]):
     """A ``fnn.jit`` method of one instance."""
 
     def __init__(self, function: JitFunction[..., R], instance: Any) -> None:
-        self.__func__ = function
-        self.__self__ = instance
-        self.__wrapped__ = function.__wrapped__
+        self.__func__: JitFunction[..., R] = function
+        self.__self__: Any = instance
+        self.__wrapped__: Callable[..., R] = function.__wrapped__
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         function = self.__func__
