@@ -284,6 +284,14 @@ class BatchNorm3d(_BatchNorm):
 class _LazyNormBase(LazyModuleMixin, _NormBase):
     """What the lazy batch and instance norms share."""
 
+    num_features: int
+    affine: bool
+    track_running_stats: bool
+    weight: Parameter | None
+    bias: Parameter | None
+    running_mean: Buffer | None
+    running_var: Buffer | None
+
     _may_lack_batch = False
 
     def __init__(
@@ -366,7 +374,7 @@ class LazyBatchNorm1d(_LazyNormBase, BatchNorm1d):
         ((4, 2), 2, 'BatchNorm1d')
     """
 
-    cls_to_become = BatchNorm1d
+    cls_to_become: type[Any] | None = BatchNorm1d
 
 
 class LazyBatchNorm2d(_LazyNormBase, BatchNorm2d):
@@ -402,7 +410,7 @@ class LazyBatchNorm2d(_LazyNormBase, BatchNorm2d):
         <UninitializedParameter>
     """
 
-    cls_to_become = BatchNorm2d
+    cls_to_become: type[Any] | None = BatchNorm2d
 
 
 class LazyBatchNorm3d(_LazyNormBase, BatchNorm3d):
@@ -438,7 +446,7 @@ class LazyBatchNorm3d(_LazyNormBase, BatchNorm3d):
         <UninitializedBuffer>
     """
 
-    cls_to_become = BatchNorm3d
+    cls_to_become: type[Any] | None = BatchNorm3d
 
 
 class SyncBatchNorm(_BatchNorm):

@@ -246,7 +246,7 @@ class LazyInstanceNorm1d(_LazyNormBase, InstanceNorm1d):
         ((1, 2, 4), 2, 'InstanceNorm1d')
     """
 
-    cls_to_become = InstanceNorm1d
+    cls_to_become: type[Any] | None = InstanceNorm1d
     _may_lack_batch = True
 
 
@@ -285,7 +285,7 @@ class LazyInstanceNorm2d(_LazyNormBase, InstanceNorm2d):
         <UninitializedParameter>
     """
 
-    cls_to_become = InstanceNorm2d
+    cls_to_become: type[Any] | None = InstanceNorm2d
     _may_lack_batch = True
 
 
@@ -324,5 +324,5 @@ class LazyInstanceNorm3d(_LazyNormBase, InstanceNorm3d):
         <UninitializedBuffer>
     """
 
-    cls_to_become = InstanceNorm3d
+    cls_to_become: type[Any] | None = InstanceNorm3d
     _may_lack_batch = True

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
-from fnn.functional.arrays import is_concrete, widen
+from fnn.functional.arrays import ArrayLike, is_concrete, widen
 from fnn.nn.array_box import to_array
 from fnn.nn.parameter import Parameter
 from fnn.tensor.row_sparse import RowSparse
@@ -17,7 +17,10 @@ from fnn.tensor.row_sparse import RowSparse
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
 
 
-def _with_gradients(function: str, parameters: Any) -> list[Parameter]:
+Gradient: TypeAlias = ArrayLike | RowSparse
+
+
+def _with_gradients(function: str, parameters: Iterable[Parameter] | Parameter) -> list[Parameter]:
     members = [parameters] if isinstance(parameters, Parameter) else list(parameters)
     for member in members:
         if not isinstance(member, Parameter):
@@ -25,7 +28,7 @@ def _with_gradients(function: str, parameters: Any) -> list[Parameter]:
     return [p for p in members if p.grad is not None]
 
 
-def _elements(gradient: Any, order: float) -> jax.Array:
+def _elements(gradient: Gradient, order: float) -> jax.Array:
     """An array with the norm of the gradient; of a ``RowSparse`` only the distinct rows, if zeros do not count."""
     if isinstance(gradient, RowSparse):
         return gradient.coalesce().values if order > 0 else gradient.to_dense()
@@ -46,12 +49,15 @@ def _norm(array: jax.Array, order: float) -> jax.Array:
 
 
 def get_total_norm(
-    tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+    tensors: Gradient | Iterable[Gradient],
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> jax.Array:
     """The norm of the norms of several arrays, as of one vector of all their elements.
 
     Args:
-        tensors: an array or several.
+        tensors: a gradient or several: arrays or ``RowSparse``.
         norm_type: the order p; may be ``inf``.
         error_if_nonfinite: whether to raise if the norm is not finite (concrete values only).
         foreach: accepted; changes nothing.
@@ -69,7 +75,8 @@ def get_total_norm(
         5.0
     """
     order = float(norm_type)
-    arrays = [_elements(a, order) for a in ([tensors] if hasattr(tensors, "dtype") else tensors)]
+    gradients: Any = [tensors] if hasattr(tensors, "dtype") else tensors
+    arrays = [_elements(a, order) for a in gradients]
     if not arrays:
         return jnp.zeros(())
     norms = jnp.stack([_norm(a, order) for a in arrays])
@@ -83,7 +90,7 @@ def get_total_norm(
 
 
 def clip_grads_with_norm_(
-    parameters: Iterable[Parameter] | Parameter, max_norm: float, total_norm: Any, foreach: bool | None = None
+    parameters: Iterable[Parameter] | Parameter, max_norm: float, total_norm: ArrayLike, foreach: bool | None = None
 ) -> None:
     """Scales each gradient by ``max_norm / (total_norm + 1e-6)`` if that is below 1.
 
@@ -113,7 +120,7 @@ def clip_grads_with_norm_(
 
 
 @jax.jit
-def _scaled(grads: Sequence[Any], factor: jax.Array) -> list[Any]:
+def _scaled(grads: Sequence[Gradient], factor: jax.Array) -> list[jax.Array | RowSparse]:
     return [jax.tree.map(lambda g: _scale(g, factor), grad) for grad in grads]
 
 
@@ -154,7 +161,7 @@ def clip_grad_norm_(
         5.0
     """
     members = _with_gradients("clip_grad_norm_", parameters)
-    total = get_total_norm([p.grad for p in members], norm_type, error_if_nonfinite, foreach)
+    total = get_total_norm([p.grad for p in members if p.grad is not None], norm_type, error_if_nonfinite, foreach)
     clip_grads_with_norm_(members, max_norm, total, foreach)
     return total
 

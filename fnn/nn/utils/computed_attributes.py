@@ -1,4 +1,4 @@
-"""The class of a Module of which some attributes are computed each time they are read, and nothing computed is stored."""
+"""Attributes of a Module that are computed each time they are read: the class that has them; nothing computed is stored."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 class ComputedWeight(Protocol):
     """What ``weight_norm`` and ``spectral_norm`` in their older form put behind an attribute."""
 
-    def compute_weight(self, module: Any) -> jax.Array:
+    def compute_weight(self, module: Module) -> jax.Array:
         """The value of the attribute."""
         ...
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +11,12 @@ import jax.numpy as jnp
 from fnn.functional.arrays import ArrayLike
 from fnn.functional.checks import as_array, check_shape
 from fnn.nn.array_box import ArrayBox
+from fnn.nn.parameter import Buffer, Parameter
 
 __all__ = ["parameters_to_vector", "vector_to_parameters"]
 
 
-def parameters_to_vector(parameters: Iterable[Any]) -> jax.Array:
+def parameters_to_vector(parameters: Iterable[ArrayLike]) -> jax.Array:
     """The elements of all the parameters, one after another.
 
     Args:
@@ -42,7 +42,7 @@ def parameters_to_vector(parameters: Iterable[Any]) -> jax.Array:
     return jnp.concatenate([a.ravel() for a in arrays])
 
 
-def vector_to_parameters(vec: ArrayLike, parameters: Iterable[Any]) -> None:
+def vector_to_parameters(vec: ArrayLike, parameters: Iterable[Parameter | Buffer]) -> None:
     """Writes the elements of a vector into the parameters, one after another.
 
     Args:

@@ -10,12 +10,16 @@ import jax.numpy as jnp
 
 from fnn.functional.arrays import ArrayLike
 from fnn.functional.checks import as_array, as_optional_array
+from fnn.nn.modules.batchnorm import _BatchNorm
+from fnn.nn.modules.conv import _ConvNd
+from fnn.nn.modules.linear import Linear
 from fnn.nn.modules.module import Module
-from fnn.nn.parameter import Parameter
+from fnn.nn.parameter import Buffer, Parameter
 
 __all__ = ["fuse_conv_bn_eval", "fuse_conv_bn_weights", "fuse_linear_bn_eval", "fuse_linear_bn_weights"]
 
-M = TypeVar("M", bound=Module)
+ConvT = TypeVar("ConvT", bound=_ConvNd)
+LinearT = TypeVar("LinearT", bound=Linear)
 
 
 def _fuse(
@@ -54,13 +58,13 @@ def _parameters(arrays: tuple[jax.Array, jax.Array], weight: Any, bias: Any) -> 
     return Parameter(w, trains), Parameter(b, getattr(bias, "requires_grad", trains))
 
 
-def _layer(fused: M, norm: Module) -> M:
-    parts = [norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias]
-    if fused.training or norm.training:
+def _statistics(layer: Module, norm: _BatchNorm) -> tuple[Buffer, Buffer]:
+    """The running mean and variance; raises unless both layers are in eval mode and there are some."""
+    if layer.training or norm.training:
         raise RuntimeError("fusing needs both layers in eval mode, got one that is training")
-    if parts[0] is None or parts[1] is None:
+    if norm.running_mean is None or norm.running_var is None:
         raise RuntimeError("fusing needs running statistics, got a batch normalization without them")
-    return fused
+    return norm.running_mean, norm.running_var
 
 
 def fuse_conv_bn_weights(
@@ -105,7 +109,7 @@ def fuse_conv_bn_weights(
     return _parameters(arrays, conv_w, conv_b)
 
 
-def fuse_conv_bn_eval(conv: M, bn: Module, transpose: bool = False) -> M:
+def fuse_conv_bn_eval(conv: ConvT, bn: _BatchNorm, transpose: bool = False) -> ConvT:
     """A convolution that includes the batch normalization after it; both must be in eval mode.
 
     Args:
@@ -128,9 +132,10 @@ def fuse_conv_bn_eval(conv: M, bn: Module, transpose: bool = False) -> M:
         >>> fused.bias.shape
         (2,)
     """
-    fused = _layer(copy.deepcopy(conv), bn)
+    fused = copy.deepcopy(conv)
+    mean, variance = _statistics(fused, bn)
     fused.weight, fused.bias = fuse_conv_bn_weights(
-        fused.weight, fused.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias, transpose
+        fused.weight, fused.bias, mean, variance, bn.eps, bn.weight, bn.bias, transpose
     )
     return fused
 
@@ -175,7 +180,7 @@ def fuse_linear_bn_weights(
     return _parameters(arrays, linear_w, linear_b)
 
 
-def fuse_linear_bn_eval(linear: M, bn: Module) -> M:
+def fuse_linear_bn_eval(linear: LinearT, bn: _BatchNorm) -> LinearT:
     """A linear layer that includes the batch normalization after it; both must be in eval mode.
 
     Args:
@@ -197,8 +202,9 @@ def fuse_linear_bn_eval(linear: M, bn: Module) -> M:
         >>> fused.bias.shape
         (2,)
     """
-    fused = _layer(copy.deepcopy(linear), bn)
+    fused = copy.deepcopy(linear)
+    mean, variance = _statistics(fused, bn)
     fused.weight, fused.bias = fuse_linear_bn_weights(
-        fused.weight, fused.bias, bn.running_mean, bn.running_var, bn.eps, bn.weight, bn.bias
+        fused.weight, fused.bias, mean, variance, bn.eps, bn.weight, bn.bias
     )
     return fused

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
-from fnn.nn.init import skipped
+from fnn.nn.init.filling import skipped
 from fnn.nn.modules.module import Module
 
 __all__ = ["skip_init"]
 
 M = TypeVar("M", bound=Module)
+P = ParamSpec("P")
 
 
-def skip_init(module_cls: type[M], *args: Any, **kwargs: Any) -> M:
+def skip_init(module_cls: Callable[P, M], *args: P.args, **kwargs: P.kwargs) -> M:
     """Constructs a Module whose initializers leave the parameters as they were allocated and draw no random number.
 
     Args:
@@ -34,9 +36,10 @@ def skip_init(module_cls: type[M], *args: Any, **kwargs: Any) -> M:
         >>> skip_init(fnn.nn.Linear, 5, 1).weight.shape
         (1, 5)
     """
-    if not (isinstance(module_cls, type) and issubclass(module_cls, Module)):
+    kind: Any = module_cls
+    if not (isinstance(kind, type) and issubclass(kind, Module)):
         raise RuntimeError(f"skip_init: module_cls must be a Module class, got {module_cls!r}")
-    if "device" not in inspect.signature(module_cls).parameters:
-        raise RuntimeError(f"skip_init: the constructor of {module_cls.__name__} must take a device argument")
+    if "device" not in inspect.signature(kind).parameters:
+        raise RuntimeError(f"skip_init: the constructor of {kind.__name__} must take a device argument")
     with skipped():
         return module_cls(*args, **kwargs)

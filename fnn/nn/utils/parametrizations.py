@@ -16,6 +16,7 @@ from fnn.functional.arrays import ArrayLike, is_concrete
 from fnn.functional.checks import as_array
 from fnn.nn.array_box import ArrayBox, to_array
 from fnn.nn.modules.module import Module
+from fnn.nn.parameter import Buffer
 from fnn.nn.utils.parametrize import register_parametrization
 from fnn.nn.utils.spectral_norm import default_dim, initial_vectors, power_iteration, weight_over_sigma
 from fnn.nn.utils.weight_norm import norm_except_dim, normalized_weight
@@ -110,7 +111,7 @@ def _reflectors(xp: Any, q: Any) -> Any:
 class _Orthogonal(Module):
     """The parametrization of ``orthogonal``; the buffer ``base``, if there is one, is multiplied from the left."""
 
-    base: Any
+    base: Buffer | None
 
     def __init__(self, weight: jax.Array, orthogonal_map: str, *, use_trivialization: bool = True) -> None:
         super().__init__()
@@ -147,7 +148,11 @@ class _Orthogonal(Module):
                 )
             out = _reflectors(xp, q)
             return to_array((out.swapaxes(-1, -2) if transposed else out).astype(Q.dtype))
-        self.base = to_array(_completed(xp, q, jnp.finfo(Q.dtype).eps).astype(Q.dtype))
+        base = to_array(_completed(xp, q, jnp.finfo(Q.dtype).eps).astype(Q.dtype))
+        if self.base is None:
+            self.register_buffer("base", base)
+        else:
+            self.base.data = base
         rows, columns = self.shape[-2:]
         return to_array(np.broadcast_to(-np.eye(rows, columns), self.shape).astype(Q.dtype))
 
@@ -286,8 +291,8 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
 class _SpectralNorm(Module):
     """The parametrization of ``spectral_norm``; the buffers ``_u`` and ``_v`` are the estimated singular vectors."""
 
-    _u: Any
-    _v: Any
+    _u: Buffer
+    _v: Buffer
 
     def __init__(self, weight: jax.Array, n_power_iterations: int = 1, dim: int = 0, eps: float = 1e-12) -> None:
         super().__init__()
@@ -314,10 +319,10 @@ class _SpectralNorm(Module):
         u, v = self._u.data, self._v.data
         if self.training:
             u, v = power_iteration(weight, u, v, dim=self.dim, n=self.n_power_iterations, eps=self.eps)
-            self._u, self._v = u, v
+            self._u.data, self._v.data = u, v
         return weight_over_sigma(weight, u, v, dim=self.dim)
 
-    def right_inverse(self, value: Any) -> Any:
+    def right_inverse(self, value: jax.Array) -> jax.Array:
         """The value."""
         return value
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
+from fnn.functional.arrays import ArrayLike
 from fnn.nn.array_box import ArrayBox, to_array
 from fnn.nn.modules.container import ModuleDict, ModuleList
 from fnn.nn.modules.module import Module
@@ -142,6 +143,12 @@ class ParametrizationList(ModuleList):
         original: the parameter or buffer to parametrize; it keeps its identity if there is one original.
         unsafe: whether shape and dtype may change; they are then not checked.
 
+    Attributes:
+        original (Parameter | Buffer): what the first parametrization starts from, if that is one array.
+        original0, original1, ... (Parameter | Buffer): the same, if it is several.
+        is_tensor (bool): whether it is one.
+        ntensors (int): how many it is.
+
     Raises:
         ValueError: if there are no modules, or they give something else than arrays of the shape and dtype expected.
             ``original`` is then as before.
@@ -157,7 +164,11 @@ class ParametrizationList(ModuleList):
         )
     """
 
-    def __init__(self, modules: Sequence[Module], original: ArrayBox, unsafe: bool = False) -> None:
+    unsafe: bool
+    is_tensor: bool
+    ntensors: int
+
+    def __init__(self, modules: Sequence[Module], original: Parameter | Buffer, unsafe: bool = False) -> None:
         if len(modules) == 0:
             raise ValueError("ParametrizationList requires one or more modules.")
         super().__init__(modules)
@@ -208,40 +219,42 @@ class ParametrizationList(ModuleList):
             return [self.original]
         return [getattr(self, f"original{i}") for i in range(self.ntensors)]
 
-    def right_inverse(self, value: Any) -> None:
+    def right_inverse(self, value: ArrayLike) -> None:
         """Sets the originals such that the attribute becomes ``value``, by the ``right_inverse`` of each parametrization.
+
+        Args:
+            value: an array of the shape of the attribute.
 
         Raises:
             RuntimeError: if a parametrization has no ``right_inverse``.
             ValueError: if the result does not fit the originals. They are then as before.
         """
-        if isinstance(value, ArrayBox):
-            value = value.data
-        elif not isinstance(value, jax.Array):
-            value = to_array(value)
+        new: Any = (
+            value.data if isinstance(value, ArrayBox) else value if isinstance(value, jax.Array) else to_array(value)
+        )
         for module in reversed(list(self)):
             if not hasattr(module, "right_inverse"):
                 raise RuntimeError(f"parametrization {_names(module)} does not implement right_inverse.")
-            value = module.right_inverse(value)
+            new = module.right_inverse(new)
         if self.is_tensor:
-            if not _is_array(value):
-                raise ValueError(f"`right_inverse` should return a tensor. Got {_names(value)}")
-            if value.dtype != self.original.dtype:
+            if not _is_array(new):
+                raise ValueError(f"`right_inverse` should return a tensor. Got {_names(new)}")
+            if new.dtype != self.original.dtype:
                 raise ValueError(
-                    f"The tensor returned by `right_inverse` has dtype {value.dtype} "
+                    f"The tensor returned by `right_inverse` has dtype {new.dtype} "
                     f"while `original` has dtype {self.original.dtype}"
                 )
-            self.original.data = value
+            self.original.data = new
             return
-        if not isinstance(value, Sequence):
-            raise ValueError(f"'right_inverse' must return a sequence of tensors. Got {_names(value)}.")
-        if len(value) != self.ntensors:
+        if not isinstance(new, Sequence):
+            raise ValueError(f"'right_inverse' must return a sequence of tensors. Got {_names(new)}.")
+        if len(new) != self.ntensors:
             raise ValueError(
                 f"'right_inverse' must return a sequence of tensors of length {self.ntensors}. "
-                f"Got a sequence of length {len(value)}."
+                f"Got a sequence of length {len(new)}."
             )
         originals = self._originals()
-        for i, (box, part) in enumerate(zip(originals, value, strict=True)):
+        for i, (box, part) in enumerate(zip(originals, new, strict=True)):
             if not _is_array(part):
                 raise ValueError(
                     f"'right_inverse' must return a sequence of tensors. Got element {i} of type {_names(part)}."
@@ -251,10 +264,10 @@ class ParametrizationList(ModuleList):
                     f"Tensor {i} returned by `right_inverse` has dtype {part.dtype} "
                     f"while `original{i}` has dtype {box.dtype}"
                 )
-        for box, part in zip(originals, value, strict=True):
+        for box, part in zip(originals, new, strict=True):
             box.data = part
 
-    def forward(self) -> Any:
+    def forward(self) -> jax.Array:
         """The parametrized array, computed from the originals."""
         first, *rest = self
         value = first(*[box.data if isinstance(box, ArrayBox) else box for box in self._originals()])
@@ -262,7 +275,7 @@ class ParametrizationList(ModuleList):
             value = module(value)
         return value.data if isinstance(value, ArrayBox) else value
 
-    def value(self) -> Any:
+    def value(self) -> jax.Array:
         """The parametrized array, kept under ``cached``."""
         if not _cache.depth:
             return self()

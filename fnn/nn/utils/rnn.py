@@ -5,16 +5,15 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
-from fnn.functional.arrays import is_concrete
+from fnn.functional.arrays import ArrayLike, is_concrete
 from fnn.functional.checks import as_array, as_int, check_choice, fail
-from fnn.nn.placement import parse_to
+from fnn.nn.placement import Device, parse_to
 
 __all__ = [
     "PackedSequence",
@@ -27,16 +26,20 @@ __all__ = [
     "unpad_sequence",
 ]
 
-Indices = np.ndarray | jax.Array
+Indices: TypeAlias = np.ndarray | jax.Array
+"""Indices or lengths: numpy, or traced."""
+
+Lengths: TypeAlias = ArrayLike | Sequence[int]
+"""What is taken for lengths and sizes: integers whose values can be read."""
 
 
 class PackedSequence_(NamedTuple):
     """The fields of ``PackedSequence``."""
 
-    data: Any
-    batch_sizes: Any
-    sorted_indices: Any
-    unsorted_indices: Any
+    data: jax.Array
+    batch_sizes: np.ndarray
+    sorted_indices: Indices | None
+    unsorted_indices: Indices | None
 
 
 class PackedSequence(PackedSequence_):
@@ -50,6 +53,12 @@ class PackedSequence(PackedSequence_):
         batch_sizes: a concrete integer array, the number of sequences that have a step t; kept as numpy, never traced.
         sorted_indices: the order by decreasing length, or ``None`` if the sequences came in that order.
         unsorted_indices: its inverse, computed if not given.
+
+    Attributes:
+        data (jax.Array): (sum of lengths, *).
+        batch_sizes (np.ndarray): (T), for T the longest length.
+        sorted_indices (np.ndarray | jax.Array | None): (N), for N sequences.
+        unsorted_indices (np.ndarray | jax.Array | None): (N).
 
     Raises:
         TypeError: if ``batch_sizes`` is traced, or missing.
@@ -67,10 +76,10 @@ class PackedSequence(PackedSequence_):
 
     def __new__(
         cls,
-        data: Any,
-        batch_sizes: Any = None,
-        sorted_indices: Any = None,
-        unsorted_indices: Any = None,
+        data: ArrayLike | tuple[ArrayLike, Lengths],
+        batch_sizes: Lengths | None = None,
+        sorted_indices: Indices | None = None,
+        unsorted_indices: Indices | None = None,
     ) -> PackedSequence:
         """Completes the fields: the pair form is taken apart, a missing inverse computed."""
         if batch_sizes is None:
@@ -93,7 +102,7 @@ class PackedSequence(PackedSequence_):
         """``data`` on the CPU."""
         return self.to("cpu")
 
-    def cuda(self, device: Any = None) -> PackedSequence:
+    def cuda(self, device: Device | builtins.int = None) -> PackedSequence:
         """``data`` on a GPU."""
         return self.to("cuda" if device is None else f"cuda:{device}" if isinstance(device, builtins.int) else device)
 
@@ -155,7 +164,7 @@ def _unflatten(sizes: tuple[int, ...], children: Any) -> PackedSequence:
 jax.tree_util.register_pytree_node(PackedSequence, _flatten, _unflatten)
 
 
-def _concrete(function: str, argument: str, value: Any) -> np.ndarray:
+def _concrete(function: str, argument: str, value: Lengths) -> np.ndarray:
     """A 1-D integer array whose values can be read, as numpy; shapes depend on it."""
     if not is_concrete(value) or (isinstance(value, Iterable) and not is_concrete(*value)):
         raise TypeError(
@@ -170,7 +179,7 @@ def _concrete(function: str, argument: str, value: Any) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def invert_permutation(permutation: Any) -> Indices | None:
+def invert_permutation(permutation: ArrayLike | None) -> Indices | None:
     """The permutation that undoes ``permutation``; ``None`` gives ``None``.
 
     Args:
@@ -216,7 +225,7 @@ def repack(padded: jax.Array, like: PackedSequence, batch_first: bool = False) -
 
 
 def pack_padded_sequence(
-    input: ArrayLike, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True
+    input: ArrayLike, lengths: Lengths, batch_first: bool = False, enforce_sorted: bool = True
 ) -> PackedSequence:
     """Packs a padded batch; what lies beyond a sequence's length is dropped.
 
@@ -331,7 +340,7 @@ def pad_packed_sequence(
 
 
 def pad_sequence(
-    sequences: Any, batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
+    sequences: Iterable[ArrayLike], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
 ) -> jax.Array:
     """Stacks sequences of different lengths into one padded batch.
 
@@ -394,7 +403,7 @@ def pad_sequence(
     return jnp.stack(rows, axis)
 
 
-def unpad_sequence(padded_sequences: ArrayLike, lengths: Any, batch_first: bool = False) -> list[jax.Array]:
+def unpad_sequence(padded_sequences: ArrayLike, lengths: Lengths, batch_first: bool = False) -> list[jax.Array]:
     """Takes a padded batch apart into a list of sequences.
 
     Args:
@@ -456,7 +465,8 @@ def pack_sequence(sequences: Sequence[ArrayLike], enforce_sorted: bool = True) -
         [1, 4, 6, 2, 5, 3]
     """
     padded = pad_sequence(sequences)
-    return pack_padded_sequence(padded, [np.shape(s)[0] for s in sequences], enforce_sorted=enforce_sorted)
+    shapes: list[Any] = [np.shape(s) for s in sequences]
+    return pack_padded_sequence(padded, [shape[0] for shape in shapes], enforce_sorted=enforce_sorted)
 
 
 def unpack_sequence(packed_sequences: PackedSequence) -> list[jax.Array]:

@@ -11,7 +11,6 @@ import pytest
 
 import fnn
 from fnn import nn
-from fnn.nn import transformer
 from tests.oracle import assert_close, needs_torch, rand, to_torch
 
 PADDING = np.array([[False] * 4, [False, False, True, True], [False] * 4])
@@ -28,7 +27,7 @@ def pair(name, *args, **options):
     import torch
 
     theirs = getattr(torch.nn, name)(*args, **options, dtype=torch.float64)
-    ours = getattr(transformer, name)(*args, **options, dtype=jnp.float64)
+    ours = getattr(nn, name)(*args, **options, dtype=jnp.float64)
     return load(ours, theirs)
 
 
@@ -100,19 +99,19 @@ def test_decoder_layer(options):
 def test_stacks():
     import torch
 
-    layer = transformer.TransformerEncoderLayer(6, 2, 8, 0.0, nn.GELU(), dtype=jnp.float64)
+    layer = nn.TransformerEncoderLayer(6, 2, 8, 0.0, nn.GELU(), dtype=jnp.float64)
     torch_layer = torch.nn.TransformerEncoderLayer(6, 2, 8, 0.0, torch.nn.GELU(), dtype=torch.float64)
     ours, theirs = load(
-        transformer.TransformerEncoder(layer, 2, nn.LayerNorm(6, dtype=jnp.float64)),
+        nn.TransformerEncoder(layer, 2, nn.LayerNorm(6, dtype=jnp.float64)),
         torch.nn.TransformerEncoder(torch_layer, 2, torch.nn.LayerNorm(6, dtype=torch.float64)),
     )
     x = sequence(1, {})
     compare(ours, theirs, [x], mask=FLOATING)
     assert_close(ours(x, CAUSAL), ours(x, FLOATING))
     assert_close(jax.jit(ours)(x, CAUSAL), ours(x, CAUSAL))
-    layer = transformer.TransformerDecoderLayer(6, 2, 8, 0.0, activation=jnp.tanh, dtype=jnp.float64)
+    layer = nn.TransformerDecoderLayer(6, 2, 8, 0.0, activation=jnp.tanh, dtype=jnp.float64)
     torch_layer = torch.nn.TransformerDecoderLayer(6, 2, 8, 0.0, activation=torch.tanh, dtype=torch.float64)
-    ours, theirs = load(transformer.TransformerDecoder(layer, 2), torch.nn.TransformerDecoder(torch_layer, 2))
+    ours, theirs = load(nn.TransformerDecoder(layer, 2), torch.nn.TransformerDecoder(torch_layer, 2))
     compare(ours, theirs, [x, sequence(2, {}, 5)], tgt_mask=CAUSAL)
 
 
@@ -139,7 +138,7 @@ def test_transformer(options):
     }
     assert_close(ours(src, tgt, **masks), theirs(*to_torch([src, tgt]), **to_torch(masks)).detach().numpy())
     assert_close(ours(src[0], tgt[0]), theirs(*to_torch([src[0], tgt[0]])).detach().numpy())
-    mask = transformer.Transformer.generate_square_subsequent_mask(4)
+    mask = nn.Transformer.generate_square_subsequent_mask(4)
     assert_close(mask, theirs.generate_square_subsequent_mask(4).numpy())
     assert mask.dtype == jnp.float32
 
@@ -169,7 +168,7 @@ def test_signatures(name):
 
 
 def test_initial_distribution():
-    model = transformer.Transformer(16, 2, 1, 1, 48)
+    model = nn.Transformer(16, 2, 1, 1, 48)
     for name, p in model.named_parameters():
         bound = np.sqrt(6 / sum(p.shape)) if p.ndim > 1 else 0.25
         assert abs(np.asarray(p)).max() <= (1 if "norm" in name else bound), name
@@ -178,7 +177,7 @@ def test_initial_distribution():
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_dtypes(dtype):
-    layer = transformer.TransformerDecoderLayer(6, 2, 8, 0.0, dtype=jnp.float64)
+    layer = nn.TransformerDecoderLayer(6, 2, 8, 0.0, dtype=jnp.float64)
     x, memory = sequence(1, {}), sequence(2, {}, 5)
     expected = layer(x, memory, tgt_mask=CAUSAL)
     layer.to(dtype)
@@ -188,8 +187,8 @@ def test_dtypes(dtype):
 
 
 def test_layers_are_copies():
-    layer = transformer.TransformerEncoderLayer(6, 2, 8)
-    stack = transformer.TransformerEncoder(layer, 3)
+    layer = nn.TransformerEncoderLayer(6, 2, 8)
+    stack = nn.TransformerEncoder(layer, 3)
     assert len({id(p) for p in [*stack.parameters(), *layer.parameters()]}) == 4 * len(list(layer.parameters()))
     for copied in stack.layers:
         assert_close(copied.linear1.weight, layer.linear1.weight)
@@ -198,7 +197,7 @@ def test_layers_are_copies():
 
 
 def test_dropout_and_copies():
-    model = transformer.Transformer(6, 2, 1, 1, 8, dtype=jnp.float64)
+    model = nn.Transformer(6, 2, 1, 1, 8, dtype=jnp.float64)
     src, tgt = sequence(1, {}, 5), sequence(2, {})
     params, buffers = fnn.state(model)
     run = jax.jit(lambda params, key: fnn.functional_call(model, params, buffers, src, tgt, rng=key)[0])
@@ -216,7 +215,7 @@ def test_custom_parts():
         def forward(self, x, *args, **kwargs):
             return 2 * jnp.asarray(x)
 
-    model = transformer.Transformer(6, 2, custom_encoder=Double(), custom_decoder=Double())
+    model = nn.Transformer(6, 2, custom_encoder=Double(), custom_decoder=Double())
     assert not list(model.parameters())
     x = np.ones((4, 3, 6), np.float32)
     assert_close(model(x, x), 2 * x)
@@ -225,10 +224,10 @@ def test_custom_parts():
 def test_errors():
     for name in ("TransformerEncoderLayer", "TransformerDecoderLayer"):
         with pytest.raises(RuntimeError, match="activation"):
-            getattr(transformer, name)(6, 2, activation="tanh")
+            getattr(nn, name)(6, 2, activation="tanh")
         with pytest.raises(ValueError, match="divisible"):
-            getattr(transformer, name)(6, 4)
-    model = transformer.Transformer(6, 2, 1, 1, 8)
+            getattr(nn, name)(6, 4)
+    model = nn.Transformer(6, 2, 1, 1, 8)
     x = np.ones((4, 3, 6), np.float32)
     with pytest.raises(RuntimeError, match="batch number"):
         model(x, x[:, :2])
@@ -236,7 +235,7 @@ def test_errors():
         model(x, x[0])
     for length in (3, 5):
         with pytest.raises((ValueError, RuntimeError), match="mask"):
-            model(x, x, transformer.Transformer.generate_square_subsequent_mask(length))
+            model(x, x, nn.Transformer.generate_square_subsequent_mask(length))
     with pytest.raises(ValueError, match="2-D or 3-D"):
         model(x[None], x)
     with pytest.raises(RuntimeError, match="d_model"):

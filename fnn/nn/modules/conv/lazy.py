@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
 
 from fnn.functional.arrays import ArrayLike
@@ -9,7 +11,7 @@ from fnn.nn.modules.conv.convolution import Conv1d, Conv2d, Conv3d, _ConvNd
 from fnn.nn.modules.conv.transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from fnn.nn.modules.lazy import LazyModuleMixin
 from fnn.nn.modules.utils import Sizes
-from fnn.nn.parameter import UninitializedParameter, is_lazy
+from fnn.nn.parameter import Parameter, UninitializedParameter, is_lazy
 from fnn.nn.placement import Device, DType
 
 __all__ = [
@@ -24,6 +26,11 @@ __all__ = [
 
 class _LazyConvNd(LazyModuleMixin, _ConvNd):
     """What the lazy convolutions share: the parameters to come and how the first input decides their shapes."""
+
+    in_channels: int
+    out_channels: int
+    weight: Parameter
+    bias: Parameter | None
 
     def _prepare(self, out_channels: int, bias: bool, device: Device, dtype: DType) -> None:
         if out_channels % self.groups != 0:
@@ -146,7 +153,7 @@ class LazyConv1d(_LazyConv, Conv1d):
         ((1, 3, 5), Conv1d(2, 3, kernel_size=(5,), stride=(1,)))
     """
 
-    cls_to_become = Conv1d
+    cls_to_become: type[Any] | None = Conv1d
 
 
 class LazyConv2d(_LazyConv, Conv2d):
@@ -183,7 +190,7 @@ class LazyConv2d(_LazyConv, Conv2d):
         LazyConv2d(0, 3, kernel_size=(5, 5), stride=(1, 1), bias=False)
     """
 
-    cls_to_become = Conv2d
+    cls_to_become: type[Any] | None = Conv2d
 
 
 class LazyConv3d(_LazyConv, Conv3d):
@@ -220,7 +227,7 @@ class LazyConv3d(_LazyConv, Conv3d):
         LazyConv3d(0, 3, kernel_size=(5, 5, 5), stride=(1, 1, 1), bias=False)
     """
 
-    cls_to_become = Conv3d
+    cls_to_become: type[Any] | None = Conv3d
 
 
 class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
@@ -260,7 +267,7 @@ class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
         ((1, 3, 8), ConvTranspose1d(2, 3, kernel_size=(2,), stride=(2,)))
     """
 
-    cls_to_become = ConvTranspose1d
+    cls_to_become: type[Any] | None = ConvTranspose1d
 
 
 class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
@@ -298,7 +305,7 @@ class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
         LazyConvTranspose2d(0, 3, kernel_size=(2, 2), stride=(1, 1))
     """
 
-    cls_to_become = ConvTranspose2d
+    cls_to_become: type[Any] | None = ConvTranspose2d
 
 
 class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
@@ -336,4 +343,4 @@ class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
         LazyConvTranspose3d(0, 3, kernel_size=(2, 2, 2), stride=(1, 1, 1))
     """
 
-    cls_to_become = ConvTranspose3d
+    cls_to_become: type[Any] | None = ConvTranspose3d

@@ -62,6 +62,7 @@ class RNNBase(Module):
         ['weight_ih_l0', 'weight_hh_l0', 'bias_ih_l0', 'bias_hh_l0']
     """
 
+    dropout: float
     weight_ih_l0: Parameter
     weight_hh_l0: Parameter
 

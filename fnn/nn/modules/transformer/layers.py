@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 
@@ -16,55 +16,83 @@ from fnn.nn.modules.dropout import Dropout
 from fnn.nn.modules.linear import Linear
 from fnn.nn.modules.module import Module
 from fnn.nn.modules.normalization import LayerNorm
+from fnn.nn.placement import Device, DType
 
 __all__ = ["TransformerDecoderLayer", "TransformerEncoderLayer"]
 
-Activation = str | Callable[[Any], Any]
+Activation: TypeAlias = str | Callable[[Any], Any]
+"""What stands between the linear maps: "relu", "gelu", a function or a Module."""
 
 
-def _activation(function: str, activation: Activation) -> Callable[[Any], Any]:
+def _get_activation_fn(activation: Activation, layer: str = "_get_activation_fn") -> Callable[[Any], Any]:
+    """The function of that name; a function or Module stays as it is."""
     if callable(activation):
         return activation
     if activation not in ("relu", "gelu"):
-        raise RuntimeError(f"{function}: activation must be 'relu', 'gelu' or a callable, got {activation!r}")
+        raise RuntimeError(f"{layer}: activation must be 'relu', 'gelu' or a callable, got {activation!r}")
     return F.relu if activation == "relu" else F.gelu
 
 
 class TransformerEncoderLayer(Module):
-    """Self-attention, then a network of two linear maps, each with a residual sum and a layer norm.
+    r"""One layer of an encoder: self-attention, then two linear maps, each block with a residual sum and a layer norm.
 
-    x = norm1(x + attention(x)), x = norm2(x + linear2(activation(linear1(x)))); with ``norm_first``,
-    x = x + attention(norm1(x)) and so on.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.TransformerEncoderLayer.html.
+    .. math::
+        x &\leftarrow \mathrm{norm}_1(x + \mathrm{attention}(x)) \\
+        x &\leftarrow \mathrm{norm}_2(x + \mathrm{linear}_2(\mathrm{activation}(\mathrm{linear}_1(x))))
+
+    With ``norm_first``: x + attention(norm1(x)), and so on.
 
     Args:
-        d_model: features of input and output.
-        nhead: heads of the attention.
+        d_model: E, features of input and output.
+        nhead: number of heads of each attention; it divides ``d_model``.
         dim_feedforward: features between the two linear maps.
-        dropout: probability of dropout, in training.
-        activation: 'relu', 'gelu', a function or a Module.
+        dropout: in training mode, probability of dropout on the output of each block, in the attention's weights and
+            between the linear maps.
+        activation: what is between the linear maps: "relu", "gelu", a function or a Module.
         layer_norm_eps: ``eps`` of the layer norms.
-        batch_first: whether input and output are (batch, time, features).
-        norm_first: whether the norms come before attention and linear maps, instead of after the sums.
-        bias: whether linear maps and norms have biases.
-        device: where the parameters are put.
-        dtype: their dtype.
+        batch_first: whether sequences are (N, L, E) instead of (L, N, E).
+        norm_first: whether each norm comes before its block instead of after the sum.
+        bias: whether attention, linear maps and norms have biases.
+        device: where the parameters are put; ``None`` is JAX's default device.
+        dtype: dtype of the parameters; ``None`` is float32.
+
+    Attributes:
+        self_attn (MultiheadAttention): the attention.
+        linear1 (Linear): E to ``dim_feedforward``.
+        linear2 (Linear): ``dim_feedforward`` to E.
+        norm1 (LayerNorm): of the attention's block.
+        norm2 (LayerNorm): of the linear maps' block.
+        dropout, dropout1, dropout2 (Dropout): between the linear maps, after the attention, after the linear maps.
+        activation (Callable): the function between the linear maps.
 
     Shape:
-        - src: (S, E), (S, N, E), or (N, S, E) with ``batch_first``.
+        - src: (S, N, E), (N, S, E) with ``batch_first``, or (S, E) without a batch.
         - src_mask: (S, S) or (N * nhead, S, S).
-        - src_key_padding_mask: (S) or (N, S).
+        - src_key_padding_mask: (N, S), or (S) without a batch.
         - output: as src.
 
     Raises:
         RuntimeError: if ``activation`` is an unknown name.
-        ValueError: if a size does not fit.
+        ValueError: if ``nhead`` does not divide ``d_model``; in the call, if a shape does not fit.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.TransformerEncoderLayer.html; Vaswani et al.,
+    Attention Is All You Need (2017), https://arxiv.org/abs/1706.03762
 
     Example:
         >>> import jax.numpy as jnp
-        >>> TransformerEncoderLayer(8, 2, 16)(jnp.ones((5, 3, 8), jnp.float32), is_causal=False).shape
+        >>> TransformerEncoderLayer(8, 2, 16)(jnp.ones((5, 3, 8), "float32"), is_causal=False).shape
         (5, 3, 8)
     """
+
+    self_attn: MultiheadAttention
+    linear1: Linear
+    dropout: Dropout
+    linear2: Linear
+    norm1: LayerNorm
+    norm2: LayerNorm
+    dropout1: Dropout
+    dropout2: Dropout
+    activation: Callable[[Any], Any]
 
     def __init__(
         self,
@@ -77,8 +105,8 @@ class TransformerEncoderLayer(Module):
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
+        device: Device = None,
+        dtype: DType = None,
     ) -> None:
         super().__init__()
         place: dict[str, Any] = {"device": device, "dtype": dtype}
@@ -93,7 +121,7 @@ class TransformerEncoderLayer(Module):
         self.norm2 = LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **place)
         self.dropout1 = Dropout(dropout)
         self.dropout2 = Dropout(dropout)
-        activation = _activation("TransformerEncoderLayer", activation)
+        activation = _get_activation_fn(activation, "TransformerEncoderLayer")
         relu, gelu = (activation is f or isinstance(activation, kind) for f, kind in ((F.relu, ReLU), (F.gelu, GELU)))
         self.activation_relu_or_gelu = 1 if relu else 2 if gelu else 0
         self.activation = activation
@@ -140,41 +168,73 @@ class TransformerEncoderLayer(Module):
 
 
 class TransformerDecoderLayer(Module):
-    """Self-attention, attention to the encoder's output, then two linear maps, each with a residual sum and a norm.
+    r"""One layer of a decoder: self-attention, attention to the encoder's output, then two linear maps.
 
-    x = norm1(x + attention(x)), x = norm2(x + attention(x, memory)), x = norm3(x + linear2(activation(linear1(x))));
-    with ``norm_first`` each norm acts before its block instead.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.TransformerDecoderLayer.html.
+    .. math::
+        x &\leftarrow \mathrm{norm}_1(x + \mathrm{attention}(x)) \\
+        x &\leftarrow \mathrm{norm}_2(x + \mathrm{attention}(x, \mathrm{memory})) \\
+        x &\leftarrow \mathrm{norm}_3(x + \mathrm{linear}_2(\mathrm{activation}(\mathrm{linear}_1(x))))
+
+    With ``norm_first``: x + attention(norm1(x)), and so on.
 
     Args:
-        d_model: features of input and output.
-        nhead: heads of the attentions.
+        d_model: E, features of input and output.
+        nhead: number of heads of each attention; it divides ``d_model``.
         dim_feedforward: features between the two linear maps.
-        dropout: probability of dropout, in training.
-        activation: 'relu', 'gelu', a function or a Module.
+        dropout: in training mode, probability of dropout on the output of each block, in the attention's weights and
+            between the linear maps.
+        activation: what is between the linear maps: "relu", "gelu", a function or a Module.
         layer_norm_eps: ``eps`` of the layer norms.
-        batch_first: whether input and output are (batch, time, features).
-        norm_first: whether the norms come before attention and linear maps, instead of after the sums.
-        bias: whether linear maps and norms have biases.
-        device: where the parameters are put.
-        dtype: their dtype.
+        batch_first: whether sequences are (N, L, E) instead of (L, N, E).
+        norm_first: whether each norm comes before its block instead of after the sum.
+        bias: whether attention, linear maps and norms have biases.
+        device: where the parameters are put; ``None`` is JAX's default device.
+        dtype: dtype of the parameters; ``None`` is float32.
+
+    Attributes:
+        self_attn (MultiheadAttention): the attention of the target to itself.
+        multihead_attn (MultiheadAttention): its attention to the memory.
+        linear1 (Linear): E to ``dim_feedforward``.
+        linear2 (Linear): ``dim_feedforward`` to E.
+        norm1, norm2, norm3 (LayerNorm): of the three blocks.
+        dropout, dropout1, dropout2, dropout3 (Dropout): between the linear maps, and after the three blocks.
+        activation (Callable): the function between the linear maps.
 
     Shape:
-        - tgt: (T, E), (T, N, E), or (N, T, E) with ``batch_first``; memory alike with S for T.
-        - tgt_mask: (T, T) or (N * nhead, T, T); memory_mask: (T, S) or (N * nhead, T, S).
-        - tgt_key_padding_mask: (T) or (N, T); memory_key_padding_mask: (S) or (N, S).
+        - tgt: (T, N, E), (N, T, E) with ``batch_first``, or (T, E) without a batch.
+        - memory: as tgt with S for T.
+        - tgt_mask: (T, T) or (N * nhead, T, T).
+        - memory_mask: (T, S) or (N * nhead, T, S).
+        - tgt_key_padding_mask: (N, T), or (T) without a batch.
+        - memory_key_padding_mask: (N, S), or (S) without a batch.
         - output: as tgt.
 
     Raises:
         RuntimeError: if ``activation`` is an unknown name.
-        ValueError: if a size does not fit.
+        ValueError: if ``nhead`` does not divide ``d_model``; in the call, if a shape does not fit.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.TransformerDecoderLayer.html; Vaswani et al.,
+    Attention Is All You Need (2017), https://arxiv.org/abs/1706.03762
 
     Example:
         >>> import jax.numpy as jnp
         >>> layer = TransformerDecoderLayer(8, 2, 16)
-        >>> layer(jnp.ones((5, 3, 8), jnp.float32), jnp.ones((4, 3, 8), jnp.float32)).shape
+        >>> layer(jnp.ones((5, 3, 8), "float32"), jnp.ones((4, 3, 8), "float32")).shape
         (5, 3, 8)
     """
+
+    self_attn: MultiheadAttention
+    multihead_attn: MultiheadAttention
+    linear1: Linear
+    dropout: Dropout
+    linear2: Linear
+    norm1: LayerNorm
+    norm2: LayerNorm
+    norm3: LayerNorm
+    dropout1: Dropout
+    dropout2: Dropout
+    dropout3: Dropout
+    activation: Callable[[Any], Any]
 
     def __init__(
         self,
@@ -187,8 +247,8 @@ class TransformerDecoderLayer(Module):
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
+        device: Device = None,
+        dtype: DType = None,
     ) -> None:
         super().__init__()
         place: dict[str, Any] = {"device": device, "dtype": dtype}
@@ -205,7 +265,7 @@ class TransformerDecoderLayer(Module):
         self.dropout1 = Dropout(dropout)
         self.dropout2 = Dropout(dropout)
         self.dropout3 = Dropout(dropout)
-        self.activation = _activation("TransformerDecoderLayer", activation)
+        self.activation = _get_activation_fn(activation, "TransformerDecoderLayer")
 
     def forward(
         self,

@@ -16,13 +16,14 @@ from fnn.nn.modules.container import ModuleList
 from fnn.nn.modules.module import Module
 from fnn.nn.modules.normalization import LayerNorm
 from fnn.nn.modules.transformer.layers import Activation, TransformerDecoderLayer, TransformerEncoderLayer
-from fnn.nn.placement import parse_device, parse_dtype
+from fnn.nn.placement import Device, DType, parse_device, parse_dtype
 
 __all__ = ["Transformer", "TransformerDecoder", "TransformerEncoder"]
 
 
-def _clones(module: Module, count: int) -> ModuleList:
-    return ModuleList([copy.deepcopy(module) for _ in range(count)])
+def _get_clones(module: Module, N: int) -> ModuleList:
+    """So many deep copies of a module, each with parameters of its own."""
+    return ModuleList([copy.deepcopy(module) for _ in range(N)])
 
 
 def _is_causal(mask: Any, hint: bool | None, sequence: Any, layers: ModuleList) -> bool:
@@ -49,24 +50,39 @@ class TransformerEncoder(Module):
 
     All copies begin with the same numbers. There are no nested tensors here: padded places of the output have the
     values that torch computes in training mode.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.TransformerEncoder.html.
 
     Args:
-        encoder_layer: the layer to copy.
+        encoder_layer: the layer to copy, a ``TransformerEncoderLayer`` or a Module that is called as one.
         num_layers: how many copies.
-        norm: a Module applied to the result, if given.
-        enable_nested_tensor: accepted and ignored.
-        mask_check: accepted and ignored.
+        norm: a Module applied to the result; ``None`` for none.
+        enable_nested_tensor: accepted for torch's signature; changes nothing.
+        mask_check: accepted for torch's signature; changes nothing.
+
+    Attributes:
+        layers (ModuleList): the copies.
+        norm (Module | None): as given.
 
     Shape:
-        - src, mask, src_key_padding_mask and output: as in ``TransformerEncoderLayer``.
+        - src: (S, N, E), (N, S, E) with ``batch_first`` layers, or (S, E) without a batch.
+        - mask: (S, S) or (N * nhead, S, S).
+        - src_key_padding_mask: (N, S), or (S) without a batch.
+        - output: as src.
+
+    Raises:
+        ValueError: in the call, if a shape does not fit.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.TransformerEncoder.html; Vaswani et al.,
+    Attention Is All You Need (2017), https://arxiv.org/abs/1706.03762
 
     Example:
         >>> import jax.numpy as jnp
         >>> encoder = TransformerEncoder(TransformerEncoderLayer(8, 2, 16), 2)
-        >>> encoder(jnp.ones((5, 3, 8), jnp.float32)).shape
+        >>> encoder(jnp.ones((5, 3, 8), "float32")).shape
         (5, 3, 8)
     """
+
+    layers: ModuleList
+    norm: Module | None
 
     def __init__(
         self,
@@ -77,7 +93,7 @@ class TransformerEncoder(Module):
         mask_check: bool = True,
     ) -> None:
         super().__init__()
-        self.layers = _clones(encoder_layer, num_layers)
+        self.layers = _get_clones(encoder_layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
         self.enable_nested_tensor = enable_nested_tensor
@@ -113,26 +129,42 @@ class TransformerDecoder(Module):
     """A stack of decoder layers, each a deep copy of the one given, which it leaves alone.
 
     The copies keep an activation that is a Module; in torch they fall back to relu.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.TransformerDecoder.html.
 
     Args:
-        decoder_layer: the layer to copy.
+        decoder_layer: the layer to copy, a ``TransformerDecoderLayer`` or a Module that is called as one.
         num_layers: how many copies.
-        norm: a Module applied to the result, if given.
+        norm: a Module applied to the result; ``None`` for none.
+
+    Attributes:
+        layers (ModuleList): the copies.
+        norm (Module | None): as given.
 
     Shape:
-        - tgt, memory, the masks and output: as in ``TransformerDecoderLayer``.
+        - tgt: (T, N, E), (N, T, E) with ``batch_first`` layers, or (T, E) without a batch.
+        - memory: as tgt with S for T.
+        - tgt_mask, memory_mask: (T, T) and (T, S), or with N * nhead before.
+        - tgt_key_padding_mask, memory_key_padding_mask: (N, T) and (N, S), or without N.
+        - output: as tgt.
+
+    Raises:
+        ValueError: in the call, if a shape does not fit.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.TransformerDecoder.html; Vaswani et al.,
+    Attention Is All You Need (2017), https://arxiv.org/abs/1706.03762
 
     Example:
         >>> import jax.numpy as jnp
         >>> decoder = TransformerDecoder(TransformerDecoderLayer(8, 2, 16), 2)
-        >>> decoder(jnp.ones((5, 3, 8), jnp.float32), jnp.ones((4, 3, 8), jnp.float32)).shape
+        >>> decoder(jnp.ones((5, 3, 8), "float32"), jnp.ones((4, 3, 8), "float32")).shape
         (5, 3, 8)
     """
 
+    layers: ModuleList
+    norm: Module | None
+
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__()
-        self.layers = _clones(decoder_layer, num_layers)
+        self.layers = _get_clones(decoder_layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
 
@@ -179,43 +211,57 @@ class TransformerDecoder(Module):
 
 
 class Transformer(Module):
-    """Encoder and decoder (Vaswani et al., 2017).
+    r"""The whole Transformer: an encoder of the source, and a decoder of the target against what the encoder gives.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Transformer.html.
+    .. math:: \mathrm{out} = \mathrm{decoder}(\mathrm{tgt},\; \mathrm{encoder}(\mathrm{src}))
+
+    Embeddings, positions and the last linear layer are the caller's.
 
     Args:
-        d_model: features of both sequences.
-        nhead: heads of the attentions.
+        d_model: E, features of both sequences.
+        nhead: number of heads of each attention; it divides ``d_model``.
         num_encoder_layers: layers of the encoder.
         num_decoder_layers: layers of the decoder.
         dim_feedforward: features between the two linear maps of a layer.
-        dropout: probability of dropout, in training.
-        activation: 'relu', 'gelu', a function or a Module.
-        custom_encoder: a Module used as the encoder.
-        custom_decoder: a Module used as the decoder.
+        dropout: in training mode, probability of dropout, as in the layers.
+        activation: what is between the linear maps: "relu", "gelu", a function or a Module.
+        custom_encoder: a Module used as the encoder; ``None`` makes a ``TransformerEncoder``.
+        custom_decoder: a Module used as the decoder; ``None`` makes a ``TransformerDecoder``.
         layer_norm_eps: ``eps`` of the layer norms.
-        batch_first: whether sequences are (batch, time, features).
-        norm_first: whether the norms come before attention and linear maps, instead of after the sums.
-        bias: whether linear maps and norms have biases.
-        device: where the parameters are put.
-        dtype: their dtype.
+        batch_first: whether sequences are (N, L, E) instead of (L, N, E).
+        norm_first: whether each norm comes before its block instead of after the sum.
+        bias: whether attentions, linear maps and norms have biases.
+        device: where the parameters are put; ``None`` is JAX's default device.
+        dtype: dtype of the parameters; ``None`` is float32.
+
+    Attributes:
+        encoder (Module): the encoder.
+        decoder (Module): the decoder.
 
     Shape:
-        - src: (S, E), (S, N, E), or (N, S, E) with ``batch_first``; tgt alike with T for S.
-        - src_mask: (S, S) or (N * nhead, S, S); tgt_mask: (T, T) or (N * nhead, T, T); memory_mask: (T, S).
-        - src_key_padding_mask, memory_key_padding_mask: (S) or (N, S); tgt_key_padding_mask: (T) or (N, T).
+        - src: (S, N, E), (N, S, E) with ``batch_first``, or (S, E) without a batch.
+        - tgt: as src with T for S.
+        - src_mask, tgt_mask, memory_mask: (S, S), (T, T) and (T, S), or with N * nhead before.
+        - src_key_padding_mask, memory_key_padding_mask: (N, S), or (S) without a batch.
+        - tgt_key_padding_mask: (N, T), or (T) without a batch.
         - output: as tgt.
 
     Raises:
         RuntimeError: if ``activation`` is an unknown name.
-        ValueError: if a size does not fit.
+        ValueError: if ``nhead`` does not divide ``d_model``; in the call, if a shape does not fit.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.Transformer.html; Vaswani et al., Attention Is
+    All You Need (2017), https://arxiv.org/abs/1706.03762
 
     Example:
         >>> import jax.numpy as jnp
         >>> model = Transformer(8, 2, 1, 1, 16).eval()
-        >>> model(jnp.ones((5, 3, 8), jnp.float32), jnp.ones((4, 3, 8), jnp.float32)).shape
+        >>> model(jnp.ones((5, 3, 8), "float32"), jnp.ones((4, 3, 8), "float32")).shape
         (4, 3, 8)
     """
+
+    encoder: Module
+    decoder: Module
 
     def __init__(
         self,
@@ -226,14 +272,14 @@ class Transformer(Module):
         dim_feedforward: int = 2048,
         dropout: float = 0.1,
         activation: Activation = F.relu,
-        custom_encoder: Any | None = None,
-        custom_decoder: Any | None = None,
+        custom_encoder: Module | None = None,
+        custom_decoder: Module | None = None,
         layer_norm_eps: float = 1e-5,
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
+        device: Device = None,
+        dtype: DType = None,
     ) -> None:
         super().__init__()
         place: dict[str, Any] = {"device": device, "dtype": dtype}
@@ -329,16 +375,18 @@ class Transformer(Module):
         )
 
     @staticmethod
-    def generate_square_subsequent_mask(sz: int, device: Any = None, dtype: Any = None) -> jax.Array:
+    def generate_square_subsequent_mask(sz: int, device: Device = None, dtype: DType = None) -> jax.Array:
         """The causal mask: -inf above the diagonal, zeros below and on it.
 
         Args:
             sz: its length.
-            device: where it is put.
-            dtype: its dtype, float32 if not given.
+            device: where it is put; ``None`` is JAX's default device.
+            dtype: its dtype; ``None`` is float32.
 
         Returns:
             an array of shape (sz, sz).
+
+        Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.Transformer.html
 
         Example:
             >>> Transformer.generate_square_subsequent_mask(2).tolist()

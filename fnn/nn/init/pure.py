@@ -1,0 +1,435 @@
+"""Initializers as pure functions of a key and a shape."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.typing import DTypeLike
+
+from fnn import random
+from fnn.nn.init.fans import calculate_gain, fan, fans
+
+Shape: TypeAlias = Sequence[int]
+
+
+def _check_rank(function: str, shape: Shape, ranks: Sequence[int]) -> None:
+    if len(shape) not in ranks:
+        names = " or ".join(map(str, ranks))
+        raise ValueError(f"{function}: only tensors of {names} dimensions are supported, got shape {tuple(shape)}")
+
+
+def uniform(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, a: float = 0.0, b: float = 1.0) -> jax.Array:
+    """Uniform numbers in [a, b).
+
+    Args:
+        key: a JAX PRNG key.
+        shape: shape of the array.
+        dtype: its dtype.
+        a: least number.
+        b: upper bound.
+
+    Returns:
+        an array of that shape and dtype.
+
+    Source: https://docs.pytorch.org/docs/2.13/nn.init.html#torch.nn.init.uniform_
+
+    Example:
+        >>> import jax
+        >>> uniform(jax.random.key(0), (2, 3)).shape
+        (2, 3)
+    """
+    return random.uniform(key, shape, dtype, a, b)
+
+
+def normal(
+    key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, mean: float = 0.0, std: float = 1.0
+) -> jax.Array:
+    """Normal numbers.
+
+    Args:
+        key: a JAX PRNG key.
+        shape: shape of the array.
+        dtype: its dtype.
+        mean: their mean.
+        std: their standard deviation.
+
+    Returns:
+        an array of that shape and dtype.
+
+    Source: https://docs.pytorch.org/docs/2.13/nn.init.html#torch.nn.init.normal_
+
+    Example:
+        >>> import jax
+        >>> normal(jax.random.key(0), (2, 3)).shape
+        (2, 3)
+    """
+    return random.normal(key, shape, dtype, mean, std)
+
+
+def trunc_normal(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike = jnp.float32,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+) -> jax.Array:
+    """Normal numbers conditioned on lying in [a, b].
+
+    Args:
+        key: a JAX PRNG key.
+        shape: shape of the array.
+        dtype: its dtype.
+        mean: mean of the normal distribution.
+        std: its standard deviation.
+        a: least number.
+        b: greatest number.
+
+    Returns:
+        an array of that shape and dtype.
+
+    Source: https://docs.pytorch.org/docs/2.13/nn.init.html#torch.nn.init.trunc_normal_
+
+    Example:
+        >>> import jax
+        >>> trunc_normal(jax.random.key(0), (2, 3)).shape
+        (2, 3)
+    """
+    return random.truncated_normal(key, shape, dtype, mean, std, a, b)
+
+
+def constant(key: jax.Array | None, shape: Shape, dtype: DTypeLike = jnp.float32, val: float = 0.0) -> jax.Array:
+    """An array of one number.
+
+    Args:
+        key: not used; it is there so that all initializers are called alike.
+        shape: shape of the array.
+        dtype: its dtype.
+        val: the number.
+
+    Returns:
+        an array of that shape and dtype.
+
+    Source: https://docs.pytorch.org/docs/2.13/nn.init.html#torch.nn.init.constant_
+
+    Example:
+        >>> constant(None, (2,), val=3.0).tolist()
+        [3.0, 3.0]
+    """
+    return jax.device_put(np.full(tuple(shape), val, dtype))
+
+
+def ones(key: jax.Array | None, shape: Shape, dtype: DTypeLike = jnp.float32) -> jax.Array:
+    """An array of ones.
+
+    Args:
+        key: not used; it is there so that all initializers are called alike.
+        shape: shape of the array.
+        dtype: its dtype.
+
+    Returns:
+        an array of that shape and dtype.
+
+    Source: https://docs.pytorch.org/docs/2.13/nn.init.html#torch.nn.init.ones_
+
+    Example:
+        >>> ones(None, (2,)).tolist()
+        [1.0, 1.0]
+    """
+    return constant(key, shape, dtype, 1.0)
+
+
+def zeros(key: jax.Array | None, shape: Shape, dtype: DTypeLike = jnp.float32) -> jax.Array:
+    """An array of zeros.
+
+    Args:
+        key: not used; it is there so that all initializers are called alike.
+        shape: shape of the array.
+        dtype: its dtype.
+
+    Returns:
+        an array of that shape and dtype.
+
+    Source: https://docs.pytorch.org/docs/2.13/nn.init.html#torch.nn.init.zeros_
+
+    Example:
+        >>> zeros(None, (2,)).tolist()
+        [0.0, 0.0]
+    """
+    return constant(key, shape, dtype, 0.0)
+
+
+def eye(key: jax.Array | None, shape: Shape, dtype: DTypeLike = jnp.float32) -> jax.Array:
+    """The identity matrix.
+
+    Args:
+        key: not used; it is there so that all initializers are called alike.
+        shape: shape of the array.
+        dtype: its dtype.
+
+    Returns:
+        an array of that shape and dtype.
+
+    Raises:
+        ValueError: if the shape has not 2 axes.
+
+    Source: https://docs.pytorch.org/docs/2.13/nn.init.html#torch.nn.init.eye_
+
+    Example:
+        >>> eye(None, (2, 2)).tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
+    """
+    _check_rank("eye", shape, (2,))
+    return jnp.asarray(np.eye(shape[0], shape[1]).astype(dtype))
+
+
+def dirac(key: jax.Array | None, shape: Shape, dtype: DTypeLike = jnp.float32, groups: int = 1) -> jax.Array:
+    """A convolution weight that passes its input channels on, each to the output channel of the same number in its group.
+
+    Args:
+        key: not used; it is there so that all initializers are called alike.
+        shape: shape of the weight, (out, in, *kernel).
+        dtype: its floating dtype.
+        groups: number of groups of the convolution.
+
+    Returns:
+        an array of that shape and dtype.
+
+    Raises:
+        ValueError: if the shape has not 3 to 5 axes, or ``groups`` does not divide its first.
+
+    Source: https://docs.pytorch.org/docs/2.13/nn.init.html#torch.nn.init.dirac_
+
+    Example:
+        >>> dirac(None, (1, 1, 3)).tolist()
+        [[[0.0, 1.0, 0.0]]]
+    """
+    _check_rank("dirac", shape, (3, 4, 5))
+    if shape[0] % groups != 0:
+        raise ValueError(f"dirac: dim 0 must be divisible by groups, got {shape[0]} and groups={groups}")
+    out = np.zeros(tuple(shape))
+    per_group = shape[0] // groups
+    centre = tuple(n // 2 for n in shape[2:])
+    for group in range(groups):
+        for channel in range(min(per_group, shape[1])):
+            out[(group * per_group + channel, channel, *centre)] = 1
+    return jnp.asarray(out.astype(dtype))
+
+
+def xavier_uniform(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, gain: float = 1.0) -> jax.Array:
+    r"""Uniform numbers whose scale keeps the variance of activations and of gradients.
+
+    .. math:: w \sim U(-b, b), \quad b = \mathrm{gain} \sqrt{6 / (\mathrm{fan\_in} + \mathrm{fan\_out})}
+
+    Args:
+        key: a JAX PRNG key.
+        shape: shape of the weight, (out, in, *kernel).
+        dtype: its floating dtype.
+        gain: factor of the scale, as ``calculate_gain`` gives it.
+
+    Returns:
+        an array of that shape and dtype.
+
+    Raises:
+        ValueError: if the shape has fewer than 2 axes.
+
+    Source: https://docs.pytorch.org/docs/2.13/nn.init.html#torch.nn.init.xavier_uniform_; Glorot and Bengio, Understanding
+    the difficulty of training deep feedforward neural networks (2010)
+
+    Example:
+        >>> import jax
+        >>> xavier_uniform(jax.random.key(0), (3, 3)).shape
+        (3, 3)
+    """
+    bound = gain * math.sqrt(6.0 / sum(fans("xavier_uniform", shape)))
+    return random.uniform(key, shape, dtype, -bound, bound)
+
+
+def xavier_normal(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, gain: float = 1.0) -> jax.Array:
+    r"""Normal numbers whose scale keeps the variance of activations and of gradients.
+
+    .. math:: w \sim N(0, s^2), \quad s = \mathrm{gain} \sqrt{2 / (\mathrm{fan\_in} + \mathrm{fan\_out})}
+
+    Args:
+        key: a JAX PRNG key.
+        shape: shape of the weight, (out, in, *kernel).
+        dtype: its floating dtype.
+        gain: factor of the scale, as ``calculate_gain`` gives it.
+
+    Returns:
+        an array of that shape and dtype.
+
+    Raises:
+        ValueError: if the shape has fewer than 2 axes.
+
+    Source: https://docs.pytorch.org/docs/2.13/nn.init.html#torch.nn.init.xavier_normal_; Glorot and Bengio, Understanding
+    the difficulty of training deep feedforward neural networks (2010)
+
+    Example:
+        >>> import jax
+        >>> xavier_normal(jax.random.key(0), (3, 3)).shape
+        (3, 3)
+    """
+    return random.normal(key, shape, dtype, 0.0, gain * math.sqrt(2.0 / sum(fans("xavier_normal", shape))))
+
+
+def kaiming_uniform(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike = jnp.float32,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+) -> jax.Array:
+    r"""Uniform numbers whose scale keeps the variance through a rectifier.
+
+    .. math:: w \sim U(-b, b), \quad b = \mathrm{gain} \sqrt{3 / \mathrm{fan}}
+
+    Args:
+        key: a JAX PRNG key.
+        shape: shape of the weight, (out, in, *kernel).
+        dtype: its floating dtype.
+        a: slope of the leaky relu that follows.
+        mode: "fan_in" keeps the variance of activations, "fan_out" that of gradients.
+        nonlinearity: name of the function that follows, given to ``calculate_gain``.
+
+    Returns:
+        an array of that shape and dtype.
+
+    Raises:
+        ValueError: if the shape has fewer than 2 axes, or an option is unknown.
+
+    Source: https://docs.pytorch.org/docs/2.13/nn.init.html#torch.nn.init.kaiming_uniform_; He et al., Delving Deep into
+    Rectifiers (2015), https://arxiv.org/abs/1502.01852
+
+    Example:
+        >>> import jax
+        >>> kaiming_uniform(jax.random.key(0), (3, 3)).shape
+        (3, 3)
+    """
+    if 0 in shape:
+        warnings.warn("kaiming_uniform: initializing a tensor of zero elements does nothing", UserWarning, stacklevel=2)
+        return zeros(key, shape, dtype)
+    bound = calculate_gain(nonlinearity, a) * math.sqrt(3.0 / fan("kaiming_uniform", shape, mode))
+    return random.uniform(key, shape, dtype, -bound, bound)
+
+
+def kaiming_normal(
+    key: jax.Array,
+    shape: Shape,
+    dtype: DTypeLike = jnp.float32,
+    a: float = 0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+) -> jax.Array:
+    r"""Normal numbers whose scale keeps the variance through a rectifier.
+
+    .. math:: w \sim N(0, s^2), \quad s = \mathrm{gain} / \sqrt{\mathrm{fan}}
+
+    Args:
+        key: a JAX PRNG key.
+        shape: shape of the weight, (out, in, *kernel).
+        dtype: its floating dtype.
+        a: slope of the leaky relu that follows.
+        mode: "fan_in" keeps the variance of activations, "fan_out" that of gradients.
+        nonlinearity: name of the function that follows, given to ``calculate_gain``.
+
+    Returns:
+        an array of that shape and dtype.
+
+    Raises:
+        ValueError: if the shape has fewer than 2 axes, or an option is unknown.
+
+    Source: https://docs.pytorch.org/docs/2.13/nn.init.html#torch.nn.init.kaiming_normal_; He et al., Delving Deep into
+    Rectifiers (2015), https://arxiv.org/abs/1502.01852
+
+    Example:
+        >>> import jax
+        >>> kaiming_normal(jax.random.key(0), (3, 3)).shape
+        (3, 3)
+    """
+    if 0 in shape:
+        warnings.warn("kaiming_normal: initializing a tensor of zero elements does nothing", UserWarning, stacklevel=2)
+        return zeros(key, shape, dtype)
+    std = calculate_gain(nonlinearity, a) / math.sqrt(fan("kaiming_normal", shape, mode))
+    return random.normal(key, shape, dtype, 0.0, std)
+
+
+def orthogonal(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, gain: float = 1) -> jax.Array:
+    """A (semi-)orthogonal matrix times ``gain``; trailing axes are flattened.
+
+    Args:
+        key: a JAX PRNG key.
+        shape: shape of the weight, (out, in, *kernel).
+        dtype: its floating dtype.
+        gain: the factor.
+
+    Returns:
+        an array of that shape and dtype.
+
+    Raises:
+        ValueError: if the shape has fewer than 2 axes.
+
+    Source: https://docs.pytorch.org/docs/2.13/nn.init.html#torch.nn.init.orthogonal_; Saxe et al., Exact solutions to the
+    nonlinear dynamics of learning in deep linear neural networks (2013), https://arxiv.org/abs/1312.6120
+
+    Example:
+        >>> import jax
+        >>> w = orthogonal(jax.random.key(0), (2, 3))
+        >>> bool(abs(w @ w.T - jnp.eye(2)).max() < 1e-5)
+        True
+    """
+    if len(shape) < 2:
+        raise ValueError(f"orthogonal: only tensors with 2 or more dimensions are supported, got shape {tuple(shape)}")
+    rows, columns = shape[0], math.prod(shape[1:])
+    wide = jnp.float64 if jnp.dtype(dtype) == np.float64 else jnp.float32
+    flat = random.normal(key, (max(rows, columns), min(rows, columns)), wide)
+    concrete = not isinstance(flat, Tracer)
+    xp: Any = np if concrete else jnp
+    q, r = xp.linalg.qr(np.asarray(flat) if concrete else flat)
+    q = q * xp.where(xp.diagonal(r) < 0, -1, 1).astype(wide)
+    q = q.T if rows < columns else q
+    return jnp.asarray((gain * q).astype(dtype).reshape(tuple(shape)))
+
+
+def sparse(
+    key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, sparsity: float = 0.0, std: float = 0.01
+) -> jax.Array:
+    """Normal numbers with a share of each column set to zero.
+
+    Args:
+        key: a JAX PRNG key.
+        shape: shape of the array.
+        dtype: its dtype.
+        sparsity: share of zeros in each column, rounded up to whole elements.
+        std: standard deviation of the others.
+
+    Returns:
+        an array of that shape and dtype.
+
+    Raises:
+        ValueError: if the shape has not 2 axes.
+
+    Source: https://docs.pytorch.org/docs/2.13/nn.init.html#torch.nn.init.sparse_; Martens, Deep learning via Hessian-free
+    optimization (2010)
+
+    Example:
+        >>> import jax
+        >>> (sparse(jax.random.key(0), (10, 2), sparsity=0.3) == 0).sum(0).tolist()
+        [3, 3]
+    """
+    _check_rank("sparse", shape, (2,))
+    rows, columns = shape
+    zeroed = math.ceil(sparsity * rows)
+    first, second = jax.random.split(key)
+    order = jnp.argsort(random.uniform(first, (rows, columns)), axis=0)
+    keep = jnp.argsort(order, axis=0) >= zeroed
+    return jnp.where(keep, random.normal(second, shape, dtype, 0.0, std), jnp.zeros((), dtype))
