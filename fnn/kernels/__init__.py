@@ -1,5 +1,5 @@
 """Faster lowerings of single operations on the CPU, each beside its plain ``lax`` reference."""
 
-from fnn.kernels._operation import plain, plain_selected
+from fnn.kernels.operation import plain, plain_selected
 
 __all__ = ["plain", "plain_selected"]

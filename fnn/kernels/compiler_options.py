@@ -14,8 +14,8 @@ from typing import Any
 import jax
 from jax.extend.core import Var
 
-from fnn.kernels._operation import inner_jaxprs, lowered_jaxpr
 from fnn.kernels.library import known, library_options, uses_library
+from fnn.kernels.operation import inner_jaxprs, lowered_jaxpr
 
 __all__ = ["memory_options", "options_for"]
 

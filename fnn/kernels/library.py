@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 
-from fnn.kernels._operation import Operation, inner_jaxprs, selection
+from fnn.kernels.operation import Operation, inner_jaxprs, selection
 
 __all__ = ["known", "library_forms", "library_options", "library_selected", "uses_library"]
 

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fnn.kernels._operation import Operation
+from fnn.kernels.operation import Operation
 
 __all__ = ["batch_moments", "moments", "normalize"]
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fnn.kernels._operation import Operation, is_spread
+from fnn.kernels.operation import Operation, is_spread
 
 __all__ = ["gru_step", "lstm_step", "recurrence", "rnn_step"]
 

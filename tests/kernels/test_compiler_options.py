@@ -10,8 +10,8 @@ import pytest
 
 import fnn
 from fnn.kernels import compiler_options
-from fnn.kernels._operation import Operation
 from fnn.kernels.compiler_options import memory_options, options_for
+from fnn.kernels.operation import Operation
 from fnn.nn import functional as F
 from tests.oracle import assert_close, rand
 

@@ -6,7 +6,8 @@ import pytest
 
 import fnn
 from fnn import nn, optim
-from fnn.kernels import _conv_forms, library
+from fnn.kernels import library
+from fnn.kernels.conv import choice as _conv_forms
 from fnn.kernels.library import library_forms, library_options, library_selected, uses_library
 from fnn.nn import functional as F
 from tests.oracle import assert_close, rand

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fnn import kernels
-from fnn.kernels._operation import Operation, plain_selected
+from fnn.kernels.operation import Operation, plain_selected
 from tests.devices import on_two_devices
 from tests.oracle import rand
 

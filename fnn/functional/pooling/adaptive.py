@@ -14,7 +14,7 @@ from fnn.functional.checks import as_int, check_floating, fail
 from fnn.functional.pooling.average import element_counts, mean_windows
 from fnn.functional.pooling.common import Ints, Pooled, check_input
 from fnn.functional.pooling.max import max_windows
-from fnn.kernels import adaptive_pooling as kernels
+from fnn.kernels import pooling as kernels
 
 __all__ = [
     "adaptive_avg_pool1d",

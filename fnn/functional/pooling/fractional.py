@@ -15,7 +15,7 @@ from fnn import random
 from fnn.functional.arrays import ArrayLike, index_dtype
 from fnn.functional.checks import as_array, check_floating, check_shape, fail, ntuple
 from fnn.functional.pooling.common import Ints, Pooled, check_input
-from fnn.kernels._windows import gather_maxima, positions_by_lists
+from fnn.kernels.pooling import gather_maxima, positions_by_lists
 
 __all__ = [
     "fractional_max_pool2d",

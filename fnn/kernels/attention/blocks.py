@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fnn.kernels._operation import Operation
-from fnn.kernels.attention_cudnn import attention_cudnn, has_cudnn, suits_cudnn
+from fnn.kernels.attention.cudnn import attention_cudnn, has_cudnn, suits_cudnn
+from fnn.kernels.operation import Operation
 
 __all__ = ["Dropout", "attention", "attention_reference"]
 

@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax, linear_transpose
 
-from fnn.kernels import _conv_images, _conv_narrow
-from fnn.kernels._conv_common import (
+from fnn.kernels.conv import images as _conv_images
+from fnn.kernels.conv import narrow as _conv_narrow
+from fnn.kernels.conv.taps import (
     Array,
     Config,
     Ints,

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fnn.kernels._apart import apart
-from fnn.kernels._operation import Operation
-from fnn.kernels._windows import Ints, along, beats, gather_maxima, positions_by_lists
+from fnn.kernels.no_inline import apart
+from fnn.kernels.operation import Operation
+from fnn.kernels.pooling.windows import Ints, along, beats, gather_maxima, positions_by_lists
 
 __all__ = ["adaptive_max_pool", "adaptive_max_positions", "adaptive_sum_pool", "window_bounds"]
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fnn import kernels
-from fnn.kernels import attention as module
 from fnn.kernels.attention import Dropout, attention, attention_reference
+from fnn.kernels.attention import blocks as module
 from tests.kernels.fresh import fresh
 from tests.oracle import assert_close, rand
 

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.experimental.layout import Layout, with_layout_constraint
 
-from fnn.kernels._apart import apart
-from fnn.kernels._conv_common import Array, Config, Ints, Phase, by_phases, fit, pad_last
+from fnn.kernels.conv.taps import Array, Config, Ints, Phase, by_phases, fit, pad_last
+from fnn.kernels.no_inline import apart
 
 __all__ = ["forward", "input_gradient", "moved", "volume", "weight_gradient"]
 

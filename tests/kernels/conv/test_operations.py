@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fnn.kernels import _conv_common, _conv_images
-from fnn.kernels import _conv_forms as forms
-from fnn.kernels import conv as module
-from fnn.kernels._conv_forms import plain_forward as convolve_reference
 from fnn.kernels.conv import Config, convolve, convolve_transpose
+from fnn.kernels.conv import choice as forms
+from fnn.kernels.conv import images as _conv_images
+from fnn.kernels.conv import operations as module
+from fnn.kernels.conv import taps as _conv_common
+from fnn.kernels.conv.choice import plain_forward as convolve_reference
 from tests.devices import on_two_devices
 from tests.kernels.fresh import fresh
 from tests.oracle import assert_close, rand
@@ -259,7 +260,7 @@ def test_large_arrays_are_moved_apart_from_what_is_around():
 SHARDED = """
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
-from fnn.kernels import _conv_common, _conv_images
+from fnn.kernels.conv import taps as _conv_common, images as _conv_images
 from fnn.kernels.conv import Config, convolve
 from tests.oracle import rand
 _conv_images.SMALL = 0

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fnn import kernels
-from fnn.kernels.adaptive_pooling import (
+from fnn.kernels.pooling.adaptive import (
     adaptive_max_pool,
     adaptive_max_positions,
     adaptive_max_reference,

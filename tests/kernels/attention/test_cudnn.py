@@ -10,8 +10,8 @@ from jax._src.cudnn import fused_attention_stablehlo
 
 import fnn.nn.functional as F
 from fnn import kernels
-from fnn.kernels import attention as module
-from fnn.kernels import attention_cudnn as cudnn
+from fnn.kernels.attention import blocks as module
+from fnn.kernels.attention import cudnn
 from tests.oracle import assert_close, rand
 
 needs_gpu = pytest.mark.skipif(

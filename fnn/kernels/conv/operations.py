@@ -13,9 +13,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fnn.kernels import _conv_forms as forms
-from fnn.kernels._conv_forms import Config, suits_library
-from fnn.kernels._operation import Operation
+from fnn.kernels.conv import choice as forms
+from fnn.kernels.conv.choice import Config, suits_library
+from fnn.kernels.operation import Operation
 
 __all__ = ["Config", "convolve", "convolve_transpose", "suits_library"]
 

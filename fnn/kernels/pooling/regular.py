@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fnn.kernels._operation import Operation
-from fnn.kernels._windows import (
+from fnn.kernels.operation import Operation
+from fnn.kernels.pooling.windows import (
     Axis,
     Ints,
     Windows,

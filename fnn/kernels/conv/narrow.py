@@ -12,7 +12,7 @@ from operator import add
 
 import jax.numpy as jnp
 
-from fnn.kernels._conv_common import (
+from fnn.kernels.conv.taps import (
     Array,
     Config,
     Ints,

@@ -17,7 +17,7 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from fnn.kernels._apart import apart
+from fnn.kernels.no_inline import apart
 
 __all__ = ["Operation", "inner_jaxprs", "is_spread", "lowered_jaxpr", "plain", "plain_selected"]
 
@@ -71,7 +71,7 @@ class Operation:
         backward: ``backward(wanted, args, outputs, residuals, cotangents)`` returns the gradients of the arguments at
             the positions in the tuple ``wanted``. Without it gradients are those of ``plain``.
         library: whether the fast forms count on the compiler options of ``fnn.kernels.library``.
-        apart: whether XLA compiles the fast forms on their own, see ``fnn.kernels._apart``.
+        apart: whether XLA compiles the fast forms on their own, see ``fnn.kernels.no_inline``.
         cuda: returns what ``plain`` does, in programs for CUDA alone. If there is a ``backward``, the gradients there
             are those of ``cuda``, by reverse mode. It must take further leading axes, the same on every argument:
             under ``vmap`` it is given them.
