@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from fnn.stateful.donation import Place
-from fnn.stateful.scopes import context, note_read, note_write
+from fnn.stateful.scopes import note_read, note_write, running
 from fnn.stateful.structure import structure, structure_changed
 from fnn.stateful.tracing import trace_state
 
@@ -45,7 +45,7 @@ class Box:
     @property
     def data(self) -> Any:
         """The array; raises RuntimeError under an ``fnn.jit`` that did not find this box."""
-        if context.scopes:
+        if running.scopes:
             note_read(self)
         return self._data
 
@@ -55,7 +55,7 @@ class Box:
 
     def peek(self) -> Any:
         """The array, checked like ``data``, for a use through which no gradient flows: it does not count as a read."""
-        if context.scopes:
+        if running.scopes:
             note_read(self, counts=False)
         return self._data
 

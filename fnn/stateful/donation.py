@@ -23,10 +23,10 @@ def _calibrate() -> tuple[int, int]:
     return max(map(sys.getrefcount, [np.empty(0)])), max(map(sys.getrefcount, [holder._data]))
 
 
-_BY_LIST, _BY_BOX_AND_LIST = _calibrate()
+BY_LIST, BY_BOX_AND_LIST = _calibrate()
 
 
-def donatable(arrays: list[Any], references: int = _BY_BOX_AND_LIST) -> list[Any]:
+def donatable(arrays: list[Any], references: int = BY_BOX_AND_LIST) -> list[Any]:
     """The list with a copy in place of each array that somebody besides its box and this list holds.
 
     Donating an array deletes it, so one that the user keeps (``old = p.data``) must not be donated; nor one that two
@@ -43,7 +43,7 @@ def donatable(arrays: list[Any], references: int = _BY_BOX_AND_LIST) -> list[Any
 
 def held_elsewhere(arrays: list[Any]) -> bool:
     """Whether somebody besides this list holds one of its arrays."""
-    return max(map(sys.getrefcount, arrays), default=0) > _BY_LIST
+    return max(map(sys.getrefcount, arrays), default=0) > BY_LIST
 
 
 _LOSSES = 4
@@ -76,7 +76,7 @@ class Bank:
             self.losses += 1
             return donatable([box._data for box in self.boxes])
         self.losses = max(self.losses - 1, 0)
-        return donatable(self.arrays, _BY_LIST) if self.seen else self.arrays
+        return donatable(self.arrays, BY_LIST) if self.seen else self.arrays
 
     def put(self, arrays: list[Any], shared: bool = False) -> None:
         """Gives every box its new content, of the shape and dtype of the old; ``shared`` if somebody else may hold it."""

@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from fnn.stateful.protocol import Stateful
 
 
-class _Context(threading.local):
+class _ThreadScopes(threading.local):
     """The running fnn transformations of this thread, outermost first."""
 
     def __init__(self) -> None:
         self.scopes: list[Scope] = []
 
 
-context: _Context = _Context()
+running: _ThreadScopes = _ThreadScopes()
 
 
 def current_scopes() -> Sequence[Scope]:
     """The running fnn transformations of this thread, outermost first."""
-    return context.scopes
+    return running.scopes
 
 
 class Scope:
@@ -54,11 +54,11 @@ class Scope:
 
     def __enter__(self) -> Scope:
         self.trace = trace_state()
-        context.scopes.append(self)
+        running.scopes.append(self)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        context.scopes.remove(self)
+        running.scopes.remove(self)
         for box, old in self.saved.values():
             box._data = old
         structure.optional += 1
@@ -80,7 +80,7 @@ class Scope:
 
 def note_read(box: Box, counts: bool = True) -> None:
     key = id(box)
-    for scope in reversed(context.scopes):
+    for scope in reversed(running.scopes):
         if key in scope.owned:
             if counts:
                 scope.reads.add(key)
@@ -96,7 +96,7 @@ def note_read(box: Box, counts: bool = True) -> None:
 
 def note_write(box: Box) -> None:
     state = trace_state()
-    for scope in reversed(context.scopes):
+    for scope in reversed(running.scopes):
         if scope.private and id(box) not in scope.owned:
             continue
         if scope.trace == state:
@@ -121,7 +121,7 @@ def note_write(box: Box) -> None:
 
 def require_known(obj: Stateful, name: str) -> None:
     """Raises RuntimeError if an ``fnn.jit`` is tracing that did not find ``obj``."""
-    for scope in context.scopes:
+    for scope in running.scopes:
         if scope.strict and id(obj) not in scope.objects and obj._stateful_origin_ == EAGER:
             raise RuntimeError(
                 f"fnn.jit: {name} was used by the traced function but fnn.jit did not find it; pass it as an argument"

@@ -23,9 +23,9 @@ from fnn.stateful.donation import donatable, held_elsewhere
 from fnn.stateful.scopes import Scope, current_scopes
 from fnn.stateful.structure import structure
 from fnn.stateful.tracing import is_eager, setting
-from fnn.transforms.jit.gathering import _cell_values, _Gathered, _Split
-from fnn.transforms.jit.programs import _Program
-from fnn.transforms.jit.search import CompiledFunction, _Found, _is_stateful, _same
+from fnn.transforms.jit.gathering import Gathered, Split, cell_values_of
+from fnn.transforms.jit.programs import Program
+from fnn.transforms.jit.search import CompiledFunction, Found, is_stateful, same_objects
 
 __all__ = ["BoundJit", "JitDecorator", "JitFunction", "jit"]
 
@@ -36,13 +36,13 @@ R = TypeVar("R")
 _OWNERS_KEPT = 16
 
 
-class _Context:
+class _ForOwner:
     """What was found behind the function for one ``self``; ``None`` stands for a plain function."""
 
     def __init__(self, owner: Any) -> None:
         self.owner = owner
-        self.found: _Found | None = None
-        self.gathered: _Gathered | None = None
+        self.found: Found | None = None
+        self.gathered: Gathered | None = None
 
 
 class JitFunction(CompiledFunction, Generic[P, R]):
@@ -62,9 +62,9 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         self._static_argnums = static_argnums
         self._static_argnames = static_argnames
         self._compiler_options = compiler_options
-        self._programs: dict[Hashable, _Program] = {}
+        self._programs: dict[Hashable, Program] = {}
         self._numbers: dict[Hashable, int] = {}
-        self._contexts: OrderedDict[int, _Context] = OrderedDict()
+        self._contexts: OrderedDict[int, _ForOwner] = OrderedDict()
         self._lock = threading.RLock()
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -99,9 +99,9 @@ class JitFunction(CompiledFunction, Generic[P, R]):
 
     def _call(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         args, kwargs, static = self._split_static(owner, args, kwargs)
-        leaves, tree = jax.tree.flatten((args, kwargs), is_leaf=_is_stateful)
-        arrays = [leaf for leaf in leaves if not _is_stateful(leaf)]
-        roots = [leaf for leaf in leaves if _is_stateful(leaf)] if len(arrays) != len(leaves) else []
+        leaves, tree = jax.tree.flatten((args, kwargs), is_leaf=is_stateful)
+        arrays = [leaf for leaf in leaves if not is_stateful(leaf)]
+        roots = [leaf for leaf in leaves if is_stateful(leaf)] if len(arrays) != len(leaves) else []
         found, gathered = self._gather(owner, roots)
         kinds, cell_arrays, numbers = gathered.cell_inputs()
         key = (
@@ -109,7 +109,7 @@ class JitFunction(CompiledFunction, Generic[P, R]):
             self._number(found),
             gathered.optional_key(),
             tree,
-            tuple(None if _is_stateful(leaf) else self._type_of(leaf) for leaf in leaves),
+            tuple(None if is_stateful(leaf) else self._type_of(leaf) for leaf in leaves),
             static,
             kinds,
             setting("jax_enable_x64"),
@@ -143,7 +143,7 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         _commit(gathered, boxes, new, cells, checked)
         return jax.tree.unflatten(program.out_tree, outputs)
 
-    def _number(self, described: _Found | _Gathered) -> int:
+    def _number(self, described: Found | Gathered) -> int:
         """A small number for a key that is long to hash, the same for equal keys."""
         if described.number < 0:
             described.number = self._numbers.setdefault(described.key, len(self._numbers))
@@ -179,36 +179,36 @@ class JitFunction(CompiledFunction, Generic[P, R]):
             (static_args, static_kwargs),
         )
 
-    def _gather(self, owner: Any, argument_roots: list[Any]) -> tuple[_Found, _Gathered]:
+    def _gather(self, owner: Any, argument_roots: list[Any]) -> tuple[Found, Gathered]:
         context = self._contexts.get(id(owner))
         if context is None or context.owner is not owner:
-            context = self._contexts[id(owner)] = _Context(owner)
+            context = self._contexts[id(owner)] = _ForOwner(owner)
             while len(self._contexts) > _OWNERS_KEPT:
                 self._contexts.popitem(last=False)
         if context.found is None or not context.found.still_right():
-            context.found = _Found(self.__wrapped__, owner)
+            context.found = Found(self.__wrapped__, owner)
         roots = [*context.found.roots, *argument_roots, current_generator()]
         gathered = context.gathered
-        if gathered is None or gathered.version != structure.version or not _same(roots, gathered.roots):
-            gathered = context.gathered = _Gathered(roots)
+        if gathered is None or gathered.version != structure.version or not same_objects(roots, gathered.roots):
+            gathered = context.gathered = Gathered(roots)
         return context.found, gathered
 
     def _trace(
         self,
         owner: Any,
-        gathered: _Gathered,
+        gathered: Gathered,
         leaves: list[Any],
         tree: Any,
         static: Any,
         kinds: tuple[Any, ...],
         cell_arrays: list[Any],
         numbers: Any,
-    ) -> tuple[_Program, bool]:
+    ) -> tuple[Program, bool]:
         """Traces the function, once, and builds its program; tells whether later calls may use it too.
 
         They may not if the function changed the structure of an object, for then a later call starts from another one.
         """
-        program = _Program()
+        program = Program()
         place = {id(box): i for i, box in enumerate(gathered.boxes)}
 
         def traced(contents: list[Any], extra: list[Any], packed: Any, arrays: list[Any]) -> Any:
@@ -216,7 +216,7 @@ class JitFunction(CompiledFunction, Generic[P, R]):
                 scope.objects.update(id(obj) for obj in gathered.objects)
                 for box, value in zip(gathered.boxes, contents, strict=True):
                     scope.own(box, value)
-                cell_values = _cell_values(kinds, extra, packed)
+                cell_values = cell_values_of(kinds, extra, packed)
                 for cell, value in zip(gathered.cells, cell_values, strict=True):
                     cell.set(value)
                 output = self._run_wrapped(owner, leaves, tree, static, arrays)
@@ -238,7 +238,7 @@ class JitFunction(CompiledFunction, Generic[P, R]):
                         new_cells.append(cell.get())
                 return flat, results, new_cells
 
-        arrays = [leaf for leaf in leaves if not _is_stateful(leaf)]
+        arrays = [leaf for leaf in leaves if not is_stateful(leaf)]
         contents = [box.data for box in gathered.boxes] if current_scopes() else [box._data for box in gathered.boxes]
         restores = [obj._stateful_snapshot_() for obj in gathered.objects]
         old_cells = [cell.get() for cell in gathered.cells]
@@ -278,7 +278,7 @@ class JitFunction(CompiledFunction, Generic[P, R]):
 
     def _run_wrapped(self, owner: Any, leaves: list[Any], tree: Any, static: Any, arrays: list[Any]) -> Any:
         rest = iter(arrays)
-        args, kwargs = jax.tree.unflatten(tree, [leaf if _is_stateful(leaf) else next(rest) for leaf in leaves])
+        args, kwargs = jax.tree.unflatten(tree, [leaf if is_stateful(leaf) else next(rest) for leaf in leaves])
         static_args, static_kwargs = static
         args = list(args)
         for i, value in static_args:
@@ -307,7 +307,7 @@ class BoundJit(Generic[P, R]):
         return getattr(self.__func__, name)
 
 
-def _commit(gathered: _Gathered, boxes: _Split, contents: list[Any], cells: list[Any], checked: bool) -> None:
+def _commit(gathered: Gathered, boxes: Split, contents: list[Any], cells: list[Any], checked: bool) -> None:
     """Writes the results of a program back; ``checked`` by way of the enclosing transformations' rules."""
     program = boxes.program
     if program.touches_optional:

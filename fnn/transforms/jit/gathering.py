@@ -13,16 +13,16 @@ from fnn.stateful.donation import Bank
 from fnn.stateful.protocol import Stateful, walk
 from fnn.stateful.structure import structure
 from fnn.stateful.tracing import setting
-from fnn.transforms.jit.programs import _Program
-from fnn.transforms.jit.search import _same
+from fnn.transforms.jit.programs import Program
+from fnn.transforms.jit.search import same_objects
 
 _ONLY_NONE = {type(None)}
 
 
-class _Split(NamedTuple):
+class Split(NamedTuple):
     """The boxes that a program deals with; holding the program keeps its ``id`` its own."""
 
-    program: _Program
+    program: Program
     donated: list[Box]
     kept: list[Box]
     written: list[Box]
@@ -30,7 +30,7 @@ class _Split(NamedTuple):
     bank: Bank | None  # of the donated boxes, if the same ones are written
 
 
-class _Gathered:
+class Gathered:
     """The boxes and cells of a set of roots, in a fixed order, and the key of their structure."""
 
     def __init__(self, roots: Sequence[Any]) -> None:
@@ -66,19 +66,19 @@ class _Gathered:
             tuple(places[id(root)] for root in roots),
         )
         self._cell_wide: bool | None = None
-        self._cell_values: list[Any] = []
+        self._last_values: list[Any] = []
         self._cell_numbers: tuple[Any, ...] = ()
         self._cell_inputs: tuple[tuple[Any, ...], list[Any], Any] = (), [], None
-        self._splits: dict[int, _Split] = {}
+        self._splits: dict[int, Split] = {}
         self._optional_key: Hashable = None
         self._optional_version = -1
 
-    def split(self, program: _Program) -> _Split:
+    def split(self, program: Program) -> Split:
         """The boxes whose content a program takes over, those that it only reads, and those that it fills."""
         found = self._splits.get(id(program))
         if found is None:
             donated = [self.boxes[i] for i in program.donated]
-            found = self._splits[id(program)] = _Split(
+            found = self._splits[id(program)] = Split(
                 program,
                 donated,
                 [self.boxes[i] for i in program.kept],
@@ -118,14 +118,14 @@ class _Gathered:
             return (), [], None
         values = [cell.get() for cell in self.cells]
         wide = setting("jax_enable_x64")
-        if wide is not self._cell_wide or not _same(values, self._cell_values):
+        if wide is not self._cell_wide or not same_objects(values, self._last_values):
             kinds = tuple(int if type(v) is int else float if isinstance(v, float) else None for v in values)
             numbers = tuple(v for v, kind in zip(values, kinds, strict=True) if kind is not None)
             packed = self._cell_inputs[2]
             if wide is not self._cell_wide or numbers != self._cell_numbers:
                 packed = jax.device_put(np.array(numbers, np.float64 if wide else np.float32))
             arrays = [v for v, kind in zip(values, kinds, strict=True) if kind is None]
-            self._cell_wide, self._cell_values, self._cell_numbers = wide, values, numbers
+            self._cell_wide, self._last_values, self._cell_numbers = wide, values, numbers
             self._cell_inputs = kinds, arrays, packed
         return self._cell_inputs
 
@@ -136,7 +136,7 @@ def _box_key(box: Box) -> Hashable:
     return box._data.shape, box._data.dtype, getattr(box, "_requires_grad", None)
 
 
-def _cell_values(kinds: tuple[Any, ...], arrays: list[Any], numbers: Any) -> list[Any]:
+def cell_values_of(kinds: tuple[Any, ...], arrays: list[Any], numbers: Any) -> list[Any]:
     rest = iter(arrays)
     values, i = [], 0
     for kind in kinds:

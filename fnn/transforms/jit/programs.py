@@ -7,7 +7,7 @@ from typing import Any
 from fnn.stateful.boxes import Box
 
 
-class _Program:
+class Program:
     """The function compiled for one structure of the state and one signature of the arguments."""
 
     def __init__(self) -> None:

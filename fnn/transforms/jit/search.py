@@ -18,7 +18,7 @@ from fnn.stateful.protocol import Identity, Stateful, static_key
 _LIBRARIES = frozenset({"jax", "jaxlib", "numpy", "fnn", "torch", "optax", "scipy", "builtins", "functools"})
 
 
-def _is_stateful(value: Any) -> bool:
+def is_stateful(value: Any) -> bool:
     return isinstance(value, Stateful | Box)
 
 
@@ -31,7 +31,7 @@ def _names_of(code: CodeType) -> set[str]:
     return names
 
 
-def _same(new: list[Any], old: list[Any]) -> bool:
+def same_objects(new: list[Any], old: list[Any]) -> bool:
     """Whether two lists hold the same objects."""
     return len(new) == len(old) and all(map(operator.is_, new, old))
 
@@ -42,7 +42,7 @@ class CompiledFunction:
     __wrapped__: Callable[..., Any]
 
 
-class _Lookup:
+class NamedValues:
     """Finds, afresh at each call, what the names in a function's code refer to."""
 
     def __init__(self, function: FunctionType) -> None:
@@ -60,7 +60,7 @@ class _Lookup:
         return out
 
 
-class _Attributes:
+class AttributeValues:
     """The attributes of the ``self`` of a method."""
 
     def __init__(self, owner: Any) -> None:
@@ -70,7 +70,7 @@ class _Attributes:
         return list(getattr(self.owner, "__dict__", {}).values())
 
 
-class _Found:
+class Found:
     """The stateful objects behind the names in a function, and the constants that its trace depends on.
 
     Functions of the user's that the code refers to are searched in their turn.
@@ -79,7 +79,7 @@ class _Found:
     def __init__(self, function: Any, owner: Any) -> None:
         self.roots: list[Any] = []
         self.constants: list[Hashable] = []
-        self._watched: list[tuple[_Lookup | _Attributes, list[Any]]] = []
+        self._watched: list[tuple[NamedValues | AttributeValues, list[Any]]] = []
         self._seen: set[int] = set()
         self._owners: list[Any] = []
         self._names: set[str] = set()
@@ -95,7 +95,7 @@ class _Found:
     def _visit(self, value: Any) -> None:
         if isinstance(value, CompiledFunction):
             value = value.__wrapped__
-        if _is_stateful(value):
+        if is_stateful(value):
             self.roots.append(value)
         elif id(value) in self._seen:
             return
@@ -118,7 +118,7 @@ class _Found:
         if self._watched and (function.__module__ or "").partition(".")[0] in _LIBRARIES:
             return
         self.constants.append(function.__code__)
-        lookup = _Lookup(function)
+        lookup = NamedValues(function)
         self._names.update(lookup.names)
         values = lookup.values()
         self._watched.append((lookup, values))
@@ -126,18 +126,18 @@ class _Found:
             self._visit(value)
 
     def _visit_owner(self, owner: Any) -> None:
-        if _is_stateful(owner):
+        if is_stateful(owner):
             self.roots.append(owner)
             return
         if id(owner) in self._seen:
             return
         self._seen.add(id(owner))
         self._owners.append(owner)
-        attributes = _Attributes(owner)
+        attributes = AttributeValues(owner)
         values = attributes.values()
         self._watched.append((attributes, values))
         for value in values:
-            if _is_stateful(value) or isinstance(
+            if is_stateful(value) or isinstance(
                 value, FunctionType | MethodType | CompiledFunction | functools.partial
             ):
                 self._visit(value)
@@ -153,4 +153,4 @@ class _Found:
 
     def still_right(self) -> bool:
         """Whether every name refers to what it referred to."""
-        return all(_same(source.values(), old) for source, old in self._watched)
+        return all(same_objects(source.values(), old) for source, old in self._watched)
