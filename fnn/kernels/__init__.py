@@ -1,4 +1,4 @@
-"""Faster lowerings of single operations on the CPU, each beside its plain ``lax`` reference."""
+"""Faster lowerings of single operations, each beside its plain ``lax`` reference."""
 
 from fnn.kernels.operation import plain, plain_selected
 

@@ -1,4 +1,4 @@
-"""The compiler options that ``fnn.jit`` chooses for a program on the CPU: of ``fnn.kernels.library``, and one for memory.
+"""The compiler options that ``fnn.jit`` chooses for a program on the CPU: those for Eigen, and one for memory.
 
 At each call of a program XLA allocates the memory of its intermediate arrays, as one block. glibc takes blocks of more than
 32 MiB from the system and gives them back at once, so that every page of them is cleared anew at each call: a third of a
@@ -7,50 +7,64 @@ training step that is bound by memory. Blocks of less it keeps, as far as it can
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from math import prod
 from typing import Any
 
 import jax
-from jax.extend.core import Var
+from jax.extend.core import Jaxpr, Var
 
-from fnn.kernels.library import known, library_options, uses_library
-from fnn.kernels.operation import inner_jaxprs, lowered_jaxpr
+from fnn.kernels.library import Options, counts_on_eigen, known, library_options
+from fnn.kernels.operation import cpu_jaxpr, inner_jaxprs
 
-__all__ = ["memory_options", "options_for"]
-
-_BLOCK = "xla_multiheap_size_constraint_per_heap"
-
-# Bytes. Of blocks from 8 to 32 MiB these were kept best. XLA warns of each array that is larger than a block.
-_USUAL, _LARGEST = 20 << 20, 30 << 20
-
-# Of programs with more at a time the blocks are given back in part all the same, and what several threads keep is much.
-_MOST = 256 << 20
+__all__ = ["Bounds", "memory_options", "options_for", "sizes_of"]
 
 
-def options_for(jaxpr: Any, given: dict[str, Any] | None = None) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class Bounds:
+    """Bytes by which the size of blocks is chosen, and the name of the option.
+
+    Attributes:
+        usual: a block, unless an array is larger. Of blocks from 8 to 32 MiB these were kept best.
+        largest: a block with which it is still kept. XLA warns of each array that is larger than a block.
+        most: of programs with more at a time the blocks are given back in part all the same, and what several threads keep
+            is much.
+        option: the option that bounds the size of blocks.
+    """
+
+    usual: int = 20 << 20
+    largest: int = 30 << 20
+    most: int = 256 << 20
+    option: str = "xla_multiheap_size_constraint_per_heap"
+
+
+BOUNDS = Bounds()
+
+
+def options_for(jaxpr: Jaxpr, given: Options | None = None, *, bounds: Bounds = BOUNDS) -> Options | None:
     """The options to compile a program with: the ones given, or without any those that are best for it."""
     if given is not None or jax.default_backend() != "cpu":
         return given
-    library = library_options() if uses_library(jaxpr) else None
-    return {**(library or {}), **(memory_options(jaxpr) or {})} or None
+    eigen = library_options() if counts_on_eigen(jaxpr) else None
+    return {**(eigen or {}), **(memory_options(jaxpr, bounds=bounds) or {})} or None
 
 
-def memory_options(jaxpr: Any) -> dict[str, Any] | None:
+def memory_options(jaxpr: Jaxpr, *, bounds: Bounds = BOUNDS) -> Options | None:
     """The option by which memory is kept from call to call; ``None`` where it does nothing or is of no use."""
-    largest, together = _sizes(jaxpr)
+    largest, together = sizes_of(jaxpr)
     # Half as much again, for arrays that only XLA's own lowering has.
-    block = max(_USUAL, largest + largest // 2)
-    useful = block <= min(together, _LARGEST) and together <= _MOST
-    return {_BLOCK: block} if useful and _knows_blocks() else None
+    block = max(bounds.usual, largest + largest // 2)
+    useful = block <= min(together, bounds.largest) and together <= bounds.most
+    return {bounds.option: block} if useful and _is_known(bounds.option) else None
 
 
 @cache
-def _knows_blocks() -> bool:
-    return known({_BLOCK: _USUAL}) is not None
+def _is_known(option: str) -> bool:
+    return known({option: BOUNDS.usual}) is not None
 
 
-def _sizes(jaxpr: Any, found: dict[Any, tuple[int, int]] | None = None) -> tuple[int, int]:
+def sizes_of(jaxpr: Jaxpr, found: dict[Jaxpr, tuple[int, int]] | None = None) -> tuple[int, int]:
     """Bytes of the largest array that the CPU may make for a jaxpr, and of the most that there are at one time.
 
     Args:
@@ -63,14 +77,14 @@ def _sizes(jaxpr: Any, found: dict[Any, tuple[int, int]] | None = None) -> tuple
     return found[jaxpr]
 
 
-def _sizes_of_equations(jaxpr: Any, found: dict[Any, tuple[int, int]]) -> tuple[int, int]:
+def _sizes_of_equations(jaxpr: Jaxpr, found: dict[Jaxpr, tuple[int, int]]) -> tuple[int, int]:
     ends = {v: i for i, equation in enumerate(jaxpr.eqns) for v in equation.invars if isinstance(v, Var)}
     ends.update((v, len(jaxpr.eqns)) for v in jaxpr.outvars if isinstance(v, Var))
     largest = together = now = 0
     ending: dict[int, int] = {}
     for i, equation in enumerate(jaxpr.eqns):
-        lowered = lowered_jaxpr(equation)
-        inner = [_sizes(j, found) for j in (inner_jaxprs(equation) if lowered is None else (lowered.jaxpr,))]
+        lowered = cpu_jaxpr(equation)
+        inner = [sizes_of(j, found) for j in (inner_jaxprs(equation) if lowered is None else (lowered.jaxpr,))]
         outs = [_size(out.aval) for out in equation.outvars]
         largest = max([largest, *outs, *(one for one, _ in inner)])
         together = max([together, now + sum(outs), *(now + most for _, most in inner)])

@@ -1,7 +1,7 @@
-"""The compiler option that chooses XLA's library for dense convolutions on the CPU, and who may count on it.
+"""The compiler options by which Eigen, of XLA's libraries for the CPU, computes dense convolutions, and who may count on it.
 
 Options belong to a whole program, so that only whoever compiles one can set them: ``fnn.jit`` does. While it traces, the
-functions choose the forms that are best under the option; if any did, the program is compiled with it.
+functions choose the forms that are best with Eigen; if any did, the program is compiled with the options.
 """
 
 from __future__ import annotations
@@ -12,19 +12,22 @@ from functools import cache
 from typing import Any
 
 import jax
+from jax.extend.core import Jaxpr
 
 from fnn.kernels.operation import Operation, inner_jaxprs, selection
 
-__all__ = ["known", "library_forms", "library_options", "library_selected", "uses_library"]
+__all__ = ["counts_on_eigen", "known", "library_forms", "library_options", "library_selected"]
+
+Options = dict[str, Any]
 
 # XLA hands products, sums over axes and convolutions to YNNPACK. Without convolutions, which then go to Eigen, dense 3x3 ones
 # are 1.3 to 2.5 times faster, forward and backward; see benchmarks/README.md.
-_OPTIONS = {
+_OPTIONS: Options = {
     "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE",
 }
 
 
-def known(options: dict[str, Any]) -> dict[str, Any] | None:
+def known(options: Options) -> Options | None:
     """The options; ``None`` where this XLA does not know them or the default device is no CPU."""
     if jax.default_backend() != "cpu":
         return None
@@ -36,7 +39,7 @@ def known(options: dict[str, Any]) -> dict[str, Any] | None:
 
 
 @cache
-def library_options() -> dict[str, Any] | None:
+def library_options() -> Options | None:
     """The options, if they are ``known``."""
     return known(_OPTIONS)
 
@@ -44,23 +47,23 @@ def library_options() -> dict[str, Any] | None:
 @contextmanager
 def library_forms(selected: bool = True) -> Iterator[None]:
     """Within it, functions may choose forms that count on the options."""
-    before, selection.library = selection.library, selected
+    before, selection.eigen = selection.eigen, selected
     try:
         yield
     finally:
-        selection.library = before
+        selection.eigen = before
 
 
 def library_selected() -> bool:
     """Whether the caller's program will be compiled with the options if it asks for them."""
-    return selection.library and library_options() is not None
+    return selection.eigen and library_options() is not None
 
 
-def uses_library(jaxpr: Any) -> bool:
+def counts_on_eigen(jaxpr: Jaxpr) -> bool:
     """Whether some operation in a jaxpr counts on the options."""
     for equation in jaxpr.eqns:
-        if any(isinstance(value, Operation) and value.library for value in equation.params.values()):
+        if any(isinstance(value, Operation) and value.eigen for value in equation.params.values()):
             return True
-        if any(map(uses_library, inner_jaxprs(equation))):
+        if any(map(counts_on_eigen, inner_jaxprs(equation))):
             return True
     return False

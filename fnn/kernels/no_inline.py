@@ -1,19 +1,21 @@
-"""Functions that XLA compiles on their own."""
+"""Functions that XLA does not inline into what is around them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 from jax.experimental.xla_metadata import set_xla_metadata
 
-__all__ = ["apart"]
+__all__ = ["no_inline"]
+
+Result = TypeVar("Result")
 
 
-def apart(function: Callable[..., Any], static: tuple[str, ...] = ()) -> Callable[..., Any]:
-    """The function of arrays as one that XLA does not merge into what is around it; it may call no other ``jit``.
+def no_inline(function: Callable[..., Result], static: tuple[str, ...] = ()) -> Callable[..., Result]:
+    """The function of arrays as one that XLA compiles on its own; it may call no other ``jit``.
 
     Fused with its neighbours a function may be computed element by element over long strides, or anew for each use.
     ``lax.optimization_barrier`` does not prevent that, for XLA removes it before it fuses.
@@ -27,13 +29,13 @@ def apart(function: Callable[..., Any], static: tuple[str, ...] = ()) -> Callabl
 
     Example:
         >>> import jax.numpy as jnp
-        >>> apart(lambda x: x.T)(jnp.ones((2, 3))).shape
+        >>> no_inline(lambda x: x.T)(jnp.ones((2, 3))).shape
         (3, 2)
     """
     compiled = jax.jit(function, static_argnames=static)
 
     @wraps(function)
-    def call(*arrays: Any, **options: Any) -> Any:
+    def call(*arrays: Any, **options: Any) -> Result:
         with set_xla_metadata(inlineable="false"):
             return compiled(*arrays, **options)
 

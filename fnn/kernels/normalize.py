@@ -7,27 +7,43 @@ an array ``x - mean``, which XLA would make for them; they serve wherever no mea
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
-from typing import Any
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
-from fnn.kernels.operation import Operation
+from fnn.kernels.choice import Form, always, choose
+from fnn.kernels.operation import Arrays, Operation
 
-__all__ = ["batch_moments", "moments", "normalize"]
+__all__ = ["Bounds", "batch_moments", "moments", "normalize"]
 
-Array = Any
-
-# Numbers in an array below which a second pass over it costs little: then it is in the cache.
-SMALL = 1 << 18
-# Variances that the square of a mean may be for sums of products to be taken: they lose as many of the last digits.
-NEAR = 4
+Axes = tuple[int, ...]
 
 
-def moments(x: jax.Array, axes: tuple[int, ...], axis_name: Any = None) -> tuple[jax.Array, jax.Array]:
+@dataclass(frozen=True)
+class Bounds:
+    """Numbers, found by measurement, by which a form is chosen.
+
+    Attributes:
+        small: numbers in an array below which a second pass over it costs little: then it is in the cache.
+        near: variances that the square of a mean may be for sums of products to be taken: they lose as many of the last
+            digits.
+    """
+
+    small: int = 1 << 18
+    near: float = 4
+
+
+BOUNDS = Bounds()
+
+
+def moments(x: jax.Array, axes: Axes, axis_name: Hashable = None) -> tuple[jax.Array, jax.Array]:
     """Mean and biased variance over the axes, which stay as axes of length 1; two passes, as the variance needs.
 
     With ``axis_name`` also over that axis of the enclosing ``vmap`` or ``shard_map``, along which shapes are equal.
@@ -41,40 +57,85 @@ def moments(x: jax.Array, axes: tuple[int, ...], axis_name: Any = None) -> tuple
     return mean, mean_of(jnp.square(x - mean))
 
 
-def batch_moments(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
+def batch_moments(x: jax.Array, axes: Axes, *, bounds: Bounds = BOUNDS) -> tuple[jax.Array, jax.Array]:
     """``moments``, by a fast form on the CPU; its derivative is that of ``moments``."""
-    return _batch_moments(axes)(x)
+    return _batch_moments(axes, bounds)(x)
 
 
 @lru_cache(maxsize=256)
-def _batch_moments(axes: tuple[int, ...]) -> Operation:
-    return Operation(lambda x: moments(x, axes), lambda x: (_moments_at_once(x, axes), ()))
+def _batch_moments(axes: Axes, bounds: Bounds) -> Operation:
+    return Operation(lambda x: moments(x, axes), lambda x: (_fast_moments(x, axes, bounds), ()))
 
 
-def _moments_at_once(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
+def _is_small(x: jax.Array, bounds: Bounds) -> bool:
+    return x.size < bounds.small
+
+
+def _fast_moments(x: jax.Array, axes: Axes, bounds: Bounds) -> tuple[jax.Array, jax.Array]:
+    return choose(MOMENTS, x, bounds).run(x, axes, bounds)
+
+
+def _moments_in_two_passes(x: jax.Array, axes: Axes, bounds: Bounds) -> tuple[jax.Array, jax.Array]:
+    return moments(x, axes)
+
+
+def _moments_in_one_pass(x: jax.Array, axes: Axes, bounds: Bounds) -> tuple[jax.Array, jax.Array]:
     """``moments`` in one pass where that is as good."""
-    if x.size < SMALL:
-        return moments(x, axes)
     mean = jnp.mean(x, axes, keepdims=True)
     var = jnp.mean(jnp.square(x), axes, keepdims=True) - jnp.square(mean)
-    near = jnp.all(jnp.square(mean) <= NEAR * var)
+    near = jnp.all(jnp.square(mean) <= bounds.near * var)
     return mean, lax.cond(near, lambda: var, lambda: moments(x, axes)[1])
 
 
-def _sums(dy: Array, x: Array, mean: Array, scale: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
-    """The sums of ``dy`` and of ``dy * (x - mean) * scale``."""
+# The sums of ``dy`` and of ``dy * (x - mean) * scale``, by which the gradient is made.
+
+
+class _Sums(NamedTuple):
+    """What they are of."""
+
+    dy: jax.Array
+    x: jax.Array
+    mean: jax.Array
+    scale: jax.Array
+    axes: Axes
+
+
+def _sums_of_differences(of: _Sums, bounds: Bounds) -> tuple[jax.Array, jax.Array]:
+    total = of.dy.sum(of.axes, keepdims=True)
+    return total, (of.dy * ((of.x - of.mean) * of.scale)).sum(of.axes, keepdims=True)
+
+
+def _sums_of_products(of: _Sums, bounds: Bounds) -> tuple[jax.Array, jax.Array]:
+    """By a sum of ``dy * x`` where that is as good."""
+    dy, x, mean, scale, axes = of
     total = dy.sum(axes, keepdims=True)
-    if x.size < SMALL:
-        return total, (dy * ((x - mean) * scale)).sum(axes, keepdims=True)
     inner = lax.cond(
-        jnp.all(jnp.square(mean * scale) <= NEAR),
+        jnp.all(jnp.square(mean * scale) <= bounds.near),
         lambda: (dy * x).sum(axes, keepdims=True) - mean * total,
         lambda: (dy * (x - mean)).sum(axes, keepdims=True),
     )
     return total, inner * scale
 
 
-def normalize(x: jax.Array, weight: Any, bias: Any, eps: float, axes: tuple[int, ...]) -> jax.Array:
+MOMENTS: tuple[Form[jax.Array, Bounds, Callable[[jax.Array, Axes, Bounds], tuple[jax.Array, jax.Array]]], ...] = (
+    Form("two passes", _is_small, _moments_in_two_passes),
+    Form("one pass", always, _moments_in_one_pass),
+)
+SUMS: tuple[Form[jax.Array, Bounds, Callable[[_Sums, Bounds], tuple[jax.Array, jax.Array]]], ...] = (
+    Form("of differences", _is_small, _sums_of_differences),
+    Form("of products", always, _sums_of_products),
+)
+
+
+def normalize(
+    x: ArrayLike,
+    weight: ArrayLike | None,
+    bias: ArrayLike | None,
+    eps: float,
+    axes: Axes,
+    *,
+    bounds: Bounds = BOUNDS,
+) -> jax.Array:
     """``(x - mean) / sqrt(var + eps) * weight + bias`` with the moments over ``axes``.
 
     Args:
@@ -83,6 +144,7 @@ def normalize(x: jax.Array, weight: Any, bias: Any, eps: float, axes: tuple[int,
         bias: as ``weight``.
         eps: a number.
         axes: the axes, none negative.
+        bounds: by which its form is chosen.
 
     Returns:
         an array like ``x``.
@@ -92,28 +154,31 @@ def normalize(x: jax.Array, weight: Any, bias: Any, eps: float, axes: tuple[int,
         >>> normalize(jnp.array([[1.0, 3.0]]), None, None, 0.0, (1,)).tolist()
         [[-1.0, 1.0]]
     """
-    given = [v.astype(x.dtype) for v in (weight, bias) if v is not None]
-    return _normalization(axes, eps, weight is not None, bias is not None)(x, *given)
+    x = jnp.asarray(x)
+    given = [jnp.asarray(v).astype(x.dtype) for v in (weight, bias) if v is not None]
+    return _normalization(axes, eps, weight is not None, bias is not None, bounds)(x, *given)
 
 
 @lru_cache(maxsize=256)
-def _normalization(axes: tuple[int, ...], eps: float, weighted: bool, biased: bool) -> Operation:
-    def normalized(x: Array, given: tuple[Array, ...], mean: Array, scale: Array) -> Array:
+def _normalization(axes: Axes, eps: float, weighted: bool, biased: bool, bounds: Bounds) -> Operation:
+    def normalized(x: jax.Array, given: Arrays, mean: jax.Array, scale: jax.Array) -> jax.Array:
         out = (x - mean) * scale
         if weighted:
             out = out * given[0]
         return out + given[-1] if biased else out
 
-    def plain(x: Array, *given: Array) -> Array:
+    def plain(x: jax.Array, *given: jax.Array) -> jax.Array:
         mean, var = moments(x, axes)
         return normalized(x, given, mean, lax.rsqrt(var + eps))
 
-    def forward(x: Array, *given: Array) -> Any:
-        mean, var = _moments_at_once(x, axes)
+    def forward(x: jax.Array, *given: jax.Array) -> tuple[Arrays, Arrays]:
+        mean, var = _fast_moments(x, axes, bounds)
         scale = lax.rsqrt(var + eps)
         return (normalized(x, given, mean, scale),), (mean, scale)
 
-    def backward(wanted: Any, args: Any, outputs: Any, residuals: Any, cotangents: Any) -> Any:
+    def backward(
+        wanted: tuple[int, ...], args: Arrays, outputs: Arrays, residuals: Arrays, cotangents: Arrays
+    ) -> list[jax.Array]:
         (x, *given), (mean, scale), (dy,) = args, residuals, cotangents
         count = prod(x.shape[a] for a in axes)
         if any(parameter.shape[a] > 1 for parameter in given for a in axes):
@@ -123,10 +188,12 @@ def _normalization(axes: tuple[int, ...], eps: float, weighted: bool, biased: bo
             sums = inner.sum(axes, keepdims=True), (inner * normal).sum(axes, keepdims=True)
             factor, of_bias, of_weight = scale, dy, dy * normal
         else:
-            inner, sums = dy, _sums(dy, x, mean, scale, axes)
+            inner, sums = dy, choose(SUMS, x, bounds).run(_Sums(dy, x, mean, scale, axes), bounds)
             factor = scale * given[0] if weighted else scale
             of_bias, of_weight = sums
-        gradients = {0: lambda: factor * (inner - sums[0] / count - (x - mean) * (scale * (sums[1] / count)))}
+        gradients: dict[int, Callable[[], jax.Array]] = {
+            0: lambda: factor * (inner - sums[0] / count - (x - mean) * (scale * (sums[1] / count)))
+        }
         if weighted:
             gradients[1] = lambda: _summed(of_weight, given[0].shape)
         if biased:
@@ -135,10 +202,10 @@ def _normalization(axes: tuple[int, ...], eps: float, weighted: bool, biased: bo
 
     # Along a residual stream only sums and products lie between two norms of layers; XLA would compute the stream from its
     # beginning for each of them, which costs time, in compiling too, that grows with the square of the depth.
-    return Operation(plain, forward, backward, apart=0 not in axes)
+    return Operation(plain, forward, backward, no_inline=0 not in axes)
 
 
-def _summed(x: Array, shape: tuple[int, ...]) -> Array:
+def _summed(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """The sum over the axes along which ``shape`` has length 1."""
     axes = tuple(i for i, (size, kept) in enumerate(zip(x.shape, shape, strict=True)) if size != kept)
     return x.sum(axes, keepdims=True) if axes else x

@@ -14,21 +14,25 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.experimental.xla_metadata import set_xla_metadata
-from jax.extend.core import Primitive
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Primitive
 from jax.interpreters import ad, batching, mlir
+from jax.typing import ArrayLike
 
-from fnn.kernels.no_inline import apart
+from fnn.kernels.no_inline import no_inline
 
-__all__ = ["Operation", "inner_jaxprs", "is_spread", "lowered_jaxpr", "plain", "plain_selected"]
+__all__ = ["Arrays", "Operation", "cpu_jaxpr", "inner_jaxprs", "is_sharded", "plain", "plain_selected", "selection"]
 
-Arrays = tuple[Any, ...]
+Arrays = tuple[jax.Array, ...]
+Plain = Callable[..., jax.Array | Arrays]
+Forward = Callable[..., tuple[Arrays, Arrays]]
+Backward = Callable[[tuple[int, ...], Arrays, Arrays, Arrays, Arrays], Sequence[jax.Array]]
 
 
 class _Selection(threading.local):
-    """Which forms this thread's functions take: the plain ones; those that count on ``fnn.kernels.library``."""
+    """Which forms this thread's functions take: the plain ones; those that count on the options of ``fnn.kernels.library``."""
 
-    plain = False
-    library = False
+    plain: bool = False
+    eigen: bool = False
 
 
 selection = _Selection()
@@ -70,8 +74,8 @@ class Operation:
         forward: ``forward(*args)`` returns ``(outputs, residuals)``, two tuples of arrays; ``outputs`` equal ``plain``'s.
         backward: ``backward(wanted, args, outputs, residuals, cotangents)`` returns the gradients of the arguments at
             the positions in the tuple ``wanted``. Without it gradients are those of ``plain``.
-        library: whether the fast forms count on the compiler options of ``fnn.kernels.library``.
-        apart: whether XLA compiles the fast forms on their own, see ``fnn.kernels.no_inline``.
+        eigen: whether the fast forms count on the compiler options of ``fnn.kernels.library``.
+        no_inline: whether XLA compiles the fast forms on their own, see ``fnn.kernels.no_inline``.
         cuda: returns what ``plain`` does, in programs for CUDA alone. If there is a ``backward``, the gradients there
             are those of ``cuda``, by reverse mode. It must take further leading axes, the same on every argument:
             under ``vmap`` it is given them.
@@ -79,35 +83,38 @@ class Operation:
 
     def __init__(
         self,
-        plain: Callable[..., Any],
-        forward: Callable[..., tuple[Arrays, Arrays]],
-        backward: Callable[..., Sequence[Any]] | None = None,
-        library: bool = False,
-        apart: bool = False,
-        cuda: Callable[..., Any] | None = None,
+        plain: Plain,
+        forward: Forward,
+        backward: Backward | None = None,
+        *,
+        eigen: bool = False,
+        no_inline: bool = False,
+        cuda: Plain | None = None,
     ) -> None:
         self.plain = plain
         self.forward = forward
         self.backward = backward
-        self.library = library
-        self.apart = apart
+        self.eigen = eigen
+        self.no_inline = no_inline
         self.cuda = cuda
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: ArrayLike) -> Any:
         """The value by the fast form on the CPU, by the plain one elsewhere, in ``plain()`` and for types that say more.
 
         Those are the types within ``shard_map``, which say what varies over which mesh axis, and of arrays on a mesh of
-        explicit axes, which say how they are spread: JAX would have to be told the same of each result.
+        explicit axes, which say how they are sharded: JAX would have to be told the same of each result.
         """
-        args = tuple(jnp.asarray(a) for a in args)
-        if selection.plain or any(map(_varies, args)) or any(map(is_spread, args)):
-            return self.plain(*args)
-        structure = _shapes(self, *map(jax.typeof, args))[0]
-        outs = _bind(self, args)
+        arrays = tuple(jnp.asarray(a) for a in args)
+        if selection.plain or any(map(_varies, arrays)) or any(map(is_sharded, arrays)):
+            return self.plain(*arrays)
+        structure = _shapes(self, *map(jax.typeof, arrays))[0]
+        outs = _bind(self, arrays)
         return outs[0] if structure is None else tuple(outs[:structure])
 
-    def _compiled_alike(self, plain: Any, forward: Any, backward: Any = None, cuda: Any = None) -> Operation:
-        return Operation(plain, forward, backward, self.library, self.apart, cuda)
+    def _compiled_alike(
+        self, plain: Plain, forward: Forward, backward: Backward | None = None, cuda: Plain | None = None
+    ) -> Operation:
+        return Operation(plain, forward, backward, eigen=self.eigen, no_inline=self.no_inline, cuda=cuda)
 
     @cached_property
     def fast_flat(self) -> Callable[..., Arrays]:
@@ -117,7 +124,7 @@ class Operation:
             outs, residuals = self.forward(*args)
             return (*outs, *residuals)
 
-        return apart(run) if self.apart else jax.jit(run)
+        return no_inline(run) if self.no_inline else jax.jit(run)
 
     @cached_property
     def plain_flat(self) -> Callable[..., Arrays]:
@@ -174,7 +181,7 @@ class Operation:
         @cache
         def make(axes: tuple[int | None, ...]) -> Operation:
             of_one = self.backward
-            cuda = None if self.cuda is None else _spread(self.cuda, axes)
+            cuda = None if self.cuda is None else _broadcast(self.cuda, axes)
             plain, forward = jax.vmap(self.plain, axes), jax.vmap(self.forward, axes)
             if of_one is None:
                 return self._compiled_alike(plain, forward, cuda=cuda)
@@ -189,14 +196,14 @@ class Operation:
         return make
 
 
-def _varies(array: Any) -> bool:
+def _varies(array: jax.Array) -> bool:
     """Whether the array varies over an axis of a ``shard_map`` that it is in (JAX has renamed what tells it)."""
     kind = getattr(jax.typeof(array), "manual_axis_type", None)
     return bool(getattr(jax.typeof(array), "vma", ()) if kind is None else kind.varying)
 
 
-def is_spread(array: Any) -> bool:
-    """Whether the array's type says that it is spread over an axis of a mesh."""
+def is_sharded(array: jax.Array) -> bool:
+    """Whether the array's type says that it is sharded over an axis of a mesh."""
     return any(jax.typeof(array).sharding.spec)
 
 
@@ -216,8 +223,8 @@ def _of(function: Callable[..., Any], args: Arrays, wanted: tuple[int, ...]) -> 
     return run
 
 
-def _spread(function: Callable[..., Any], axes: tuple[int | None, ...]) -> Callable[..., Any]:
-    """``function`` with the leading axis on all arguments: those whose entry is ``None`` are repeated along it."""
+def _broadcast(function: Plain, axes: tuple[int | None, ...]) -> Plain:
+    """``function`` with the leading axis on all arguments: those whose entry is ``None`` are broadcast along it."""
 
     def run(*args: Any) -> Any:
         size = next(a.shape[0] for a, axis in zip(args, axes, strict=True) if axis == 0)
@@ -410,7 +417,7 @@ def _front(array: Any, dim: Any) -> Any:
 # What programs are made of.
 
 
-def inner_jaxprs(equation: Any) -> Iterator[Any]:
+def inner_jaxprs(equation: JaxprEqn) -> Iterator[Jaxpr]:
     """The jaxprs that are parameters of an equation: those of a call, of a loop, of branches."""
     for value in equation.params.values():
         for inner in value if isinstance(value, tuple | list) else (value,):
@@ -419,7 +426,7 @@ def inner_jaxprs(equation: Any) -> Iterator[Any]:
                 yield inner
 
 
-def lowered_jaxpr(equation: Any) -> Any:
+def cpu_jaxpr(equation: JaxprEqn) -> ClosedJaxpr | None:
     """The jaxpr that the CPU runs for an equation of an Operation, ``None`` for any other equation."""
     if equation.primitive not in (_call, _tangent):
         return None

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fnn.kernels.operation import Operation, is_spread
+from fnn.kernels.operation import Arrays, Backward, Forward, Operation, Plain, is_sharded
 
 __all__ = ["gru_step", "lstm_step", "recurrence", "rnn_step"]
+
+State = TypeVar("State")
+Pair = tuple[jax.Array, jax.Array]
+Slices = tuple[jax.Array, jax.Array | None]
 
 
 class _Kind(NamedTuple):
@@ -97,22 +102,23 @@ def recurrence(
 
 
 class _Arguments(NamedTuple):
-    x: Any
-    h: Any
-    c: Any
-    w: Any
-    bias: Any
-    projection: Any
-    mask: Any
+    x: jax.Array
+    h: jax.Array
+    c: jax.Array | None
+    w: jax.Array
+    bias: jax.Array | None
+    projection: jax.Array | None
+    mask: jax.Array | None
 
     @staticmethod
-    def of(kind: _Kind, args: Any) -> _Arguments:
+    def of(kind: _Kind, args: Arrays) -> _Arguments:
         rest = iter(args)
         present = (True, True, kind.mode == "lstm", True, kind.hidden_bias, kind.projected, kind.masked)
-        return _Arguments(*(next(rest) if there else None for there in present))
+        every: list[Any] = [next(rest) if there else None for there in present]
+        return _Arguments(*every)
 
 
-def _keep(mask: Any, new: Any, old: Any) -> Any:
+def _keep(mask: jax.Array | None, new: jax.Array, old: jax.Array) -> jax.Array:
     return new if mask is None else jnp.where(mask[:, None], new, old)
 
 
@@ -123,55 +129,62 @@ def _operation(kind: _Kind) -> Operation:
     return Operation(_plain(kind), *(_gru(kind) if kind.mode == "gru" else _rnn(kind)))
 
 
-def _spread_alike(step: Any, state: Any, xs: Any) -> Any:
-    """The state spread over devices as a step leaves it, which ``scan`` asks for where types say how arrays are spread."""
-    if not is_spread(xs[0]):
+def _sharded_alike(step: Callable[[State, Slices], tuple[State, jax.Array]], state: State, xs: Slices) -> State:
+    """The state sharded as a step leaves it, which ``scan`` asks for where types say how arrays are sharded."""
+    if not is_sharded(xs[0]):
         return state
     after, _ = step(state, jax.tree.map(lambda x: x[0], xs))
     return jax.tree.map(lambda before, after: before + jnp.zeros_like(after), state, after)
 
 
-def _plain(kind: _Kind) -> Any:
-    def run(*args: Any) -> Any:
+def _plain(kind: _Kind) -> Plain:
+    def run(*args: jax.Array) -> jax.Array:
         a = _Arguments.of(kind, args)
 
-        def step(h: Any, xs: Any) -> Any:
+        def step(h: jax.Array, xs: Slices) -> Pair:
             x, mask = xs
             new = gru_step(x, h, a.w, a.bias)[0] if kind.mode == "gru" else rnn_step(x, h, a.w, kind.mode)
             h = _keep(mask, new, h)
             return h, h
 
         xs = a.x, a.mask
-        return lax.scan(step, _spread_alike(step, a.h, xs), xs, reverse=kind.reverse)[1]
+        return lax.scan(step, _sharded_alike(step, a.h, xs), xs, reverse=kind.reverse)[1]
 
     return run
 
 
-def _plain_lstm(kind: _Kind) -> Any:
-    def run(*args: Any) -> Any:
+def _plain_lstm(kind: _Kind) -> Plain:
+    def run(*args: jax.Array) -> Pair:
         a = _Arguments.of(kind, args)
+        assert a.c is not None
 
-        def step(state: Any, xs: Any) -> Any:
+        def step(state: Pair, xs: Slices) -> tuple[Pair, jax.Array]:
             (h, c), (x, mask) = state, xs
             new_h, new_c, _ = lstm_step(x, h, c, a.w, a.projection)
             state = _keep(mask, new_h, h), _keep(mask, new_c, c)
             return state, state[0]
 
         xs = a.x, a.mask
-        (_, c), hs = lax.scan(step, _spread_alike(step, (a.h, a.c), xs), xs, reverse=kind.reverse)
+        (_, c), hs = lax.scan(step, _sharded_alike(step, (a.h, a.c), xs), xs, reverse=kind.reverse)
         return hs, c
 
     return run
 
 
-def _scan_in_place(step: Any, state: Any, x: Any, xs: Any, reverse: bool) -> tuple[Any, Any, Any]:
+def _scan_in_place(
+    step: Callable[[State, jax.Array, Any], tuple[State, jax.Array, Any]],
+    state: State,
+    x: jax.Array,
+    xs: Any,
+    reverse: bool,
+) -> tuple[State, jax.Array, Any]:
     """``lax.scan`` of ``step(state, x, xs) -> (state, new_x, ys)``, the slices of ``x`` replaced by ``new_x``.
 
     Results that take the place of what is no longer needed save memory, and with it the time in which the system clears it:
     for a long LSTM that is a quarter of the whole.
     """
 
-    def one(carry: Any, slices: Any) -> Any:
+    def one(carry: tuple[State, jax.Array], slices: tuple[jax.Array, Any]) -> tuple[tuple[State, jax.Array], Any]:
         (state, x), (t, rest) = carry, slices
         state, new, ys = step(state, lax.dynamic_index_in_dim(x, t, keepdims=False), rest)
         return (state, lax.dynamic_update_index_in_dim(x, new, t, 0)), ys
@@ -180,41 +193,43 @@ def _scan_in_place(step: Any, state: Any, x: Any, xs: Any, reverse: bool) -> tup
     return state, x, ys
 
 
-def _before(states: Any, first: Any, reverse: bool) -> Any:
+def _before(states: jax.Array, first: jax.Array, reverse: bool) -> jax.Array:
     """The state before each step, from that after each."""
     parts = [states[1:], first[None]] if reverse else [first[None], states[:-1]]
     return jnp.concatenate(parts)
 
 
-def _product(left: Any, right: Any) -> Any:
+def _product(left: jax.Array, right: jax.Array) -> jax.Array:
     """``sum over time and batch of left[:, :, None] * right[:, None]``, the gradient of a matrix."""
     return left.reshape(-1, left.shape[-1]).T @ right.reshape(-1, right.shape[-1])
 
 
-def _chosen(wanted: Any, kind: _Kind, grads: dict[str, Any], args: Any) -> list[Any]:
+def _chosen(wanted: tuple[int, ...], kind: _Kind, grads: dict[str, jax.Array], args: Arrays) -> list[jax.Array]:
     names = [
         name for name, value in zip(_Arguments._fields, _Arguments.of(kind, args), strict=True) if value is not None
     ]
     return [grads[names[i]] for i in wanted]
 
 
-def _rnn(kind: _Kind) -> Any:
-    def forward(*args: Any) -> Any:
+def _rnn(kind: _Kind) -> tuple[Forward, Backward]:
+    def forward(*args: jax.Array) -> tuple[Arrays, Arrays]:
         a = _Arguments.of(kind, args)
         w = _turned(a.w)
 
-        def step(h: Any, x: Any, mask: Any) -> Any:
+        def step(h: jax.Array, x: jax.Array, mask: jax.Array | None) -> tuple[jax.Array, jax.Array, None]:
             h = _keep(mask, rnn_step(x, h, w.T, kind.mode), h)
             return h, h, None
 
         return (_scan_in_place(step, a.h, a.x, a.mask, kind.reverse)[1],), ()
 
-    def backward(wanted: Any, args: Any, outs: Any, residuals: Any, cotangents: Any) -> Any:
+    def backward(
+        wanted: tuple[int, ...], args: Arrays, outs: Arrays, residuals: Arrays, cotangents: Arrays
+    ) -> list[jax.Array]:
         a = _Arguments.of(kind, args)
         hs = outs[0]
         slopes = 1 - hs * hs if kind.mode == "tanh" else (hs > 0).astype(hs.dtype)
 
-        def step(dh: Any, slope: Any, xs: Any) -> Any:
+        def step(dh: jax.Array, slope: jax.Array, xs: Slices) -> tuple[jax.Array, jax.Array, None]:
             g, mask = xs
             dh = dh + g
             pre = dh * slope if mask is None else jnp.where(mask[:, None], dh * slope, 0)
@@ -229,22 +244,22 @@ def _rnn(kind: _Kind) -> Any:
     return forward, backward
 
 
-def _turned(w: Any) -> Any:
+def _turned(w: jax.Array) -> jax.Array:
     """The transpose, laid out once and not in each step."""
     return lax.optimization_barrier(w.T)
 
 
-def _sigmoid_or_tanh(x: Any, scale: Any) -> Any:
+def _sigmoid_or_tanh(x: jax.Array, scale: jax.Array | float) -> jax.Array:
     """The sigmoid where ``scale`` is 0.5 and tanh where it is 1, as one function: ``sigmoid(x) = (tanh(x / 2) + 1) / 2``."""
     return jnp.tanh(x * scale) * scale + (1 - scale)
 
 
-def _gru(kind: _Kind) -> Any:
-    def forward(*args: Any) -> Any:
+def _gru(kind: _Kind) -> tuple[Forward, Backward]:
+    def forward(*args: jax.Array) -> tuple[Arrays, Arrays]:
         a = _Arguments.of(kind, args)
         w, size = _turned(a.w), a.h.shape[-1]
 
-        def step(h: Any, x: Any, mask: Any) -> Any:
+        def step(h: jax.Array, x: jax.Array, mask: jax.Array | None) -> tuple[jax.Array, jax.Array, Pair]:
             hidden = h @ w
             # One loop over all three gates costs less than one over the two whose sigmoid is used.
             gates = lax.optimization_barrier(_sigmoid_or_tanh(x + hidden, 0.5))
@@ -257,7 +272,9 @@ def _gru(kind: _Kind) -> Any:
         _, gates, (hs, part) = _scan_in_place(step, a.h, a.x, a.mask, kind.reverse)
         return (hs,), (gates, part)
 
-    def backward(wanted: Any, args: Any, outs: Any, residuals: Any, cotangents: Any) -> Any:
+    def backward(
+        wanted: tuple[int, ...], args: Arrays, outs: Arrays, residuals: Arrays, cotangents: Arrays
+    ) -> list[jax.Array]:
         a = _Arguments.of(kind, args)
         before, (gates, part) = _before(outs[0], a.h, kind.reverse), residuals
         r, z, n = jnp.split(gates, 3, -1)
@@ -265,7 +282,7 @@ def _gru(kind: _Kind) -> Any:
         of_n = (1 - z) * (1 - n * n)
         of_gates = jnp.concatenate([of_n * part * r * (1 - r), (before - n) * z * (1 - z), of_n * r], -1)
 
-        def step(dh: Any, of_gates: Any, xs: Any) -> Any:
+        def step(dh: jax.Array, of_gates: jax.Array, xs: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
             z, g, mask = xs
             dh = dh + g
             live = dh if mask is None else jnp.where(mask[:, None], dh, 0)
@@ -283,13 +300,14 @@ def _gru(kind: _Kind) -> Any:
     return forward, backward
 
 
-def _lstm(kind: _Kind) -> Any:
-    def forward(*args: Any) -> Any:
+def _lstm(kind: _Kind) -> tuple[Forward, Backward]:
+    def forward(*args: jax.Array) -> tuple[Arrays, Arrays]:
         a = _Arguments.of(kind, args)
+        assert a.c is not None
         w = _turned(a.w)
         scale = jnp.where(jnp.arange(a.w.shape[0]) // a.c.shape[-1] == 2, 1, 0.5).astype(a.w.dtype)
 
-        def step(state: Any, x: Any, mask: Any) -> Any:
+        def step(state: Pair, x: jax.Array, mask: jax.Array | None) -> tuple[Pair, jax.Array, Arrays]:
             h, c = state
             gates = lax.optimization_barrier(_sigmoid_or_tanh(x + h @ w, scale))
             i, f, g, o = jnp.split(gates, 4, -1)
@@ -303,8 +321,11 @@ def _lstm(kind: _Kind) -> Any:
         (_, c), gates, (hs, *cells) = _scan_in_place(step, (a.h, a.c), a.x, a.mask, kind.reverse)
         return (hs, c), (gates, *cells)
 
-    def backward(wanted: Any, args: Any, outs: Any, residuals: Any, cotangents: Any) -> Any:
+    def backward(
+        wanted: tuple[int, ...], args: Arrays, outs: Arrays, residuals: Arrays, cotangents: Arrays
+    ) -> list[jax.Array]:
         a = _Arguments.of(kind, args)
+        assert a.c is not None
         saved, made, *kept = residuals  # the gates, the cell state that each step computed and, masked, the one it kept
         before = _before(kept[0] if kept else made, a.c, kind.reverse)
         i, f, g, o = jnp.split(saved, 4, -1)
@@ -313,7 +334,7 @@ def _lstm(kind: _Kind) -> Any:
         factors = [g * i * (1 - i), before * f * (1 - f), i * (1 - g * g), tanh * o * (1 - o)]
         of_gates, of_c = jnp.concatenate(factors, -1), o * (1 - tanh * tanh)
 
-        def step(carry: Any, of_gates: Any, xs: Any) -> Any:
+        def step(carry: Pair, of_gates: jax.Array, xs: Any) -> tuple[Pair, jax.Array, jax.Array | None]:
             dh, dc = carry
             of_c, f, ct, mask = xs
             dh = dh + ct

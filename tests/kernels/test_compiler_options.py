@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import pytest
 
 import fnn
-from fnn.kernels import compiler_options
-from fnn.kernels.compiler_options import memory_options, options_for
+from fnn.kernels.compiler_options import Bounds, memory_options, options_for, sizes_of
+from fnn.kernels.library import known
 from fnn.kernels.operation import Operation
 from fnn.nn import functional as F
 from tests.oracle import assert_close, rand
@@ -26,7 +26,7 @@ def jaxpr_of(function, *shapes):
 
 def sizes(function, *shapes):
     """In KiB."""
-    return tuple(size / 1024 for size in compiler_options._sizes(jaxpr_of(function, *shapes)))
+    return tuple(size / 1024 for size in sizes_of(jaxpr_of(function, *shapes)))
 
 
 def many(x, n):
@@ -37,13 +37,13 @@ def many(x, n):
 
 def test_this_xla_knows_the_option():
     """Says when XLA drops it; fnn then does without."""
-    assert compiler_options._knows_blocks()
+    assert Bounds().option == BLOCK
+    assert known({BLOCK: 20 << 20}) is not None
 
 
-def test_an_unknown_option_is_done_without(monkeypatch):
-    monkeypatch.setattr(compiler_options, "_BLOCK", "xla_no_such_option")
-    monkeypatch.setattr(compiler_options, "_knows_blocks", compiler_options._knows_blocks.__wrapped__)
-    assert memory_options(jaxpr_of(lambda x: many(x, 8), (5 * FLOATS,))) is None
+def test_an_unknown_option_is_done_without():
+    bounds = Bounds(option="xla_no_such_option")
+    assert memory_options(jaxpr_of(lambda x: many(x, 8), (5 * FLOATS,)), bounds=bounds) is None
 
 
 @pytest.mark.parametrize(
@@ -73,10 +73,10 @@ def test_what_there_is_at_one_time():
 
 
 def test_what_has_no_size_or_none_that_is_known():
-    assert compiler_options._sizes(jax.make_jaxpr(lambda: jax.random.key(0))().jaxpr)[0] <= 64
+    assert sizes_of(jax.make_jaxpr(lambda: jax.random.key(0))().jaxpr)[0] <= 64
     (n,) = jax.export.symbolic_shape("n")
     jaxpr = jax.make_jaxpr(lambda x: x + 1)(jax.ShapeDtypeStruct((n, 3), jnp.float32)).jaxpr
-    assert compiler_options._sizes(jaxpr) == (0, 0)
+    assert sizes_of(jaxpr) == (0, 0)
 
 
 def test_arrays_of_fast_forms_count():
@@ -101,25 +101,38 @@ PROGRAM = """
 import sys
 import jax, jax.numpy as jnp
 import fnn
-from fnn import nn, optim
-from fnn.kernels import compiler_options
+from fnn import nn
+from fnn.kernels.compiler_options import Bounds, options_for
+from fnn.kernels.library import library_forms
 
-compiler_options._USUAL = int(sys.argv[1])
-choose, chosen = compiler_options.memory_options, []
-compiler_options.memory_options = lambda jaxpr: (chosen.append(choose(jaxpr)), chosen[-1])[1]
 fnn.manual_seed(0)
 model = nn.Sequential(
     nn.Conv2d(3, 64, 7, stride=2), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2),
     nn.Conv2d(64, 64, 3, groups=4), nn.ReLU(), nn.Conv2d(64, 96, 3), nn.Flatten(), nn.Linear(96 * 9, 50), nn.LayerNorm(50),
 )
-optimizer = optim.Adam(model.parameters())
+params, buffers = fnn.state(model)
 
-@fnn.jit
-def step(x):
-    return optimizer.step(lambda: (model(x) ** 2).mean())
+def loss(params, buffers, x):
+    out, buffers = fnn.functional_call(model, params, buffers, x)
+    return (out ** 2).mean(), buffers
+
+def step(params, means, squares, buffers, x):
+    (value, buffers), grads = jax.value_and_grad(loss, has_aux=True)(params, buffers, x)
+    means = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, means, grads)
+    squares = jax.tree.map(lambda s, g: 0.999 * s + 0.001 * g * g, squares, grads)
+    change = jax.tree.map(lambda m, s: 0.001 * m / (jnp.sqrt(s) + 1e-8), means, squares)
+    return value, jax.tree.map(jnp.subtract, params, change), means, squares, buffers
 
 x = jnp.sin(jnp.arange(16 * 3 * 37 * 37, dtype=jnp.float32)).reshape(16, 3, 37, 37)
-print(jnp.stack([step(x) for _ in range(3)]).tolist(), chosen)
+state = params, *(jax.tree.map(jnp.zeros_like, params) for _ in range(2)), buffers
+with library_forms():
+    traced = jax.jit(step, donate_argnums=(0, 1, 2, 3)).trace(*state, x)
+options = options_for(traced.jaxpr.jaxpr, bounds=Bounds(usual=int(sys.argv[1])))
+run, losses = traced.lower().compile(options), []
+for _ in range(3):
+    value, *state = run(*state, x)
+    losses.append(float(value))
+print(losses, [options])
 """
 
 
@@ -149,12 +162,12 @@ def test_xla_warns_of_larger_ones(capfd):
     assert "larger than the per-heap size limit" in capfd.readouterr().err
 
 
-def test_results_are_as_without(monkeypatch):
+def test_results_are_as_without():
     x = jnp.asarray(rand(0, 64, 64), jnp.float32)
 
     def run(x):
         return jnp.linalg.norm(jnp.sort(x @ x, 0) @ jnp.tanh(x), axis=0)
 
-    monkeypatch.setattr(compiler_options, "_USUAL", prod(x.shape) * 4)
-    assert BLOCK in options_for(jax.make_jaxpr(run)(x).jaxpr)
-    assert_close(fnn.jit(run)(x), fnn.jit(run, compiler_options={})(x), 0, 0)
+    options = options_for(jax.make_jaxpr(run)(x).jaxpr, bounds=Bounds(usual=prod(x.shape) * 4))
+    assert BLOCK in options
+    assert_close(fnn.jit(run, compiler_options=options)(x), fnn.jit(run, compiler_options={})(x), 0, 0)

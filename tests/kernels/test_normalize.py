@@ -1,20 +1,21 @@
 """The gradient of normalization against the derivative of its plain form."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fnn import kernels
-from fnn.kernels import normalize as module
-from fnn.kernels.normalize import batch_moments, moments, normalize
+from fnn.kernels.normalize import Bounds, batch_moments, moments, normalize
 from fnn.nn import functional as F
 from tests.kernels.derivatives import derivatives
-from tests.kernels.fresh import fresh
 from tests.oracle import assert_close, rand
 
+DEFAULT = Bounds()
 CASES = {
     "batch": ((4, 3, 5, 2), (1, 3, 1, 1), (0, 2, 3)),
     "instance": ((2, 3, 5), (1, 3, 1), (2,)),
@@ -24,25 +25,21 @@ CASES = {
 }
 
 
-@pytest.fixture
-def at_once(monkeypatch):
-    """Small arrays take the path of large ones, whose sums are taken in one pass."""
-    monkeypatch.setattr(module, "SMALL", 0)
-    with fresh(module._normalization, module._batch_moments):
-        yield
+# With these, small arrays take the path of large ones, whose sums are taken in one pass.
+AT_ONCE = Bounds(small=0)
 
 
-def results(x, weight, bias, axes, second=False):
+def results(x, weight, bias, axes, second=False, bounds=DEFAULT):
     def function(x, *given):
         given = list(given)
         w = given.pop(0) if weight is not None else None
-        return normalize(x, w, given[0] if given else None, 1e-3, axes)
+        return normalize(x, w, given[0] if given else None, 1e-3, axes, bounds=bounds)
 
     return derivatives(function, x, *(v for v in (weight, bias) if v is not None), second=second)
 
 
-def compare(x, weight, bias, axes, second=False):
-    ours = results(x, weight, bias, axes, second)
+def compare(x, weight, bias, axes, second=False, bounds=DEFAULT):
+    ours = results(x, weight, bias, axes, second, bounds)
     with kernels.plain():
         theirs = results(x, weight, bias, axes, second)
     for a, b in zip(ours, theirs, strict=True):
@@ -57,19 +54,19 @@ def test_against_the_plain_form(name):
 
 @pytest.mark.parametrize("shift", [0.0, 100.0])
 @pytest.mark.parametrize("name", ["batch", "layer"])
-def test_in_one_pass_against_the_plain_form(name, shift, at_once):
+def test_in_one_pass_against_the_plain_form(name, shift):
     shape, parameters, axes = CASES[name]
-    compare(rand(0, *shape) + shift, rand(1, *parameters), rand(2, *parameters), axes, second=shift == 0)
+    compare(rand(0, *shape) + shift, rand(1, *parameters), rand(2, *parameters), axes, shift == 0, AT_ONCE)
 
 
-def test_one_pass_loses_nothing_far_from_zero(at_once):
+def test_one_pass_loses_nothing_far_from_zero():
     """A mean of 256 deviations leaves two digits of the variance in a sum of squares in float32."""
     exact = rand(0, 4, 3, 50) + np.array([0.0, 256.0, 0.5])[:, None]
     x, dy = jnp.asarray(exact, jnp.float32), jnp.asarray(rand(1, *exact.shape), jnp.float32)
 
     def both(x, dy):
-        out, pull = jax.vjp(lambda x: normalize(x, None, None, 0.0, (0, 2)), x)
-        return out, pull(dy)[0], batch_moments(x, (0, 2))[1]
+        out, pull = jax.vjp(lambda x: normalize(x, None, None, 0.0, (0, 2), bounds=AT_ONCE), x)
+        return out, pull(dy)[0], batch_moments(x, (0, 2), bounds=AT_ONCE)[1]
 
     with kernels.plain():
         expected = jax.jit(both)(x, dy)
@@ -78,26 +75,26 @@ def test_one_pass_loses_nothing_far_from_zero(at_once):
     assert_close(expected[2][0, :, 0], np.asarray(x, np.float64).var((0, 2)), rtol=1e-5)
 
 
-def test_one_pass_of_constants_and_nan(at_once):
+def test_one_pass_of_constants_and_nan():
     x = rand(0, 4, 3, 5)
     x[:, 0], x[1, 1, 2] = 7.5, np.nan
-    mean, var = batch_moments(x, (0, 2))
+    mean, var = batch_moments(x, (0, 2), bounds=AT_ONCE)
     assert_close(var[0, 0, 0], 0.0, atol=0)
     assert np.isnan([mean[0, 1, 0], var[0, 1, 0]]).all()
     assert_close(var[0, 2, 0], x[:, 2].var(), rtol=1e-12)
-    out = normalize(x, None, None, 1e-5, (0, 2))
+    out = normalize(x, None, None, 1e-5, (0, 2), bounds=AT_ONCE)
     assert_close(out[:, 0], np.zeros((4, 5)), atol=1e-12)
 
 
-def test_moments_of_a_batch(at_once):
-    x = rand(0, 4, 3, 5)
-    for part in (moments, batch_moments):
+def test_moments_of_a_batch():
+    x, in_one_pass = rand(0, 4, 3, 5), partial(batch_moments, bounds=AT_ONCE)
+    for part in (moments, in_one_pass):
         mean, var = part(x, (0, 2))
         assert_close(mean[0, :, 0], x.mean((0, 2)), rtol=1e-12)
         assert_close(var[0, :, 0], x.var((0, 2)), rtol=1e-12)
-    mapped = jax.vmap(lambda x: batch_moments(x, (1,))[1])(x)
+    mapped = jax.vmap(lambda x: in_one_pass(x, (1,))[1])(x)
     assert_close(mapped[..., 0], x.var(2), rtol=1e-12)
-    slopes = [jax.grad(lambda x, f=f: (f(x, (0, 2))[1] ** 2).sum())(jnp.asarray(x)) for f in (moments, batch_moments)]
+    slopes = [jax.grad(lambda x, f=f: (f(x, (0, 2))[1] ** 2).sum())(jnp.asarray(x)) for f in (moments, in_one_pass)]
     assert_close(*slopes, rtol=1e-12)
 
 
@@ -144,13 +141,12 @@ def test_deep_stacks_are_not_computed_anew_for_each_layer():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("small", [0, 1 << 18])
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.data())
-def test_random_shapes(monkeypatch, small, shape, data):
+def test_random_shapes(small, shape, data):
     """By either form, those of one pass at several distances from 0."""
-    monkeypatch.setattr(module, "SMALL", small)
     shift = data.draw(st.sampled_from([0.0, 1.0, 50.0]))
     axes = tuple(sorted(data.draw(st.sets(st.integers(0, len(shape) - 1), min_size=1))))
     parameters = tuple(size if data.draw(st.booleans()) else 1 for size in shape)
-    with fresh(module._normalization):
-        compare(rand(0, *shape) + shift, rand(1, *parameters), rand(2, *parameters), axes)
+    both = rand(1, *parameters), rand(2, *parameters)
+    compare(rand(0, *shape) + shift, *both, axes, bounds=Bounds(small=small))

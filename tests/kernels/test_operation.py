@@ -145,7 +145,7 @@ def test_sharded_arguments():
     assert on_two_devices(SHARDED) == "agree"
 
 
-SPREAD = """
+FUNCTIONS_OF_SHARDED = """
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
 from fnn.nn import functional as F
@@ -176,6 +176,6 @@ print("agree")
 
 
 @pytest.mark.slow
-def test_functions_of_arrays_spread_over_devices():
-    """On a mesh of explicit axes, where JAX has every result say how it is spread, as on one of automatic axes."""
-    assert on_two_devices(SPREAD) == "agree"
+def test_functions_of_sharded_arrays():
+    """On a mesh of explicit axes, where JAX has every result say how it is sharded, as on one of automatic axes."""
+    assert on_two_devices(FUNCTIONS_OF_SHARDED) == "agree"

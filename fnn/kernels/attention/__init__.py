@@ -1,5 +1,8 @@
 """Attention, in a form chosen by shape."""
 
-from fnn.kernels.attention.blocks import Dropout, attention, attention_reference
+from fnn.kernels.attention.config import Bounds
+from fnn.kernels.attention.dropout import Dropout
+from fnn.kernels.attention.operations import attention
+from fnn.kernels.attention.plain import attention_reference
 
-__all__ = ["Dropout", "attention", "attention_reference"]
+__all__ = ["Bounds", "Dropout", "attention", "attention_reference"]

@@ -5,15 +5,24 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from fnn.kernels.attention.config import BOUNDS, Bounds
+
 __all__ = ["attention_cudnn", "has_cudnn", "suits_cudnn"]
 
-_LENGTH = 64  # queries and keys below which nothing is gained
 _WIDTH = 128  # features that every GPU takes whose cuDNN has attention at all
 _OLDEST = (8, 0)  # the compute capability from which cuDNN has it
 _LEFT_OUT = (10, 3)  # where it needs a cuDNN whose version JAX tells nobody
 
 
-def suits_cudnn(query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Array | None, causal: bool) -> bool:
+def suits_cudnn(
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    mask: jax.Array | None,
+    causal: bool,
+    *,
+    bounds: Bounds = BOUNDS,
+) -> bool:
     """Whether cuDNN computes what the plain form does for arrays of these shapes and dtypes.
 
     These are the conditions of ``jax.nn.dot_product_attention`` and those under which its results are ours: floating
@@ -26,6 +35,7 @@ def suits_cudnn(query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Ar
         value: what is averaged.
         mask: True where a query may look.
         causal: whether query i looks at keys 0 to i only.
+        bounds: what is too short to gain by it.
 
     Shape:
         - query: (*, L, E); key: (*, S, E); value: (*, S, Ev), of the same leading axes.
@@ -45,7 +55,7 @@ def suits_cudnn(query: jax.Array, key: jax.Array, value: jax.Array, mask: jax.Ar
     halves = all(a.dtype == query.dtype and a.dtype in (jnp.bfloat16, jnp.float16) for a in (query, key, value))
     widths = width <= _WIDTH and width % 8 == 0 and value.shape[-1] == width
     # JAX takes the gradient at even lengths only.
-    lengths = min(length, source) >= _LENGTH and length % 2 == 0 and source % 2 == 0
+    lengths = min(length, source) >= bounds.cudnn_length and length % 2 == 0 and source % 2 == 0
     if not (halves and widths and lengths) or 0 in query.shape:
         return False
     if mask is None:

@@ -1,4 +1,4 @@
-"""Convolutions and transposed convolutions: the plain ``lax`` form, and forms for the CPU chosen by shape.
+"""Convolutions and transposed convolutions as operations: the plain ``lax`` form, and one for the CPU chosen by shape.
 
 A convolution, its gradient by the input and its gradient by the weight are three functions, each linear in two arrays.
 A transposed convolution is the second of them, so that the same three serve both.
@@ -8,25 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from fnn.kernels.conv import choice as forms
-from fnn.kernels.conv.choice import Config, suits_library
-from fnn.kernels.operation import Operation
+from fnn.kernels.conv import choice
+from fnn.kernels.conv.config import BOUNDS, Bounds, Config, Ints
+from fnn.kernels.conv.plain import plain_forward, plain_transposed
+from fnn.kernels.operation import Arrays, Operation
+from fnn.kernels.precision import wide_dtype
 
-__all__ = ["Config", "convolve", "convolve_transpose", "suits_library"]
+__all__ = ["convolve", "convolve_transpose"]
 
 
-def convolve(x: jax.Array, w: jax.Array, config: Config) -> jax.Array:
+def convolve(x: jax.Array, w: jax.Array, config: Config, *, bounds: Bounds = BOUNDS) -> jax.Array:
     """The convolution of a batch in one, two or three dimensions.
 
     Args:
         x: (N, C, ...).
         w: (O, C / groups, ...).
         config: stride, padding, dilation and groups.
+        bounds: by which its form is chosen.
 
     Returns:
         (N, O, ...).
@@ -38,11 +39,13 @@ def convolve(x: jax.Array, w: jax.Array, config: Config) -> jax.Array:
         [2.0, 3.0, 3.0, 2.0]
     """
     if 0 in (x.size, w.size):
-        return forms.plain_forward(x, w, config)
-    return _convolution(config)(x, w)
+        return plain_forward(x, w, config)
+    return _convolution(config, bounds)(x, w)
 
 
-def convolve_transpose(x: jax.Array, w: jax.Array, config: Config, sizes: tuple[int, ...]) -> jax.Array:
+def convolve_transpose(
+    x: jax.Array, w: jax.Array, config: Config, sizes: Ints, *, bounds: Bounds = BOUNDS
+) -> jax.Array:
     """The transposed convolution of a batch: the gradient of ``convolve`` by an input of lengths ``sizes``.
 
     Args:
@@ -50,6 +53,7 @@ def convolve_transpose(x: jax.Array, w: jax.Array, config: Config, sizes: tuple[
         w: (C, O / groups, ...).
         config: stride, padding, dilation and groups of the convolution whose gradient it is.
         sizes: the lengths of the result.
+        bounds: by which its form is chosen.
 
     Returns:
         (N, O, *sizes).
@@ -60,46 +64,56 @@ def convolve_transpose(x: jax.Array, w: jax.Array, config: Config, sizes: tuple[
         [[[1.0, 1.0, 1.0, 1.0]]]
     """
     if 0 in (x.size, w.size):
-        return forms.plain_transposed(x, w, sizes, config)
-    return _transposed(config, sizes)(x, w)
+        return plain_transposed(x, w, sizes, config)
+    return _transposed(config, sizes, bounds)(x, w)
 
 
-def _widened(function: Callable[..., Any], *arrays: Any) -> Any:
-    """``function`` of the arrays, in float32 where they have half precision."""
-    dtype = arrays[0].dtype
-    if jnp.finfo(dtype).bits >= 32:
-        return function(*arrays)
-    return function(*(a.astype(jnp.float32) for a in arrays)).astype(dtype)
-
-
-@lru_cache(maxsize=1024)
-def _convolution(config: Config) -> Operation:
-    def forward(x: Any, w: Any) -> Any:
-        return (_widened(lambda x, w: forms.forward(x, w, config), x, w),), ()
-
-    def backward(wanted: Any, args: Any, outputs: Any, residuals: Any, cotangents: Any) -> Any:
-        (x, w), (dy,) = args, cotangents
-        gradients = (
-            lambda: _widened(lambda dy, w: forms.input_gradient(dy, w, x.shape[2:], config), dy, w),
-            lambda: _widened(lambda x, dy: forms.weight_gradient(x, dy, w.shape[2:], config), x, dy),
-        )
-        return [gradients[i]() for i in wanted]
-
-    return Operation(lambda x, w: forms.plain_forward(x, w, config), forward, backward, config.library)
+def _widened(function: Callable[[jax.Array, jax.Array], jax.Array], left: jax.Array, right: jax.Array) -> jax.Array:
+    """``function`` of two arrays of one dtype, in float32 where they have half precision."""
+    wide = wide_dtype(left.dtype)
+    return function(left.astype(wide), right.astype(wide)).astype(left.dtype)
 
 
 @lru_cache(maxsize=1024)
-def _transposed(config: Config, sizes: tuple[int, ...]) -> Operation:
-    def forward(x: Any, w: Any) -> Any:
-        return (_widened(lambda x, w: forms.input_gradient(x, w, sizes, config), x, w),), ()
+def _convolution(config: Config, bounds: Bounds) -> Operation:
+    def plain(x: jax.Array, w: jax.Array) -> jax.Array:
+        return plain_forward(x, w, config)
 
-    def backward(wanted: Any, args: Any, outputs: Any, residuals: Any, cotangents: Any) -> Any:
+    def forward(x: jax.Array, w: jax.Array) -> tuple[Arrays, Arrays]:
+        return (_widened(lambda x, w: choice.forward(x, w, config, bounds), x, w),), ()
+
+    def backward(
+        wanted: tuple[int, ...], args: Arrays, outputs: Arrays, residuals: Arrays, cotangents: Arrays
+    ) -> list[jax.Array]:
         (x, w), (dy,) = args, cotangents
-        fitted = forms.fit(config, sizes, x.shape[2:], w.shape[2:])
+        sizes, kernel = x.shape[2:], w.shape[2:]
         gradients = (
-            lambda: _widened(lambda dy, w: forms.forward(dy, w, fitted), dy, w),
-            lambda: _widened(lambda dy, x: forms.weight_gradient(dy, x, w.shape[2:], fitted), dy, x),
+            lambda: _widened(lambda dy, w: choice.input_gradient(dy, w, sizes, config, bounds), dy, w),
+            lambda: _widened(lambda x, dy: choice.weight_gradient(x, dy, kernel, config, bounds), x, dy),
         )
         return [gradients[i]() for i in wanted]
 
-    return Operation(lambda x, w: forms.plain_transposed(x, w, sizes, config), forward, backward, config.library)
+    return Operation(plain, forward, backward, eigen=config.eigen)
+
+
+@lru_cache(maxsize=1024)
+def _transposed(config: Config, sizes: Ints, bounds: Bounds) -> Operation:
+    def plain(x: jax.Array, w: jax.Array) -> jax.Array:
+        return plain_transposed(x, w, sizes, config)
+
+    def forward(x: jax.Array, w: jax.Array) -> tuple[Arrays, Arrays]:
+        return (_widened(lambda x, w: choice.input_gradient(x, w, sizes, config, bounds), x, w),), ()
+
+    def backward(
+        wanted: tuple[int, ...], args: Arrays, outputs: Arrays, residuals: Arrays, cotangents: Arrays
+    ) -> list[jax.Array]:
+        (x, w), (dy,) = args, cotangents
+        kernel = w.shape[2:]
+        fitted = config.fitted(sizes, x.shape[2:], kernel)
+        gradients = (
+            lambda: _widened(lambda dy, w: choice.forward(dy, w, fitted, bounds), dy, w),
+            lambda: _widened(lambda dy, x: choice.weight_gradient(dy, x, kernel, fitted, bounds), dy, x),
+        )
+        return [gradients[i]() for i in wanted]
+
+    return Operation(plain, forward, backward, eigen=config.eigen)

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 
-from fnn.kernels.no_inline import apart
-from fnn.kernels.operation import Operation
-from fnn.kernels.pooling.windows import Ints, along, beats, gather_maxima, positions_by_lists
+from fnn.kernels.choice import Form, always, choose
+from fnn.kernels.no_inline import no_inline
+from fnn.kernels.operation import Arrays, Operation
+from fnn.kernels.pooling.lists import gather_maxima, positions_by_lists
+from fnn.kernels.pooling.windows import BOUNDS, Bounds, Ints, along, beats
+from fnn.kernels.precision import wide_dtype
 
-__all__ = ["adaptive_max_pool", "adaptive_max_positions", "adaptive_sum_pool", "window_bounds"]
+__all__ = [
+    "MAX",
+    "POSITIONS",
+    "SUM",
+    "Spans",
+    "adaptive_max_pool",
+    "adaptive_max_positions",
+    "adaptive_max_reference",
+    "adaptive_positions_reference",
+    "adaptive_sum_pool",
+    "adaptive_sum_reference",
+    "window_bounds",
+]
 
-_TAPS = 64  # taps of an axis that the fast form writes out
 _UNRANKED = np.int32(np.iinfo(np.int32).max)  # after every rank
 
 
@@ -29,10 +44,12 @@ class Spans(NamedTuple):
 
     @property
     def lengths(self) -> np.ndarray:
+        """How many places each run has."""
         return self.stop - self.start
 
     @property
     def longest(self) -> int:
+        """The largest of them."""
         return int(self.lengths.max())
 
     def tap(self, x: jax.Array, at: int, number: int) -> jax.Array:
@@ -59,15 +76,7 @@ def _windows_at(size: int, out: int) -> Spans:
     return Spans(np.searchsorted(stop, places, "right"), np.searchsorted(start, places, "right"))
 
 
-def _fits(x: jax.Array, out: Ints) -> bool:
-    sizes = x.shape[x.ndim - len(out) :]
-    if 0 in x.shape or 0 in out or sizes == out:
-        return False
-    axes = zip(sizes, out, strict=True)
-    return all(max(window_bounds(*axis).longest, _windows_at(*axis).longest) <= _TAPS for axis in axes)
-
-
-def adaptive_max_pool(x: jax.Array, out: Ints) -> jax.Array:
+def adaptive_max_pool(x: ArrayLike, out: Ints, *, bounds: Bounds = BOUNDS) -> jax.Array:
     """Maxima over adaptive windows of the last axes.
 
     The first of equal maxima gets the gradient, the last NaN if there is one.
@@ -75,6 +84,7 @@ def adaptive_max_pool(x: jax.Array, out: Ints) -> jax.Array:
     Args:
         x: the input.
         out: windows an axis.
+        bounds: by which the form is chosen.
 
     Shape:
         - x: (*, sizes); result: (*, out).
@@ -87,10 +97,10 @@ def adaptive_max_pool(x: jax.Array, out: Ints) -> jax.Array:
         >>> adaptive_max_pool(jnp.arange(5.0), (3,)).tolist()
         [1.0, 3.0, 4.0]
     """
-    return _max_operation(out)(x) if _fits(x, out) else adaptive_max_reference(x, out)
+    return _run(MAX, jnp.asarray(x), out, bounds)
 
 
-def adaptive_max_positions(x: jax.Array, out: Ints) -> jax.Array:
+def adaptive_max_positions(x: ArrayLike, out: Ints, *, bounds: Bounds = BOUNDS) -> jax.Array:
     """The flat positions (int32) in the last axes of the maxima that ``adaptive_max_pool`` gives.
 
     Example:
@@ -98,16 +108,16 @@ def adaptive_max_positions(x: jax.Array, out: Ints) -> jax.Array:
         >>> adaptive_max_positions(jnp.array([1.0, 1.0, 0.0, 2.0, 2.0]), (3,)).tolist()
         [0, 3, 3]
     """
-    x = lax.stop_gradient(x)
-    return _positions_operation(out)(x) if _fits(x, out) else adaptive_positions_reference(x, out)
+    return _run(POSITIONS, lax.stop_gradient(jnp.asarray(x)), out, bounds)
 
 
-def adaptive_sum_pool(x: jax.Array, out: Ints) -> jax.Array:
+def adaptive_sum_pool(x: ArrayLike, out: Ints, *, bounds: Bounds = BOUNDS) -> jax.Array:
     """Sums over adaptive windows of the last axes.
 
     Args:
         x: the input.
         out: windows an axis.
+        bounds: by which the form is chosen.
 
     Shape:
         - x: (*, sizes); result: (*, out).
@@ -120,7 +130,103 @@ def adaptive_sum_pool(x: jax.Array, out: Ints) -> jax.Array:
         >>> adaptive_sum_pool(jnp.arange(5.0), (3,)).tolist()
         [1.0, 6.0, 7.0]
     """
-    return _sum_operation(out)(x) if _fits(x, out) else adaptive_sum_reference(x, out)
+    return _run(SUM, jnp.asarray(x), out, bounds)
+
+
+# The plain forms: lists of indices.
+
+
+def _listed(size: int, out: int) -> tuple[np.ndarray, np.ndarray | None]:
+    start, stop = window_bounds(size, out)
+    at = start[:, None] + np.arange((stop - start).max(initial=1))
+    inside = at < stop[:, None]
+    return np.clip(at, 0, size - 1), None if inside.all() else inside
+
+
+def adaptive_positions_reference(x: jax.Array, out: Ints) -> jax.Array:
+    """The flat positions of the maxima by lists of indices."""
+    lists = [_listed(size, o) for size, o in zip(x.shape[x.ndim - len(out) :], out, strict=True)]
+    return positions_by_lists(lax.stop_gradient(x), [at for at, _ in lists], [inside for _, inside in lists])
+
+
+def adaptive_max_reference(x: jax.Array, out: Ints) -> jax.Array:
+    """The elements at ``adaptive_positions_reference``."""
+    if 0 in x.shape:
+        return jnp.zeros((*x.shape[: x.ndim - len(out)], *out), x.dtype)
+    return gather_maxima(x, adaptive_positions_reference(x, out), len(out))
+
+
+def adaptive_sum_reference(x: jax.Array, out: Ints) -> jax.Array:
+    """Window sums by lists of indices, one axis at a time."""
+    for i, o in enumerate(out):
+        axis = x.ndim - len(out) + i
+        size = x.shape[axis]
+        if o and size % o == 0:
+            x = x.reshape((*x.shape[:axis], o, size // o, *x.shape[axis + 1 :])).sum(axis + 1)
+            continue
+        at, inside = _listed(size, o)
+        taps = jnp.take(jnp.moveaxis(x, axis, -1), at, axis=-1)
+        x = jnp.moveaxis((taps if inside is None else jnp.where(inside, taps, 0)).sum(-1), -1, axis)
+    return x
+
+
+# The tables.
+
+
+class _Case(NamedTuple):
+    """An input of some shape, and how many windows its last axes get."""
+
+    shape: Ints
+    out: Ints
+
+    @property
+    def axes(self) -> list[tuple[int, int]]:
+        return list(zip(self.shape[len(self.shape) - len(self.out) :], self.out, strict=True))
+
+
+Table = tuple[Form[_Case, Bounds, Callable[[jax.Array, Ints], jax.Array]], ...]
+
+
+def _run(table: Table, x: jax.Array, out: Ints, bounds: Bounds) -> jax.Array:
+    return choose(table, _Case(x.shape, out), bounds).run(x, out)
+
+
+def _nothing_to_do(case: _Case, bounds: Bounds) -> bool:
+    return 0 in case.shape or 0 in case.out or all(size == of for size, of in case.axes)
+
+
+def _many_taps(case: _Case, bounds: Bounds) -> bool:
+    taps = (max(window_bounds(*axis).longest, _windows_at(*axis).longest) for axis in case.axes)
+    return any(n > bounds.adaptive_taps for n in taps)
+
+
+def _max_by_axis(x: jax.Array, out: Ints) -> jax.Array:
+    return _max_operation(out)(x)
+
+
+def _positions_by_axis(x: jax.Array, out: Ints) -> jax.Array:
+    return _positions_operation(out)(x)
+
+
+def _sum_by_axis(x: jax.Array, out: Ints) -> jax.Array:
+    return _sum_operation(out)(x)
+
+
+MAX: Table = (
+    Form("plain, nothing to do", _nothing_to_do, adaptive_max_reference),
+    Form("plain", _many_taps, adaptive_max_reference),
+    Form("by axis", always, _max_by_axis),
+)
+POSITIONS: Table = (
+    Form("plain, nothing to do", _nothing_to_do, adaptive_positions_reference),
+    Form("plain", _many_taps, adaptive_positions_reference),
+    Form("by axis", always, _positions_by_axis),
+)
+SUM: Table = (
+    Form("plain, nothing to do", _nothing_to_do, adaptive_sum_reference),
+    Form("plain", _many_taps, adaptive_sum_reference),
+    Form("by axis", always, _sum_by_axis),
+)
 
 
 # The fast forms: for each tap a gather of whole rows.
@@ -128,7 +234,7 @@ def adaptive_sum_pool(x: jax.Array, out: Ints) -> jax.Array:
 
 # On its own each pass is one loop without temporary arrays. Otherwise XLA would share gathers between two passes over the same
 # taps, and then store them, or compute one axis anew for each tap of the next.
-_pass = partial(apart, static=("at", "size", "out"))
+_pass = partial(no_inline, static=("at", "size", "out"))
 
 
 def _axes(sizes: Ints, out: Ints) -> Iterator[tuple[int, int, int]]:
@@ -140,16 +246,18 @@ def _axes(sizes: Ints, out: Ints) -> Iterator[tuple[int, int, int]]:
 
 @lru_cache(maxsize=1024)
 def _max_operation(out: Ints) -> Operation:
-    def forward(x: jax.Array) -> Any:
+    def forward(x: jax.Array) -> tuple[Arrays, Arrays]:
         best, _, choices = _winners(x, out)
         return (best,), tuple(choices)
 
-    def backward(wanted: Any, args: Any, outs: Any, residuals: Any, cotangents: Any) -> Any:
+    def backward(
+        wanted: tuple[int, ...], args: Arrays, outs: Arrays, residuals: Arrays, cotangents: Arrays
+    ) -> list[jax.Array]:
         (x,) = args
-        g = cotangents[0].astype(jnp.promote_types(x.dtype, jnp.float32))
+        g = cotangents[0].astype(wide_dtype(x.dtype))
         axes = list(_axes(x.shape[x.ndim - len(out) :], out))
         for (at, size, of), choice in zip(axes[::-1], residuals[::-1], strict=True):
-            g = _spread(g, choice, at=at + x.ndim, size=size, out=of)
+            g = _axis_gradient(g, choice, at=at + x.ndim, size=size, out=of)
         return [g]
 
     return Operation(partial(adaptive_max_reference, out=out), forward, backward)
@@ -159,7 +267,7 @@ def _max_operation(out: Ints) -> Operation:
 def _positions_operation(out: Ints) -> Operation:
     n = len(out)
 
-    def forward(x: jax.Array) -> Any:
+    def forward(x: jax.Array) -> tuple[Arrays, Arrays]:
         sizes = x.shape[x.ndim - n :]
         _, rank, _ = _winners(x, out)
         flat, scale = jnp.zeros((), jnp.int32), 1
@@ -178,7 +286,7 @@ def _winners(x: jax.Array, out: Ints) -> tuple[jax.Array, jax.Array, list[jax.Ar
     The rank of an element is the number of its tap in row-major order of the window, as if all windows were of the
     length of the longest. The first axis goes first: its taps are whole rows of what is the largest array.
     """
-    rank, choices = None, []
+    rank, choices = None, list[jax.Array]()
     for at, size, of in _axes(x.shape[x.ndim - len(out) :], out):
         at += x.ndim
         best = _maxima(x, at=at, size=size, out=of)
@@ -219,7 +327,7 @@ def _ranks(x: jax.Array, best: jax.Array, *before: jax.Array, at: int, size: int
 
 
 @_pass
-def _spread(g: jax.Array, choice: jax.Array, *, at: int, size: int, out: int) -> jax.Array:
+def _axis_gradient(g: jax.Array, choice: jax.Array, *, at: int, size: int, out: int) -> jax.Array:
     """What windows along one axis give to its elements: all of it to the chosen tap."""
     holders, starts = _windows_at(size, out), window_bounds(size, out).start
     total = None
@@ -239,12 +347,14 @@ def _table(values: np.ndarray, shape: Ints, at: int) -> jax.Array:
 
 @lru_cache(maxsize=1024)
 def _sum_operation(out: Ints) -> Operation:
-    def forward(x: jax.Array) -> Any:
+    def forward(x: jax.Array) -> tuple[Arrays, Arrays]:
         for at, size, of in _axes(x.shape[x.ndim - len(out) :], out):
             x = _sums(x, at=at + x.ndim, size=size, out=of)
         return (x,), ()
 
-    def backward(wanted: Any, args: Any, outs: Any, residuals: Any, cotangents: Any) -> Any:
+    def backward(
+        wanted: tuple[int, ...], args: Arrays, outs: Arrays, residuals: Arrays, cotangents: Arrays
+    ) -> list[jax.Array]:
         (x,), (g,) = args, cotangents
         for at, size, of in reversed(list(_axes(x.shape[x.ndim - len(out) :], out))):
             g = _sums_back(g, at=at + x.ndim, size=size, out=of)
@@ -271,40 +381,3 @@ def _added(x: jax.Array, at: int, runs: Spans) -> jax.Array:
             value = lax.select(_table(inside, value.shape, at), value, lax.full_like(value, 0))
         total += value
     return total
-
-
-# The plain forms: lists of indices.
-
-
-def _listed(size: int, out: int) -> tuple[np.ndarray, np.ndarray | None]:
-    start, stop = window_bounds(size, out)
-    at = start[:, None] + np.arange((stop - start).max(initial=1))
-    inside = at < stop[:, None]
-    return np.clip(at, 0, size - 1), None if inside.all() else inside
-
-
-def adaptive_positions_reference(x: jax.Array, out: Ints) -> jax.Array:
-    """The flat positions of the maxima by lists of indices."""
-    lists = [_listed(size, o) for size, o in zip(x.shape[x.ndim - len(out) :], out, strict=True)]
-    return positions_by_lists(lax.stop_gradient(x), [at for at, _ in lists], [inside for _, inside in lists])
-
-
-def adaptive_max_reference(x: jax.Array, out: Ints) -> jax.Array:
-    """The elements at ``adaptive_positions_reference``."""
-    if 0 in x.shape:
-        return jnp.zeros((*x.shape[: x.ndim - len(out)], *out), x.dtype)
-    return gather_maxima(x, adaptive_positions_reference(x, out), len(out))
-
-
-def adaptive_sum_reference(x: jax.Array, out: Ints) -> jax.Array:
-    """Window sums by lists of indices, one axis at a time."""
-    for i, o in enumerate(out):
-        axis = x.ndim - len(out) + i
-        size = x.shape[axis]
-        if o and size % o == 0:
-            x = x.reshape((*x.shape[:axis], o, size // o, *x.shape[axis + 1 :])).sum(axis + 1)
-            continue
-        at, inside = _listed(size, o)
-        taps = jnp.take(jnp.moveaxis(x, axis, -1), at, axis=-1)
-        x = jnp.moveaxis((taps if inside is None else jnp.where(inside, taps, 0)).sum(-1), -1, axis)
-    return x

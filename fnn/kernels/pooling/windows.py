@@ -1,20 +1,44 @@
-"""Windows at regular places and the plain forms of pooling over them: maxima, their positions, sums."""
+"""Windows at regular places, what both kinds of pooling ask of a maximum, and the bounds by which a form is chosen."""
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Iterator
-from functools import partial
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike, DTypeLike
+
+__all__ = ["BOUNDS", "Axis", "Bounds", "Ints", "Windows", "along", "beats", "flat_positions", "lowest", "sizes_of"]
 
 Ints = tuple[int, ...]
-_UNROLLED_TAPS = 27  # taps of a window that are written out
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Numbers, found by measurement, by which a form is chosen.
+
+    Attributes:
+        window_taps: taps of a window that the plain form writes out.
+        axis_taps: taps of an axis that the fast form writes out.
+        sum_taps: taps of an axis up to which gradients of sums are written out.
+        adaptive_taps: taps of an axis that the fast form of adaptive pooling writes out.
+        few_phases: up to this stride the elements of the last axis are woven by padding.
+        tile_taps: tiles with more taps are reduced, not written out.
+    """
+
+    window_taps: int = 27
+    axis_taps: int = 32
+    sum_taps: int = 64
+    adaptive_taps: int = 64
+    few_phases: int = 4
+    tile_taps: int = 4
+
+
+BOUNDS = Bounds()
 
 
 class Windows(NamedTuple):
@@ -31,6 +55,7 @@ class Windows(NamedTuple):
 
     @property
     def axes(self) -> list[Axis]:
+        """Each axis on its own."""
         return [Axis(*of) for of in zip(*self, strict=True)]
 
     def tiles(self, sizes: Ints) -> bool:
@@ -39,6 +64,8 @@ class Windows(NamedTuple):
 
 
 class Axis(NamedTuple):
+    """What ``Windows`` says of one axis."""
+
     kernel: int
     stride: int
     padding: int
@@ -47,9 +74,11 @@ class Axis(NamedTuple):
 
     @property
     def span(self) -> int:
+        """The length that a window covers."""
         return self.dilation * (self.kernel - 1) + 1
 
     def tiles(self, size: int) -> bool:
+        """Whether the windows cut the axis without rest."""
         return self.kernel == self.stride and self.out * self.stride == size and not self.padding and self.dilation == 1
 
     def first_taps(self) -> np.ndarray:
@@ -57,7 +86,8 @@ class Axis(NamedTuple):
         outside = self.padding - np.arange(self.out) * self.stride
         return np.clip(-(-outside // self.dilation), 0, self.kernel - 1)
 
-    def padded(self, array: jax.Array, axis: int, fill: Any) -> jax.Array:
+    def padded(self, array: jax.Array, axis: int, fill: ArrayLike) -> jax.Array:
+        """The array with as much padding as the windows need."""
         needed = (self.out - 1) * self.stride + self.span
         config = [(0, 0, 0)] * array.ndim
         # What lies behind the last window is cut off by the slices.
@@ -65,15 +95,17 @@ class Axis(NamedTuple):
         return lax.pad(array, jnp.asarray(fill, array.dtype), config) if any(config[axis]) else array
 
     def tap(self, padded: jax.Array, axis: int, number: int) -> jax.Array:
+        """For each window its element ``number``."""
         start = number * self.dilation
         return lax.slice_in_dim(padded, start, start + (self.out - 1) * self.stride + 1, self.stride, axis)
 
 
 def sizes_of(x: jax.Array, windows: Windows) -> Ints:
+    """The lengths of the axes that the windows lie on."""
     return x.shape[x.ndim - len(windows.kernel) :]
 
 
-def lowest(dtype: Any) -> Any:
+def lowest(dtype: DTypeLike) -> np.ndarray:
     """What no element is below: the value of padding."""
     return np.array(-np.inf if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).min).astype(dtype)
 
@@ -83,150 +115,15 @@ def beats(value: jax.Array, best: jax.Array) -> jax.Array:
     return (value > best) | (value != value)
 
 
-# The plain forms: all taps of a small window in turn; lists of indices for a large one.
-
-
-def _tap_slices(x: jax.Array, windows: Windows, fill: Any) -> Iterator[jax.Array]:
-    """For each tap of the window, the strided slice of the padded input that holds its value for every window."""
-    lead = x.ndim - len(windows.kernel)
-    for i, axis in enumerate(windows.axes):
-        x = axis.padded(x, lead + i, fill)
-    for tap in itertools.product(*map(range, windows.kernel)):
-        value = x
-        for i, axis in enumerate(windows.axes):
-            value = axis.tap(value, lead + i, tap[i])
-        yield value
-
-
-def _outer_first_tap(windows: Windows) -> np.ndarray:
-    first = np.zeros((), np.int64)
-    for axis in windows.axes:
-        first = first[..., None] * axis.kernel + axis.first_taps()
-    return first
-
-
-def _running_max(x: jax.Array, windows: Windows) -> tuple[jax.Array, jax.Array]:
-    """Maxima and the number of the winning tap of each window."""
-    low = lowest(x.dtype)
-    values = list(_tap_slices(x, windows, low))
-    best = jnp.full_like(values[0], low)
-    chosen = jnp.full_like(values[0], 0, jnp.int8) + jnp.asarray(_outer_first_tap(windows), jnp.int8)
-    for number, value in enumerate(values):
-        wins = beats(value, best)
-        best = jnp.where(wins, value, best)
-        chosen = jnp.where(wins, jnp.int8(number), chosen)
-    return best, chosen
-
-
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _tap_max(x: jax.Array, windows: Windows) -> tuple[jax.Array, jax.Array]:
-    return _running_max(x, windows)
-
-
-@_tap_max.defjvp
-def _tap_max_jvp(windows: Windows, primals: Any, tangents: Any) -> Any:
-    best, chosen = _tap_max(primals[0], windows)
-    (tangent,) = tangents
-    moved = jnp.zeros_like(best, tangent.dtype)
-    for number, value in enumerate(_tap_slices(tangent, windows, 0)):
-        moved = moved + jnp.where(chosen == number, value, jnp.zeros((), tangent.dtype))
-    return (best, chosen), (moved, np.zeros(chosen.shape, jax.dtypes.float0))
-
-
-def along(values: Any, axis: int, n: int) -> Any:
+def along(values: np.ndarray, axis: int, n: int) -> np.ndarray:
+    """The values along one of ``n`` axes."""
     return values.reshape([-1 if a == axis else 1 for a in range(n)])
 
 
-def flat_positions(choices: list[jax.Array], sizes: Ints, windows: Windows) -> jax.Array:
+def flat_positions(choices: Sequence[jax.Array], sizes: Ints, windows: Windows) -> jax.Array:
     """The flat input position of the winner of each window, from the number of its tap on each axis."""
     n, flat = len(choices), jnp.zeros((), jnp.int32)
     for i, (axis, choice) in enumerate(zip(windows.axes, choices, strict=True)):
         origin = along(np.arange(axis.out, dtype=np.int32) * axis.stride - axis.padding, i, n)
         flat = flat * sizes[i] + origin + choice.astype(jnp.int32) * axis.dilation
     return flat.astype(jnp.int32)
-
-
-def positions_by_lists(x: jax.Array, positions: Any, masks: Any) -> jax.Array:
-    """Flat index of the maximum of windows that are products of one index list an axis.
-
-    ``positions[axis]`` is ``[..., windows, taps]``, its leading axes broadcastable to those of ``x``; ``masks[axis]`` (or
-    None) is ``[windows, taps]``. Reducing the last axis first keeps torch's row-major order at ties and NaN.
-    """
-    n = len(positions)
-    lead = x.shape[: x.ndim - n]
-    sizes = x.shape[x.ndim - n :]
-    values = x
-    flat = jnp.arange(math.prod(sizes), dtype=jnp.int32).reshape((1,) * len(lead) + sizes)
-    flat = jnp.broadcast_to(flat, x.shape)
-    for i in reversed(range(n)):
-        axis = len(lead) + i
-        at, mask = jnp.asarray(positions[i]), masks[i]
-        windows, taps = at.shape[-2:]
-        at = jnp.broadcast_to(at, (*lead, windows, taps)).reshape(lead + (1,) * (n - 1) + (windows * taps,))
-        v = jnp.moveaxis(values, axis, -1)
-        f = jnp.moveaxis(flat, axis, -1)
-        at = jnp.broadcast_to(at, (*v.shape[:-1], windows * taps))
-        v = jnp.take_along_axis(v, at, -1).reshape((*v.shape[:-1], windows, taps))
-        f = jnp.take_along_axis(f, at, -1).reshape(v.shape)
-        low = lowest(x.dtype)
-        if mask is not None:
-            v = jnp.where(mask, v, low)
-        pick = jnp.argmax(v, -1)
-        top = jnp.max(v, -1)
-        if mask is not None:
-            pick = jnp.where(top == low, np.argmax(mask, -1), pick)
-        nan = v != v
-        pick = jnp.where(nan.any(-1), taps - 1 - jnp.argmax(nan[..., ::-1], -1), pick)[..., None]
-        values = jnp.moveaxis(jnp.take_along_axis(v, pick, -1)[..., 0], -1, axis)
-        flat = jnp.moveaxis(jnp.take_along_axis(f, pick, -1)[..., 0], -1, axis)
-    return flat
-
-
-def gather_maxima(x: jax.Array, flat: jax.Array, n: int) -> jax.Array:
-    """The elements of the last ``n`` axes at flat positions."""
-    lead = x.shape[: x.ndim - n]
-    rows = jnp.take_along_axis(x.reshape((*lead, -1)), flat.reshape((*lead, -1)), -1)
-    return rows.reshape(flat.shape)
-
-
-def _large_positions(x: jax.Array, windows: Windows) -> jax.Array:
-    positions, masks = [], []
-    for size, axis in zip(sizes_of(x, windows), windows.axes, strict=True):
-        at = np.arange(axis.out)[:, None] * axis.stride - axis.padding + np.arange(axis.kernel) * axis.dilation
-        inside = (at >= 0) & (at < size)
-        positions.append(np.clip(at, 0, size - 1))
-        masks.append(None if inside.all() else inside)
-    return positions_by_lists(lax.stop_gradient(x), positions, masks)
-
-
-def max_pool_reference(x: jax.Array, windows: Windows) -> jax.Array:
-    """Maxima by a running maximum over the taps if they are few, by lists of indices otherwise."""
-    if math.prod(windows.kernel) <= _UNROLLED_TAPS:
-        return _tap_max(x, windows)[0]
-    return gather_maxima(x, _large_positions(x, windows), len(windows.kernel))
-
-
-def max_positions_reference(x: jax.Array, windows: Windows) -> jax.Array:
-    """The flat positions of the maxima that ``max_pool_reference`` gives."""
-    if math.prod(windows.kernel) > _UNROLLED_TAPS:
-        return _large_positions(x, windows)
-    rest, choices = _running_max(lax.stop_gradient(x), windows)[1].astype(jnp.int32), []
-    for kernel in reversed(windows.kernel):
-        choices.append(rest % kernel)
-        rest = rest // kernel
-    return flat_positions(choices[::-1], sizes_of(x, windows), windows)
-
-
-def sum_pool_reference(x: jax.Array, windows: Windows) -> jax.Array:
-    """Window sums by ``lax.reduce_window``."""
-    lead, ones = x.ndim - len(windows.kernel), (1,) * (x.ndim - len(windows.kernel))
-    for i, axis in enumerate(windows.axes):
-        x = axis.padded(x, lead + i, 0)
-    kernel, stride, dilation = ones + windows.kernel, ones + windows.stride, ones + windows.dilation
-    return window_sums(x, kernel, stride, dilation)
-
-
-def window_sums(x: jax.Array, kernel: Any, stride: Any, dilation: Any) -> jax.Array:
-    """Sums of windows of a padded array; (the maximum by ``lax.reduce_window`` would lose NaN on the CPU)."""
-    zero = np.zeros((), x.dtype)
-    return lax.reduce_window(x, zero, lax.add, tuple(kernel), tuple(stride), "VALID", None, tuple(dilation))

@@ -1,5 +1,7 @@
 """Attention by blocks against its plain form."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,22 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fnn import kernels
-from fnn.kernels.attention import Dropout, attention, attention_reference
-from fnn.kernels.attention import blocks as module
-from tests.kernels.fresh import fresh
+from fnn.kernels.attention import Bounds, Dropout, attention_reference
+from fnn.kernels.attention import attention as attention_of_any_size
 from tests.oracle import assert_close, rand
 
-
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch):
-    """Blocks of 16 queries (8 if causal) and steps of two heads, so that small arrays take the paths of large ones."""
-    monkeypatch.setattr(module, "_SMALL", 0)
-    monkeypatch.setattr(module, "_STEP", 2 * 16 * 40)
-    monkeypatch.setattr(module, "_CAUSAL_STEP", 2 * 16 * 40)
-    monkeypatch.setattr(module, "_ROWS", (16, 16))
-    monkeypatch.setattr(module, "_CAUSAL_ROWS", (8, 8))
-    with fresh(module._operation):
-        yield
+# Blocks of 16 queries (8 if causal) and steps of two heads, so that small arrays take the paths of large ones.
+SMALL = Bounds(small=0, step=2 * 16 * 40, causal_step=2 * 16 * 40, rows=(16, 16), causal_rows=(8, 8))
+attention = partial(attention_of_any_size, bounds=SMALL)
 
 
 def arrays(batch=(2, 3), length=37, source=40, width=4, out=5, dtype=np.float64):
@@ -116,8 +109,8 @@ def test_dropout_drops_each_weight_alone():
     out = np.asarray(dropped(jax.random.key(0), p)(q, q, jnp.broadcast_to(jnp.eye(48), (6, 48, 48)))) * 48 * (1 - p)
     assert_close(out, np.round(out), atol=1e-10)
     assert set(np.unique(np.round(out))) == {0.0, 1.0}
-    spread = np.sqrt(p * (1 - p))
-    assert abs(out.mean() - (1 - p)) < 5 * spread / np.sqrt(out.size)
+    deviation = np.sqrt(p * (1 - p))
+    assert abs(out.mean() - (1 - p)) < 5 * deviation / np.sqrt(out.size)
     blocks = out.reshape(6, 3, 16, 48).reshape(18, -1)
     # No two blocks are alike, nor two rows of one.
     assert np.abs(np.corrcoef(blocks) - np.eye(18)).max() < 5 / np.sqrt(blocks.shape[1])

@@ -10,8 +10,8 @@ from jax._src.cudnn import fused_attention_stablehlo
 
 import fnn.nn.functional as F
 from fnn import kernels
-from fnn.kernels.attention import blocks as module
-from fnn.kernels.attention import cudnn
+from fnn.kernels.attention import cudnn, operations
+from fnn.kernels.attention.operations import cudnn_operation
 from tests.oracle import assert_close, rand
 
 needs_gpu = pytest.mark.skipif(
@@ -42,7 +42,7 @@ def loss(q, k, v, **options):
 @pytest.fixture
 def pretended(monkeypatch):
     """cuDNN as if it were here, also to JAX, which asks for its version."""
-    monkeypatch.setattr(module, "has_cudnn", lambda: True)
+    monkeypatch.setattr(operations, "has_cudnn", lambda: True)
     monkeypatch.setattr(fused_attention_stablehlo, "check_cudnn_version", lambda: 91000)
 
 
@@ -173,7 +173,7 @@ def compare_with_plain(function, plain, args, tolerance):
 def test_values(imitated, name, causal):
     args, mask = arrays(dtype=jnp.float32), MASKS[name]
     mask = None if mask is None else jnp.asarray(mask)
-    operation = module._cudnn_operation(causal, mask is not None, 0.3, False)
+    operation = cudnn_operation(causal, mask is not None, 0.3, False)
     masks = () if mask is None else (mask,)
     compare_with_plain(
         lambda q, k, v: cudnn.attention_cudnn(q, k, v, mask, causal, 0.3),
@@ -188,7 +188,7 @@ def test_values(imitated, name, causal):
 def test_forms_off_cuda(imitated, blocks):
     """The other forms of the Operation, which a process with a GPU runs on its CPU."""
     args, mask = arrays(dtype=jnp.float32), jnp.asarray(MASKS["all"])
-    operation = module._cudnn_operation(False, True, 0.3, blocks)
+    operation = cudnn_operation(False, True, 0.3, blocks)
     compare_with_plain(lambda *a: operation(*a, mask), lambda *a: operation.plain(*a, mask), args, 2e-5)
 
 
@@ -197,7 +197,7 @@ def test_cuda_form_under_vmap(imitated, name):
     """The form for CUDA of the batched Operation and of its gradients, run here."""
     q, k, v = arrays(dtype=jnp.float32)
     masks = () if MASKS[name] is None else (jnp.asarray(MASKS[name]),)
-    operation = module._cudnn_operation(False, bool(masks), 0.3, False)
+    operation = cudnn_operation(False, bool(masks), 0.3, False)
     many = jnp.stack([q, q + 1, q - 1])
     axes = (0, None, None, *(None for _ in masks))
     (ours,) = operation.batched(axes).cuda_flat(many, k, v, *masks)

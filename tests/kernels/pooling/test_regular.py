@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fnn import kernels
 from fnn.kernels.pooling import Windows, max_pool, max_positions, sum_pool
-from fnn.kernels.pooling.windows import max_pool_reference, max_positions_reference, sum_pool_reference
+from fnn.kernels.pooling.plain import max_pool_reference, max_positions_reference, sum_pool_reference
 from tests.kernels.derivatives import check_derivatives
 from tests.oracle import assert_close, rand
 
