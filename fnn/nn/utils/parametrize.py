@@ -86,6 +86,9 @@ def cached() -> Iterator[None]:
     A kept value is used only where it is right: by the same JAX transformation, and while the arrays it was computed
     from are the same. The values are forgotten at the end.
 
+    Returns:
+        a context manager.
+
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.cached.html
 
     Example:

@@ -92,7 +92,15 @@ class PackedSequence(PackedSequence_):
         return tuple.__new__(cls, (data, sizes, sorted_indices, unsorted_indices))
 
     def to(self, *args: Any, **kwargs: Any) -> PackedSequence:
-        """``data`` cast and moved; takes a dtype, a device, both, or an array that stands for both."""
+        """``data`` cast and moved; takes a dtype, a device, both, or an array that stands for both.
+
+        Args:
+            *args: what ``Module.to`` takes.
+            **kwargs: ``dtype``, ``device`` and the other names of ``Module.to``.
+
+        Returns:
+            a new ``PackedSequence``.
+        """
         dtype, place = parse_to(*args, any_dtype=True, **kwargs)
         data = self.data if dtype is None else self.data.astype(dtype)
         data = data if place is None else jax.device_put(data, place)

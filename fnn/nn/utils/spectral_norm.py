@@ -75,6 +75,9 @@ def power_iteration(
     Returns:
         the new ``(u, v)``.
 
+    Source: Miyato et al., Spectral Normalization for Generative Adversarial Networks (2018),
+    https://arxiv.org/abs/1802.05957
+
     Example:
         >>> import numpy as np
         >>> u, v = power_iteration(np.diag([3.0, 0.0]), np.ones(2), np.ones(2), dim=0, n=1, eps=1e-12)
@@ -107,6 +110,9 @@ def weight_over_sigma(weight: jax.Array, u: jax.Array, v: jax.Array, *, dim: int
 
     Returns:
         the normalized weight.
+
+    Source: Miyato et al., Spectral Normalization for Generative Adversarial Networks (2018),
+    https://arxiv.org/abs/1802.05957
 
     Example:
         >>> import numpy as np
@@ -143,7 +149,23 @@ def default_dim(module: Module) -> int:
 
 
 class SpectralNorm:
-    """What computes a weight from ``weight_orig``, and updates ``weight_u`` and ``weight_v``; ``spectral_norm`` makes it."""
+    """What computes a weight from ``weight_orig``, and updates ``weight_u`` and ``weight_v``; ``spectral_norm`` makes it.
+
+    Args:
+        name: name of the weight.
+        n_power_iterations: power steps for each call of the module.
+        dim: the axis of the outputs.
+        eps: the least norm that is divided by.
+
+    Raises:
+        ValueError: if ``n_power_iterations`` is not positive.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.spectral_norm.html
+
+    Example:
+        >>> SpectralNorm("weight").dim
+        0
+    """
 
     _version: int = 1
 
@@ -162,7 +184,15 @@ class SpectralNorm:
         return weight, u, v
 
     def compute_weight(self, module: Module, do_power_iteration: bool = False) -> jax.Array:
-        """The weight, from new ``weight_u`` and ``weight_v`` if ``do_power_iteration``."""
+        """The weight over its largest singular value.
+
+        Args:
+            module: the module that has the weight.
+            do_power_iteration: whether ``weight_u`` and ``weight_v`` are brought nearer first.
+
+        Returns:
+            the weight.
+        """
         if do_power_iteration:
             self._iterate(module)
         weight, u, v = self._arrays(module)
@@ -181,7 +211,20 @@ class SpectralNorm:
 
 
 class SpectralNormStateDictHook:
-    """Puts the version into the metadata of a ``state_dict``."""
+    """Puts the version into the metadata of a ``state_dict``.
+
+    Args:
+        fn: what computes the weight.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.spectral_norm.html
+
+    Example:
+        >>> import fnn
+        >>> hook, metadata = SpectralNormStateDictHook(SpectralNorm()), {}
+        >>> hook(fnn.nn.Linear(2, 3), {}, "", metadata)
+        >>> metadata
+        {'spectral_norm': {'weight.version': 1}}
+    """
 
     def __init__(self, fn: SpectralNorm) -> None:
         self.fn = fn
@@ -198,6 +241,17 @@ class SpectralNormLoadStateDictPreHook:
     """Turns what torch saved before version 1, the weight and no ``weight_v``, into what it saves since.
 
     It was saved after a training step, so that u = W v / ||W v|| and weight = W / sigma; v is solved for.
+
+    Args:
+        fn: what computes the weight.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.spectral_norm.html
+
+    Example:
+        >>> hook, missing = SpectralNormLoadStateDictPreHook(SpectralNorm()), []
+        >>> hook({}, "fc.", {}, True, missing, [], [])
+        >>> missing
+        ['fc.weight_orig', 'fc.weight', 'fc.weight_u']
     """
 
     def __init__(self, fn: SpectralNorm) -> None:

@@ -36,6 +36,8 @@ def norm_except_dim(v: ArrayLike, dim: int = 0) -> jax.Array:
     Raises:
         IndexError: if ``dim`` is out of range.
 
+    Source: Salimans and Kingma, Weight Normalization (2016), https://arxiv.org/abs/1602.07868
+
     Example:
         >>> import numpy as np
         >>> norm_except_dim(np.array([[3.0, 4.0], [0.0, 2.0]])).tolist()
@@ -77,6 +79,8 @@ def normalized_weight(v: ArrayLike, g: ArrayLike, dim: int = 0) -> jax.Array:
         TypeError: if the dtypes differ.
         IndexError: if ``dim`` is out of range.
 
+    Source: Salimans and Kingma, Weight Normalization (2016), https://arxiv.org/abs/1602.07868
+
     Example:
         >>> import numpy as np
         >>> normalized_weight(np.array([[3.0, 4.0]]), np.array([[10.0]])).tolist()
@@ -97,7 +101,18 @@ def _normalized_weight(v: jax.Array, g: jax.Array, dim: int) -> jax.Array:
 
 
 class WeightNorm:
-    """What computes a weight from ``weight_g`` and ``weight_v``; ``weight_norm`` makes it."""
+    """What computes a weight from ``weight_g`` and ``weight_v``; ``weight_norm`` makes it.
+
+    Args:
+        name: name of the weight.
+        dim: the axis along which each slice has its own magnitude; ``None`` stands for one magnitude.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.weight_norm.html
+
+    Example:
+        >>> WeightNorm("weight", None).dim
+        -1
+    """
 
     dim: int
 

@@ -39,12 +39,28 @@ class Identity(BasePruningMethod):
     PRUNING_TYPE: ClassVar[str] = "unstructured"
 
     def compute_mask(self, t: jax.Array, default_mask: jax.Array) -> jax.Array:
-        """The mask as it is."""
+        """The mask as it is.
+
+        Args:
+            t: scores by which elements are chosen.
+            default_mask: the mask so far.
+
+        Returns:
+            the new mask.
+        """
         return default_mask
 
     @classmethod
     def apply(cls, module: Module, name: str) -> BasePruningMethod:  # type: ignore[override]
-        """Gives a parameter its mask."""
+        """Gives a parameter its mask.
+
+        Args:
+            module: the module that has the parameter.
+            name: name of the parameter.
+
+        Returns:
+            the method, or the container of all methods applied to the parameter so far.
+        """
         return super().apply(module, name)
 
 
@@ -73,14 +89,31 @@ class RandomUnstructured(BasePruningMethod):
         self.amount = amount
 
     def compute_mask(self, t: jax.Array, default_mask: jax.Array) -> jax.Array:
-        """The mask without as many elements as ``amount`` says."""
+        """The mask without as many elements as ``amount`` says.
+
+        Args:
+            t: scores by which elements are chosen.
+            default_mask: the mask so far.
+
+        Returns:
+            the new mask.
+        """
         size = math.prod(t.shape)
         count = how_many(self.amount, size)
         return without(smallest(draw("random_unstructured", size), count), default_mask) if count else default_mask
 
     @classmethod
     def apply(cls, module: Module, name: str, amount: float) -> BasePruningMethod:  # type: ignore[override]
-        """Prunes a parameter."""
+        """Prunes a parameter.
+
+        Args:
+            module: the module that has the parameter.
+            name: name of the parameter.
+            amount: how many of those that are left: an int, or a share in [0, 1] as a float.
+
+        Returns:
+            the method, or the container of all methods applied to the parameter so far.
+        """
         return super().apply(module, name, amount=amount)
 
 
@@ -109,7 +142,15 @@ class L1Unstructured(BasePruningMethod):
         self.amount = amount
 
     def compute_mask(self, t: jax.Array, default_mask: jax.Array) -> jax.Array:
-        """The mask without as many elements as ``amount`` says."""
+        """The mask without as many elements as ``amount`` says.
+
+        Args:
+            t: scores by which elements are chosen.
+            default_mask: the mask so far.
+
+        Returns:
+            the new mask.
+        """
         count = how_many(self.amount, math.prod(t.shape))
         return without(smallest(magnitudes(host("t", t)), count), default_mask) if count else default_mask
 
@@ -117,7 +158,17 @@ class L1Unstructured(BasePruningMethod):
     def apply(  # type: ignore[override]
         cls, module: Module, name: str, amount: float, importance_scores: ArrayLike | None = None
     ) -> BasePruningMethod:
-        """Prunes a parameter."""
+        """Prunes a parameter.
+
+        Args:
+            module: the module that has the parameter.
+            name: name of the parameter.
+            amount: how many of those that are left: an int, or a share in [0, 1] as a float.
+            importance_scores: of the parameter's shape, in its place; what scores least is pruned.
+
+        Returns:
+            the method, or the container of all methods applied to the parameter so far.
+        """
         return super().apply(module, name, amount=amount, importance_scores=importance_scores)
 
 
@@ -148,7 +199,15 @@ class RandomStructured(BasePruningMethod):
         self.dim = dim
 
     def compute_mask(self, t: jax.Array, default_mask: jax.Array) -> jax.Array:
-        """The mask without as many slices as ``amount`` says."""
+        """The mask without as many slices as ``amount`` says.
+
+        Args:
+            t: scores by which elements are chosen.
+            default_mask: the mask so far.
+
+        Returns:
+            the new mask.
+        """
         dim = check_dim(t.shape, self.dim)
         count = how_many(self.amount, t.shape[dim])
         if not count:
@@ -157,7 +216,17 @@ class RandomStructured(BasePruningMethod):
 
     @classmethod
     def apply(cls, module: Module, name: str, amount: float, dim: int = -1) -> BasePruningMethod:  # type: ignore[override]
-        """Prunes a parameter."""
+        """Prunes a parameter.
+
+        Args:
+            module: the module that has the parameter.
+            name: name of the parameter.
+            amount: how many of those that are left: an int, or a share in [0, 1] as a float.
+            dim: the axis of which each index is a slice.
+
+        Returns:
+            the method, or the container of all methods applied to the parameter so far.
+        """
         return super().apply(module, name, amount=amount, dim=dim)
 
 
@@ -190,7 +259,15 @@ class LnStructured(BasePruningMethod):
         self.dim = dim
 
     def compute_mask(self, t: jax.Array, default_mask: jax.Array) -> jax.Array:
-        """The mask without as many slices as ``amount`` says."""
+        """The mask without as many slices as ``amount`` says.
+
+        Args:
+            t: scores by which elements are chosen.
+            default_mask: the mask so far.
+
+        Returns:
+            the new mask.
+        """
         dim = check_dim(t.shape, self.dim)
         count = how_many(self.amount, t.shape[dim])
         if not count:
@@ -207,7 +284,19 @@ class LnStructured(BasePruningMethod):
         dim: int,
         importance_scores: ArrayLike | None = None,
     ) -> BasePruningMethod:
-        """Prunes a parameter."""
+        """Prunes a parameter.
+
+        Args:
+            module: the module that has the parameter.
+            name: name of the parameter.
+            amount: how many of those that are left: an int, or a share in [0, 1] as a float.
+            n: order of the norm: a number, inf, -inf, "fro" (2), or "nuc" for slices that are matrices.
+            dim: the axis of which each index is a slice.
+            importance_scores: of the parameter's shape, in its place; what scores least is pruned.
+
+        Returns:
+            the method, or the container of all methods applied to the parameter so far.
+        """
         return super().apply(module, name, amount=amount, n=n, dim=dim, importance_scores=importance_scores)
 
 
@@ -231,7 +320,18 @@ class CustomFromMask(BasePruningMethod):
         self.mask = mask
 
     def compute_mask(self, t: jax.Array, default_mask: jax.Array) -> jax.Array:
-        """The product of both masks."""
+        """The product of both masks.
+
+        Args:
+            t: scores by which elements are chosen.
+            default_mask: the mask so far.
+
+        Returns:
+            the new mask.
+
+        Raises:
+            AssertionError: if the two masks differ in shape.
+        """
         mask = to_array(self.mask, "mask")
         if mask.shape != default_mask.shape:
             raise AssertionError(f"default_mask shape {default_mask.shape} must match self.mask shape {mask.shape}")
@@ -239,5 +339,14 @@ class CustomFromMask(BasePruningMethod):
 
     @classmethod
     def apply(cls, module: Module, name: str, mask: ArrayLike) -> BasePruningMethod:  # type: ignore[override]
-        """Prunes a parameter."""
+        """Prunes a parameter.
+
+        Args:
+            module: the module that has the parameter.
+            name: name of the parameter.
+            mask: zeros and ones (or booleans) of the parameter's shape.
+
+        Returns:
+            the method, or the container of all methods applied to the parameter so far.
+        """
         return super().apply(module, name, mask=mask)
