@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -34,12 +34,14 @@ class Gathered:
     """The boxes and cells of a set of roots, in a fixed order, and the key of their structure."""
 
     def __init__(self, roots: Sequence[Any]) -> None:
-        self.number = -1
+        self.number: int = -1
         self._banks: dict[tuple[int, ...], Bank] = {}
-        self.roots = list(roots)
-        self.objects = list(walk(r for r in roots if isinstance(r, Stateful)))
-        self.undo = [undo for obj in self.objects if (undo := obj._stateful_prepare_()) is not None]
-        self.version = structure.version
+        self.roots: list[Any] = list(roots)
+        self.objects: list[Stateful] = list(walk(r for r in roots if isinstance(r, Stateful)))
+        self.undo: list[Callable[[], None]] = [
+            undo for obj in self.objects if (undo := obj._stateful_prepare_()) is not None
+        ]
+        self.version: int = structure.version
         boxes: dict[int, Box] = {}
         places = {id(obj): -1 - i for i, obj in enumerate(self.objects)}
         layout: list[Any] = []
@@ -55,10 +57,10 @@ class Gathered:
                 if isinstance(grad, Box):
                     boxes.setdefault(id(grad), grad)
         places.update((key, i) for i, key in enumerate(boxes))
-        self.boxes = list(boxes.values())
-        self.optional = [box for box in self.boxes if isinstance(box, OptionalBox)]
+        self.boxes: list[Box] = list(boxes.values())
+        self.optional: list[OptionalBox] = [box for box in self.boxes if isinstance(box, OptionalBox)]
         self.cells: list[Cell] = [cell for obj in self.objects for cell in obj._stateful_cells_()]
-        self.statics = self.static_keys()
+        self.statics: tuple[Hashable, ...] = self.static_keys()
         self.key: Hashable = (
             self.statics,
             tuple((tuple(children), tuple(places[b] for b in mine)) for children, mine in layout),

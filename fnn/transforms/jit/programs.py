@@ -18,8 +18,8 @@ class Program:
         self.donated: list[int] = []
         self.kept: list[int] = []
         self.shares: bool | None = None  # whether results are arrays that went in; not known before the first call
-        self.touches_optional = False
-        self.changes_types = False  # some box gets an array of another shape or dtype
+        self.touches_optional: bool = False
+        self.changes_types: bool = False  # some box gets an array of another shape or dtype
         self.out_tree: Any = None
         self.run: Any = None
         self.run_kept: Any = None

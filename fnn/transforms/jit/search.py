@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Hashable
-from types import CodeType, FunctionType, MethodType
+from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
 import jax
@@ -46,9 +46,9 @@ class NamedValues:
     """Finds, afresh at each call, what the names in a function's code refer to."""
 
     def __init__(self, function: FunctionType) -> None:
-        self.globals = function.__globals__
-        self.names = sorted(_names_of(function.__code__))
-        self.cells = function.__closure__ or ()
+        self.globals: dict[str, Any] = function.__globals__
+        self.names: list[str] = sorted(_names_of(function.__code__))
+        self.cells: tuple[CellType, ...] = function.__closure__ or ()
 
     def values(self) -> list[Any]:
         out = list(map(self.globals.get, self.names))
@@ -64,7 +64,7 @@ class AttributeValues:
     """The attributes of the ``self`` of a method."""
 
     def __init__(self, owner: Any) -> None:
-        self.owner = owner
+        self.owner: Any = owner
 
     def values(self) -> list[Any]:
         return list(getattr(self.owner, "__dict__", {}).values())
@@ -86,7 +86,7 @@ class Found:
         self._visit(function)
         if owner is not None:
             self._visit_owner(owner)
-        self.number = -1
+        self.number: int = -1
         for each in self._owners:
             for name in sorted(self._names & getattr(each, "__dict__", {}).keys()):
                 self._note_constant(each.__dict__[name])

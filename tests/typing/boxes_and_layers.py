@@ -1,0 +1,93 @@
+# pyright: strict
+"""A user's script: arithmetic of Parameters and Buffers, and what layers and containers return."""
+
+from __future__ import annotations
+
+from typing import Any, assert_type
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fnn import nn
+
+
+def ones(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """A loader gives numpy arrays."""
+    return np.ones(shape, np.float32)
+
+
+class Affine(nn.Module):
+    weight: nn.Parameter
+    running: nn.Buffer
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(ones(features, features))
+        self.bias = nn.Parameter(ones(features) - 1, requires_grad=False)
+        self.running = nn.Buffer(ones(features))
+        self.register_buffer("mask", ones(features), persistent=False)
+
+    def forward(self, x: jax.Array, flip: bool = False) -> tuple[jax.Array, jax.Array]:
+        y = x @ self.weight + self.bias
+        assert_type(y, jax.Array)
+        z = self.weight @ self.weight.T - 2 * self.weight / 3
+        assert_type(z, jax.Array)
+        assert_type(self.weight[0], jax.Array)
+        assert_type(-self.weight, jax.Array)
+        assert_type(self.weight > 0, jax.Array)
+        assert_type(jnp.exp(self.weight), jax.Array)
+        assert_type(jnp.matmul(x, self.weight), jax.Array)
+        self.running += 1
+        assert_type(self.weight.shape, tuple[int, ...])
+        assert_type(self.weight.size(0), int)
+        assert_type(self.weight.data, jax.Array)
+        assert_type(self.weight.copy_(z), nn.Parameter)
+        return (z if flip else y), z
+
+
+layer = Affine(3)
+assert_type(layer(jnp.exp(ones(2, 3)), flip=True), tuple[jax.Array, jax.Array])
+
+x = jnp.exp(ones(2, 4, 8))
+assert_type(nn.Linear(8, 2)(x), jax.Array)
+assert_type(nn.MaxPool1d(2)(x), jax.Array)
+assert_type(nn.MaxPool1d(2, return_indices=True)(x), tuple[jax.Array, jax.Array])
+assert_type(nn.LSTM(8, 3)(x), tuple[jax.Array, tuple[jax.Array, jax.Array]])
+assert_type(nn.GRU(8, 3)(x), tuple[jax.Array, jax.Array])
+assert_type(nn.LSTMCell(8, 3)(x[0]), tuple[jax.Array, jax.Array])
+assert_type(nn.Embedding(4, 3)(np.zeros(2, np.int32)), jax.Array)
+assert_type(nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2), 2)(x), jax.Array)
+assert_type(nn.CrossEntropyLoss()(x[0], np.zeros(4, np.int32)), jax.Array)
+output, weights = nn.MultiheadAttention(8, 2)(x, x, x)
+assert_type(output, jax.Array)
+assert_type(weights, jax.Array)
+_, no_weights = nn.MultiheadAttention(8, 2)(x, x, x, need_weights=False)
+assert_type(no_weights, None)
+
+layers = nn.ModuleList([nn.Linear(1, 2), nn.Linear(2, 3)])
+assert_type(layers[0], nn.Linear)
+assert_type(layers[:1], nn.ModuleList[nn.Linear])
+assert_type(layers[0].weight, nn.Parameter)
+assert_type(layers[0].bias, nn.Parameter | None)
+heads = nn.ModuleDict({"a": nn.Linear(1, 2)})
+assert_type(heads["a"], nn.Linear)
+
+
+class Holder(nn.Module):
+    layers: nn.ModuleList
+    body: nn.Sequential
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.ReLU(), nn.Linear(1, 1)])
+        self.body = nn.Sequential(nn.ReLU(), nn.Linear(1, 1))
+
+    def forward(self, x: Any) -> Any:
+        return self.body(x)
+
+
+assert_type(layer.eval(), Affine)
+assert_type(layer.to("cpu").float(), Affine)
+nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+nn.init.zeros_(layer.bias)
