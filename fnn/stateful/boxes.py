@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from fnn.stateful.donation import Place
+from fnn.stateful.donation import BankEntry
 from fnn.stateful.scopes import note_read, note_write, running
 from fnn.stateful.structure import structure, structure_changed
 from fnn.stateful.tracing import trace_state
@@ -30,12 +30,12 @@ class Box:
     @property
     def _data(self) -> Any:
         content = self._content
-        return content.get() if type(content) is Place else content
+        return content.get() if type(content) is BankEntry else content
 
     @_data.setter
     def _data(self, value: Any) -> None:
         content = self._content
-        if type(content) is Place:
+        if type(content) is BankEntry:
             content.leave()
         self._content = value
 

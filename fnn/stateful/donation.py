@@ -60,11 +60,11 @@ class Bank:
         boxes: the boxes, in the order of the program's arguments.
     """
 
-    __slots__ = ("arrays", "boxes", "losses", "places", "seen", "whole")
+    __slots__ = ("arrays", "boxes", "entries", "losses", "seen", "whole")
 
     def __init__(self, boxes: list[Box]) -> None:
         self.boxes: list[Box] = boxes
-        self.places: list[Place] = [Place(self, i) for i in range(len(boxes))]
+        self.entries: list[BankEntry] = [BankEntry(self, i) for i in range(len(boxes))]
         self.arrays: list[Any] = [None] * len(boxes)
         self.whole: bool = False  # every box has its content here
         self.seen: bool = False  # somebody may have got hold of an array
@@ -86,24 +86,24 @@ class Bank:
             for box, array in zip(self.boxes, arrays, strict=True):
                 box._data = array
         else:
-            for box, place in zip(self.boxes, self.places, strict=True):
+            for box, entry in zip(self.boxes, self.entries, strict=True):
                 content = box._content
-                if type(content) is Place and content is not place:
+                if type(content) is BankEntry and content is not entry:
                     content.leave()
-                box._content = place
+                box._content = entry
             self.arrays = arrays
             self.whole = True
         self.seen = shared
 
     def close(self) -> None:
         """Puts the arrays into the boxes themselves."""
-        for box, place, array in zip(self.boxes, self.places, self.arrays, strict=True):
-            if box._content is place:
+        for box, entry, array in zip(self.boxes, self.entries, self.arrays, strict=True):
+            if box._content is entry:
                 box._content = array
         self.whole = False
 
 
-class Place:
+class BankEntry:
     """What a box holds while its array is in a bank."""
 
     __slots__ = ("bank", "index")

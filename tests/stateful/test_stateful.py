@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fnn.stateful.donation import Bank, Place, donatable, held_elsewhere
 from fnn.stateful.boxes import Box, OptionalBox
+from fnn.stateful.donation import Bank, BankEntry, donatable, held_elsewhere
 from fnn.stateful.protocol import Identity, static_key
-from fnn.stateful.tracing import is_eager, trace_state
 from fnn.stateful.structure import structure
+from fnn.stateful.tracing import is_eager, trace_state
 
 
 def test_trace_state_tells_every_transformation_apart():
@@ -110,7 +110,7 @@ def test_a_bank_keeps_the_contents_of_its_boxes():
         bank.put([a + 1 for a in bank.arrays])
     assert [float(box.data[0]) for box in boxes] == [4.0, 5.0, 6.0]
     twin = copy.deepcopy(boxes[0])
-    assert type(twin._content) is not Place
+    assert type(twin._content) is not BankEntry
     assert float(twin.data[0]) == 4.0
 
 
@@ -154,7 +154,7 @@ def test_a_bank_takes_boxes_over_from_another():
     assert bank.arrays[1:] == [None, None]
     assert [float(box.data[0]) for box in boxes] == [1.0, 3.0, 4.0]
     bank.close()
-    assert type(boxes[0]._content) is not Place
+    assert type(boxes[0]._content) is not BankEntry
     assert [float(box.data[0]) for box in boxes] == [1.0, 3.0, 4.0]
 
 
@@ -164,7 +164,7 @@ def test_a_bank_whose_boxes_are_always_written_to_closes():
         boxes[0].data = jnp.full(2, float(i))
         bank.put([a + 1 for a in bank.take()])
         assert float(boxes[0].data[0]) == i + 1
-    assert not any(type(box._content) is Place for box in boxes)
+    assert not any(type(box._content) is BankEntry for box in boxes)
     assert float(boxes[2].data[0]) == 13.0
 
 

@@ -209,7 +209,7 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         They may not if the function changed the structure of an object, for then a later call starts from another one.
         """
         program = Program()
-        place = {id(box): i for i, box in enumerate(gathered.boxes)}
+        position = {id(box): i for i, box in enumerate(gathered.boxes)}
 
         def traced(contents: list[Any], extra: list[Any], packed: Any, arrays: list[Any]) -> Any:
             with Scope("fnn.jit", strict=True) as scope:
@@ -223,12 +223,12 @@ class JitFunction(CompiledFunction, Generic[P, R]):
                 flat, program.out_tree = jax.tree.flatten(output)
                 results = []
                 for box, value in scope.written():
-                    if id(box) in place:
-                        (program.cleared if value is None else program.written).append(place[id(box)])
+                    if id(box) in position:
+                        (program.cleared if value is None else program.written).append(position[id(box)])
                         results += [] if value is None else [value]
                 for obj in gathered.objects:
                     for box in obj._stateful_boxes_():
-                        if id(box) not in place and isinstance(box._data, Tracer):
+                        if id(box) not in position and isinstance(box._data, Tracer):
                             program.new_boxes.append(box)
                             results.append(box._data)
                 new_cells = []
@@ -262,7 +262,9 @@ class JitFunction(CompiledFunction, Generic[P, R]):
             same = isinstance(old, jax.Array | np.ndarray) and new_types.get(i) == (old.shape, old.dtype)
             (program.donated if same else program.kept).append(i)
             program.changes_types |= not same and i in new_types
-        order = np.argsort([*program.donated, *program.kept]).tolist()  # None has no leaves: its place may be left out
+        order = np.argsort(
+            [*program.donated, *program.kept]
+        ).tolist()  # None has no leaves: its position may be left out
         call, out_structure = jaxpr_as_fun(jaxpr), jax.tree.structure(shape)
 
         def run(donated: list[Any], kept: list[Any], extra: list[Any], packed: Any, arrays: list[Any]) -> Any:

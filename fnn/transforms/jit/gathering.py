@@ -43,29 +43,29 @@ class Gathered:
         ]
         self.version: int = structure.version
         boxes: dict[int, Box] = {}
-        places = {id(obj): -1 - i for i, obj in enumerate(self.objects)}
+        positions = {id(obj): -1 - i for i, obj in enumerate(self.objects)}
         layout: list[Any] = []
         for obj in self.objects:
             mine = list(obj._stateful_boxes_())
             for box in mine:
                 boxes.setdefault(id(box), box)
-            layout.append(([places[id(c)] for c in obj._stateful_children_()], [id(box) for box in mine]))
+            layout.append(([positions[id(c)] for c in obj._stateful_children_()], [id(box) for box in mine]))
         for root in roots:
             if isinstance(root, Box):
                 boxes.setdefault(id(root), root)
                 grad = getattr(root, "_grad", None)
                 if isinstance(grad, Box):
                     boxes.setdefault(id(grad), grad)
-        places.update((key, i) for i, key in enumerate(boxes))
+        positions.update((key, i) for i, key in enumerate(boxes))
         self.boxes: list[Box] = list(boxes.values())
         self.optional: list[OptionalBox] = [box for box in self.boxes if isinstance(box, OptionalBox)]
         self.cells: list[Cell] = [cell for obj in self.objects for cell in obj._stateful_cells_()]
         self.statics: tuple[Hashable, ...] = self.static_keys()
         self.key: Hashable = (
             self.statics,
-            tuple((tuple(children), tuple(places[b] for b in mine)) for children, mine in layout),
+            tuple((tuple(children), tuple(positions[b] for b in mine)) for children, mine in layout),
             tuple(_box_key(box) for box in self.boxes),
-            tuple(places[id(root)] for root in roots),
+            tuple(positions[id(root)] for root in roots),
         )
         self._cell_wide: bool | None = None
         self._last_values: list[Any] = []

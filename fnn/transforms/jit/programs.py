@@ -11,8 +11,8 @@ class Program:
     """The function compiled for one structure of the state and one signature of the arguments."""
 
     def __init__(self) -> None:
-        self.written: list[int] = []  # places of the boxes that get new content
-        self.cleared: list[int] = []  # places of the boxes that become empty
+        self.written: list[int] = []  # positions of the boxes that get new content
+        self.cleared: list[int] = []  # positions of the boxes that become empty
         self.new_boxes: list[Box] = []  # boxes made during the trace, for the one call that made them
         self.cells: list[int] = []
         self.donated: list[int] = []
