@@ -17,7 +17,7 @@ class DataParallel(ParallelWrapper):
     """Runs a module on batches that are split over the devices of this process.
 
     Parameters and buffers are put on every device; each array among the arguments is split along ``dim``, or, if the number
-    of devices does not divide its length there, put whole on each. The result, one array spread over the devices, and the
+    of devices does not divide its length there, put whole on each. The result, one array sharded over the devices, and the
     gradients are those of the module on the whole batch, batch statistics included. With one device it only calls the
     module. Names in the ``state_dict`` begin with ``module.``.
     See https://docs.pytorch.org/docs/2.13/generated/torch.nn.DataParallel.html.
