@@ -173,3 +173,25 @@ def test_layers_draw_torchs_distributions(name, arguments):
         assert mine.std() == pytest.approx(expected.std(), rel=0.25 if expected.size < 500 else 0.05)
         if name != "Embedding":
             assert np.abs(mine).max() == pytest.approx(np.abs(expected).max(), rel=0.1)
+
+
+@needs_torch
+@pytest.mark.parametrize("shape", [(4, 3), (6, 5, 3), (2, 4, 3, 5)])
+def test_fans_are_torchs(shape):
+    import torch
+
+    ours, theirs = nn.Parameter(np.zeros(shape)), torch.zeros(shape)
+    both = init._calculate_fan_in_and_fan_out(ours)
+    assert both == torch.nn.init._calculate_fan_in_and_fan_out(theirs)
+    assert both == tuple(init._calculate_correct_fan(ours, mode) for mode in ("fan_in", "FAN_OUT"))
+    with pytest.raises(ValueError, match="fan in and fan out need a shape of at least 2 axes"):
+        init._calculate_fan_in_and_fan_out(np.zeros(3))
+    with pytest.raises(ValueError, match="mode must be 'fan_in' or 'fan_out'"):
+        init._calculate_correct_fan(ours, "fan")
+
+
+def test_trunc_normal_by_its_name_within_torch():
+    p = nn.Parameter(np.zeros(1000))
+    assert init._no_grad_trunc_normal_(p, 1.0, 2.0, 0.0, 1.5) is p
+    assert 0 <= float(p.min()) < 0.1
+    assert 1.4 < float(p.max()) <= 1.5

@@ -80,9 +80,13 @@ class _NormBase(Module):
     def reset_running_stats(self) -> None:
         """Sets the running mean to 0, the running variance to 1, the count to 0."""
         if self.track_running_stats:
-            zeros_(self.running_mean)
-            ones_(self.running_var)
-            zeros_(self.num_batches_tracked)
+            for box, fill in (
+                (self.running_mean, zeros_),
+                (self.running_var, ones_),
+                (self.num_batches_tracked, zeros_),
+            ):
+                if box is not None:
+                    fill(box)
 
     def reset_parameters(self) -> None:
         """Sets the weight to 1, the bias to 0, and resets the running statistics."""

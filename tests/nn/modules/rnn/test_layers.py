@@ -1,4 +1,4 @@
-"""Recurrent layers against torch."""
+"""Recurrent layers over sequences: against torch, packed, copied, wrongly called."""
 
 import copy
 import pickle
@@ -11,7 +11,8 @@ import pytest
 import fnn
 from fnn import nn
 from fnn.nn.utils import rnn as utils
-from tests.oracle import assert_close, leaves, needs_torch, rand, to_torch
+from tests.nn.modules.rnn.against_torch import compare, flat, pair, states
+from tests.oracle import assert_close, needs_torch, rand, to_torch
 
 LAYERS = [
     ("RNN", {}),
@@ -22,55 +23,6 @@ LAYERS = [
     ("GRU", {"num_layers": 2, "bidirectional": True}),
     ("GRU", {"bias": False, "batch_first": True}),
 ]
-CELLS = [
-    ("RNNCell", {}),
-    ("RNNCell", {"nonlinearity": "relu", "bias": False}),
-    ("LSTMCell", {}),
-    ("LSTMCell", {"bias": False}),
-    ("GRUCell", {}),
-    ("GRUCell", {"bias": False}),
-]
-
-
-def pair(name, *args, **options):
-    import torch
-
-    theirs = getattr(torch.nn, name)(*args, **options, dtype=torch.float64)
-    ours = getattr(nn, name)(*args, **options, dtype=jnp.float64)
-    ours.load_state_dict(theirs.state_dict())
-    return ours, theirs
-
-
-def states(name, options, batch):
-    """Initial states of a layer with ``hidden_size`` 4: (directions * layers, *batch, features)."""
-    rows = options.get("num_layers", 1) * (2 if options.get("bidirectional") else 1)
-    h = rand(7, rows, *batch, options.get("proj_size") or 4)
-    return (h, rand(8, rows, *batch, 4)) if name == "LSTM" else h
-
-
-def flat(value):
-    """The arrays of a result with packed sequences in it."""
-    items = value if isinstance(value, tuple | list) and not hasattr(value, "batch_sizes") else [value]
-    if len(items) == 1 and items[0] is value:
-        return [value.data if hasattr(value, "batch_sizes") else value]
-    return [leaf for item in items for leaf in flat(item)]
-
-
-def compare(ours, theirs, args, torch_args):
-    """Outputs, and the gradients of the sum of their squares."""
-    out, wanted = flat(ours(*args)), flat(theirs(*torch_args))
-    assert len(out) == len(wanted)
-    for a, b in zip(out, wanted, strict=True):
-        assert_close(a, b.detach().numpy())
-    sum((b**2).sum() for b in wanted).backward()
-
-    @fnn.jit
-    def step(args):
-        return fnn.backward(lambda: sum((a**2).sum() for a in flat(ours(*args))), ours)
-
-    step(args)
-    for name, p in theirs.named_parameters():
-        assert_close(ours.get_parameter(name).grad, p.grad.numpy(), what=name)
 
 
 @pytest.mark.one_in(3)
@@ -93,20 +45,6 @@ def test_layer_against_torch(name, options, form):
         torch_args = (torch_utils.pack_padded_sequence(torch_args[0], lengths, enforce_sorted=False), torch_args[1])
     compare(ours, theirs, args, torch_args)
     for a, b in zip(flat(ours(args[0])), flat(theirs(torch_args[0])), strict=True):
-        assert_close(a, b.detach().numpy())
-
-
-@needs_torch
-@pytest.mark.parametrize(("name", "options"), CELLS)
-@pytest.mark.parametrize("batch", [(2,), ()])
-def test_cell_against_torch(name, options, batch):
-    ours, theirs = pair(name, 3, 4, **options)
-    assert repr(ours) == repr(theirs)
-    assert list(ours.state_dict()) == list(theirs.state_dict())
-    x, h = rand(1, *batch, 3), rand(2, *batch, 4)
-    hx = (h, rand(3, *batch, 4)) if name == "LSTMCell" else h
-    compare(ours, theirs, (x, hx), (to_torch(x), to_torch(hx)))
-    for a, b in zip(leaves(ours(x)), leaves(theirs(to_torch(x))), strict=True):
         assert_close(a, b.detach().numpy())
 
 

@@ -1,4 +1,4 @@
-"""Transformer layers against torch."""
+"""Stacks of Transformer layers and the whole Transformer: against torch, copied, wrongly called."""
 
 import copy
 import inspect
@@ -11,87 +11,9 @@ import pytest
 
 import fnn
 from fnn import nn
+from fnn.nn.modules.transformer import _get_activation_fn, _get_clones
+from tests.nn.modules.transformer.against_torch import CAUSAL, FLOATING, OPTIONS, PADDING, compare, load, pair, sequence
 from tests.oracle import assert_close, needs_torch, rand, to_torch
-
-PADDING = np.array([[False] * 4, [False, False, True, True], [False] * 4])
-CAUSAL = np.triu(np.ones((4, 4), bool), 1)
-FLOATING = np.triu(np.full((4, 4), -np.inf), 1)
-OPTIONS = [
-    {},
-    {"activation": "gelu", "batch_first": True, "norm_first": True},
-    pytest.param({"bias": False, "layer_norm_eps": 1e-3, "norm_first": True}, marks=pytest.mark.slow),
-]
-
-
-def pair(name, *args, **options):
-    import torch
-
-    theirs = getattr(torch.nn, name)(*args, **options, dtype=torch.float64)
-    ours = getattr(nn, name)(*args, **options, dtype=jnp.float64)
-    return load(ours, theirs)
-
-
-def load(ours, theirs):
-    import torch
-
-    for p in theirs.parameters():
-        torch.nn.init.uniform_(p, -0.7, 0.7)
-    ours.load_state_dict(theirs.state_dict())
-    assert repr(ours) == repr(theirs)
-    assert list(ours.state_dict()) == list(theirs.state_dict())
-    return ours, theirs
-
-
-def compare(ours, theirs, arrays, **masks):
-    wanted = theirs(*to_torch(list(arrays)), **to_torch(masks))
-    assert_close(ours(*arrays, **masks), wanted.detach().numpy())
-    (wanted**2).sum().backward()
-    theirs_grads = {name: p.grad.numpy().copy() for name, p in theirs.named_parameters()}
-    theirs.zero_grad()
-    fnn.jit(lambda arrays: fnn.backward(lambda: (ours(*arrays, **masks) ** 2).sum(), ours))(arrays)
-    for name, grad in theirs_grads.items():
-        assert_close(ours.get_parameter(name).grad, grad, what=name)
-    ours.zero_grad()
-
-
-def sequence(seed, options, length=4):
-    return rand(seed, *((3, length) if options.get("batch_first") else (length, 3)), 6)
-
-
-@needs_torch
-@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
-@pytest.mark.parametrize("options", OPTIONS)
-def test_encoder_layer(options):
-    ours, theirs = pair("TransformerEncoderLayer", 6, 2, 8, 0.0, **options)
-    x = sequence(1, options)
-    compare(ours, theirs, [x])
-    for masks in (
-        {"src_mask": CAUSAL, "is_causal": True},
-        {"src_mask": FLOATING, "src_key_padding_mask": FLOATING[:3]},
-    ):
-        assert_close(ours(x, **masks), theirs(to_torch(x), **to_torch(masks)).detach().numpy())
-    ours.eval()
-    theirs.eval()
-    masks = {"src_key_padding_mask": PADDING}
-    assert_close(ours(x, **masks), theirs(to_torch(x), **to_torch(masks)).detach().numpy())
-    assert_close(ours(x[0]), theirs(to_torch(x[0])).detach().numpy())
-
-
-@needs_torch
-@pytest.mark.parametrize("options", OPTIONS)
-def test_decoder_layer(options):
-    ours, theirs = pair("TransformerDecoderLayer", 6, 2, 8, 0.0, **options)
-    x, memory = sequence(1, options), sequence(2, options, 5)
-    compare(ours, theirs, [x, memory])
-    masks = {
-        "tgt_mask": CAUSAL,
-        "memory_mask": rand(3, 4, 5) > 0.5,
-        "tgt_key_padding_mask": PADDING,
-        "memory_key_padding_mask": np.array([[False] * 5] * 2 + [[False] * 4 + [True]]),
-        "tgt_is_causal": True,
-    }
-    masks["memory_mask"][:, 0] = False
-    assert_close(ours(x, memory, **masks), theirs(*to_torch([x, memory]), **to_torch(masks)).detach().numpy())
 
 
 @needs_torch
@@ -175,17 +97,6 @@ def test_initial_distribution():
         assert p.ndim == 1 or abs(np.asarray(p)).max() > 0.9 * bound, name
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-def test_dtypes(dtype):
-    layer = nn.TransformerDecoderLayer(6, 2, 8, 0.0, dtype=jnp.float64)
-    x, memory = sequence(1, {}), sequence(2, {}, 5)
-    expected = layer(x, memory, tgt_mask=CAUSAL)
-    layer.to(dtype)
-    out = layer(jnp.asarray(x, dtype), jnp.asarray(memory, dtype), tgt_mask=CAUSAL)
-    assert out.dtype == dtype
-    assert_close(out.astype(jnp.float64), expected, 0.05, 0.05)
-
-
 def test_layers_are_copies():
     layer = nn.TransformerEncoderLayer(6, 2, 8)
     stack = nn.TransformerEncoder(layer, 3)
@@ -240,3 +151,14 @@ def test_errors():
         model(x[None], x)
     with pytest.raises(RuntimeError, match="d_model"):
         model(x[..., :4], x)
+
+
+def test_names_within_torch():
+    assert _get_activation_fn("gelu") is nn.functional.gelu
+    with pytest.raises(RuntimeError, match="activation must be 'relu', 'gelu' or a callable, got 'tanh'"):
+        _get_activation_fn("tanh")
+    layer = nn.Linear(2, 3)
+    copies = _get_clones(layer, 2)
+    assert [type(copy) for copy in copies] == [nn.Linear] * 2
+    assert not {id(layer.weight)} & {id(copy.weight) for copy in copies}
+    assert_close(copies[1].weight, layer.weight)
