@@ -84,7 +84,7 @@ def _sizes_of_equations(jaxpr: Jaxpr, found: dict[Jaxpr, tuple[int, int]]) -> tu
     ending: dict[int, int] = {}
     for i, equation in enumerate(jaxpr.eqns):
         lowered = cpu_jaxpr(equation)
-        inner = [sizes_of(j, found) for j in (inner_jaxprs(equation) if lowered is None else (lowered.jaxpr,))]
+        inner = [sizes_of(j, found) for j in (inner_jaxprs(equation) if lowered is None else (lowered,))]
         outs = [_size(out.aval) for out in equation.outvars]
         largest = max([largest, *outs, *(one for one, _ in inner)])
         together = max([together, now + sum(outs), *(now + most for _, most in inner)])

@@ -1,6 +1,6 @@
 """``Operation``: a fast lowering beside its plain form, with a derivative rule of its own, under every transformation.
 
-This is the one place of the library that defines JAX primitives (``jax.extend.core`` and ``jax.interpreters``).
+This is the one place of fnn that defines JAX primitives (``jax.extend.core`` and ``jax.interpreters``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.experimental.xla_metadata import set_xla_metadata
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Primitive
+from jax.extend.core import Jaxpr, JaxprEqn, Primitive
 from jax.interpreters import ad, batching, mlir
 from jax.typing import ArrayLike
 
@@ -28,14 +28,14 @@ Forward = Callable[..., tuple[Arrays, Arrays]]
 Backward = Callable[[tuple[int, ...], Arrays, Arrays, Arrays, Arrays], Sequence[jax.Array]]
 
 
-class _Selection(threading.local):
+class Selection(threading.local):
     """Which forms this thread's functions take: the plain ones; those that count on the options of ``fnn.kernels.library``."""
 
     plain: bool = False
     eigen: bool = False
 
 
-selection = _Selection()
+selection: Selection = Selection()
 
 
 @contextmanager
@@ -421,16 +421,21 @@ def inner_jaxprs(equation: JaxprEqn) -> Iterator[Jaxpr]:
     """The jaxprs that are parameters of an equation: those of a call, of a loop, of branches."""
     for value in equation.params.values():
         for inner in value if isinstance(value, tuple | list) else (value,):
-            inner = getattr(inner, "jaxpr", inner)  # a closed one holds it
+            inner = _opened(inner)
             if hasattr(inner, "eqns"):
                 yield inner
 
 
-def cpu_jaxpr(equation: JaxprEqn) -> ClosedJaxpr | None:
+def _opened(jaxpr: Any) -> Any:
+    """What a closed jaxpr holds; anything else, and in JAX 0.12 every jaxpr, as it is."""
+    return getattr(jaxpr, "jaxpr", jaxpr)
+
+
+def cpu_jaxpr(equation: JaxprEqn) -> Jaxpr | None:
     """The jaxpr that the CPU runs for an equation of an Operation, ``None`` for any other equation."""
     if equation.primitive not in (_call, _tangent):
         return None
     avals, params = [operand.aval for operand in equation.invars], equation.params
     if equation.primitive is _call:
-        return _jaxpr(params["op"].fast_flat, *avals)
-    return _jaxpr(_tangent_run, *avals, **params)
+        return _opened(_jaxpr(params["op"].fast_flat, *avals))
+    return _opened(_jaxpr(_tangent_run, *avals, **params))

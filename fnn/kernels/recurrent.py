@@ -12,17 +12,25 @@ from jax import lax
 
 from fnn.kernels.operation import Arrays, Backward, Forward, Operation, Plain, is_sharded
 
-__all__ = ["gru_step", "lstm_step", "recurrence", "rnn_step"]
+__all__ = ["Kind", "gru_step", "lstm_step", "recurrence", "recurrence_operation", "rnn_step"]
 
 State = TypeVar("State")
 Pair = tuple[jax.Array, jax.Array]
 Slices = tuple[jax.Array, jax.Array | None]
 
 
-class _Kind(NamedTuple):
-    """What a recurrence is compiled for."""
+class Kind(NamedTuple):
+    """What a recurrence is compiled for.
 
-    mode: str  # "lstm", "gru", "tanh" or "relu"
+    Attributes:
+        mode: "lstm", "gru", "tanh" or "relu".
+        hidden_bias: whether a GRU has a bias of the hidden part of n.
+        projected: whether an LSTM has a projection.
+        masked: whether the state may stay as it is.
+        reverse: whether time runs backward.
+    """
+
+    mode: str
     hidden_bias: bool
     projected: bool
     masked: bool
@@ -95,9 +103,9 @@ def recurrence(
         >>> recurrence("tanh", jnp.zeros((3, 1, 2)), jnp.ones((1, 2)), None, jnp.zeros((2, 2)))[0].shape
         (3, 1, 2)
     """
-    kind = _Kind(mode, bias is not None, projection is not None, mask is not None, reverse)
+    kind = Kind(mode, bias is not None, projection is not None, mask is not None, reverse)
     state = (h,) if c is None else (h, c)
-    out = _operation(kind)(x, *state, w, *(a for a in (bias, projection, mask) if a is not None))
+    out = recurrence_operation(kind)(x, *state, w, *(a for a in (bias, projection, mask) if a is not None))
     return out if mode == "lstm" else (out, None)
 
 
@@ -111,7 +119,7 @@ class _Arguments(NamedTuple):
     mask: jax.Array | None
 
     @staticmethod
-    def of(kind: _Kind, args: Arrays) -> _Arguments:
+    def of(kind: Kind, args: Arrays) -> _Arguments:
         rest = iter(args)
         present = (True, True, kind.mode == "lstm", True, kind.hidden_bias, kind.projected, kind.masked)
         every: list[Any] = [next(rest) if there else None for there in present]
@@ -123,7 +131,8 @@ def _keep(mask: jax.Array | None, new: jax.Array, old: jax.Array) -> jax.Array:
 
 
 @lru_cache(maxsize=64)
-def _operation(kind: _Kind) -> Operation:
+def recurrence_operation(kind: Kind) -> Operation:
+    """The recurrence of one kind; its arguments are those of ``recurrence`` that the kind has, in their order."""
     if kind.mode == "lstm":
         return Operation(_plain_lstm(kind), *_lstm(kind))
     return Operation(_plain(kind), *(_gru(kind) if kind.mode == "gru" else _rnn(kind)))
@@ -137,7 +146,7 @@ def _sharded_alike(step: Callable[[State, Slices], tuple[State, jax.Array]], sta
     return jax.tree.map(lambda before, after: before + jnp.zeros_like(after), state, after)
 
 
-def _plain(kind: _Kind) -> Plain:
+def _plain(kind: Kind) -> Plain:
     def run(*args: jax.Array) -> jax.Array:
         a = _Arguments.of(kind, args)
 
@@ -153,7 +162,7 @@ def _plain(kind: _Kind) -> Plain:
     return run
 
 
-def _plain_lstm(kind: _Kind) -> Plain:
+def _plain_lstm(kind: Kind) -> Plain:
     def run(*args: jax.Array) -> Pair:
         a = _Arguments.of(kind, args)
         assert a.c is not None
@@ -204,14 +213,14 @@ def _product(left: jax.Array, right: jax.Array) -> jax.Array:
     return left.reshape(-1, left.shape[-1]).T @ right.reshape(-1, right.shape[-1])
 
 
-def _chosen(wanted: tuple[int, ...], kind: _Kind, grads: dict[str, jax.Array], args: Arrays) -> list[jax.Array]:
+def _chosen(wanted: tuple[int, ...], kind: Kind, grads: dict[str, jax.Array], args: Arrays) -> list[jax.Array]:
     names = [
         name for name, value in zip(_Arguments._fields, _Arguments.of(kind, args), strict=True) if value is not None
     ]
     return [grads[names[i]] for i in wanted]
 
 
-def _rnn(kind: _Kind) -> tuple[Forward, Backward]:
+def _rnn(kind: Kind) -> tuple[Forward, Backward]:
     def forward(*args: jax.Array) -> tuple[Arrays, Arrays]:
         a = _Arguments.of(kind, args)
         w = _turned(a.w)
@@ -254,7 +263,7 @@ def _sigmoid_or_tanh(x: jax.Array, scale: jax.Array | float) -> jax.Array:
     return jnp.tanh(x * scale) * scale + (1 - scale)
 
 
-def _gru(kind: _Kind) -> tuple[Forward, Backward]:
+def _gru(kind: Kind) -> tuple[Forward, Backward]:
     def forward(*args: jax.Array) -> tuple[Arrays, Arrays]:
         a = _Arguments.of(kind, args)
         w, size = _turned(a.w), a.h.shape[-1]
@@ -300,7 +309,7 @@ def _gru(kind: _Kind) -> tuple[Forward, Backward]:
     return forward, backward
 
 
-def _lstm(kind: _Kind) -> tuple[Forward, Backward]:
+def _lstm(kind: Kind) -> tuple[Forward, Backward]:
     def forward(*args: jax.Array) -> tuple[Arrays, Arrays]:
         a = _Arguments.of(kind, args)
         assert a.c is not None

@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from fnn.kernels import recurrent as module
+from fnn.kernels.recurrent import Kind, recurrence_operation
 from tests.oracle import assert_close, rand
 
 KINDS = [
-    module._Kind(mode, bias, projected, masked, reverse)
+    Kind(mode, bias, projected, masked, reverse)
     for mode, bias, projected, masked, reverse in itertools.product(
         ("lstm", "gru", "tanh", "relu"), *[(False, True)] * 4
     )
@@ -39,7 +39,7 @@ def cases(kinds):
 @pytest.mark.one_in(3)
 @pytest.mark.parametrize("kind", cases(KINDS))
 def test_values_and_gradients(kind):
-    operation, args = module._operation(kind), arguments(kind)
+    operation, args = recurrence_operation(kind), arguments(kind)
     places = tuple(i for i, a in enumerate(args) if a.dtype != bool)
 
     def loss(function):
@@ -56,8 +56,8 @@ def test_values_and_gradients(kind):
 
 @pytest.mark.slow
 def test_second_derivatives_vmap_and_float32():
-    kind = module._Kind("lstm", False, False, False, False)
-    operation, (x, h, c, w) = module._operation(kind), arguments(kind)
+    kind = Kind("lstm", False, False, False, False)
+    operation, (x, h, c, w) = recurrence_operation(kind), arguments(kind)
 
     def second(function):
         def slope(x):

@@ -19,7 +19,7 @@ from fnn.kernels.choice import Form, always, choose
 from fnn.kernels.operation import Arrays, Operation
 from fnn.kernels.precision import wide_dtype
 
-__all__ = ["FORMS", "attention", "block_operation", "cudnn_operation"]
+__all__ = ["FORMS", "Case", "attention", "block_operation", "cudnn_operation"]
 
 
 def attention(
@@ -60,11 +60,11 @@ def attention(
         (2, 600, 4)
     """
     q, k, v = jnp.asarray(query), jnp.asarray(key), jnp.asarray(value)
-    case = _Case(q, k, v, None if mask is None else jnp.asarray(mask), causal, scale, dropout)
+    case = Case(q, k, v, None if mask is None else jnp.asarray(mask), causal, scale, dropout)
     return choose(FORMS, case, bounds).run(case, bounds)
 
 
-class _Case(NamedTuple):
+class Case(NamedTuple):
     """What ``attention`` is given."""
 
     query: jax.Array
@@ -84,14 +84,14 @@ def _scaled(query: jax.Array, scale: float) -> jax.Array:
     return query.astype(wide_dtype(query.dtype)) * scale
 
 
-def _large_enough(case: _Case, bounds: Bounds) -> bool:
+def _large_enough(case: Case, bounds: Bounds) -> bool:
     """Whether blocks are faster than all scores at once."""
     length, source = case.query.shape[-2], case.key.shape[-2]
     many = length >= bounds.few_queries and length * source >= bounds.small
     return many and 0 not in (*case.query.shape, *case.value.shape)
 
 
-def _suits_cudnn(case: _Case, bounds: Bounds) -> bool:
+def _suits_cudnn(case: Case, bounds: Bounds) -> bool:
     return (
         case.scale is not None
         and case.dropout is None
@@ -100,11 +100,11 @@ def _suits_cudnn(case: _Case, bounds: Bounds) -> bool:
     )
 
 
-def _suits_blocks(case: _Case, bounds: Bounds) -> bool:
+def _suits_blocks(case: Case, bounds: Bounds) -> bool:
     return _large_enough(case, bounds) and (case.dropout is None or case.dropout.repeatable())
 
 
-def _by_cudnn(case: _Case, bounds: Bounds) -> jax.Array:
+def _by_cudnn(case: Case, bounds: Bounds) -> jax.Array:
     q, mask, blocks = case.query, case.mask, _large_enough(case, bounds)
     assert case.scale is not None
     masks = () if mask is None else (mask.reshape((1,) * (q.ndim - mask.ndim) + mask.shape),)
@@ -112,7 +112,7 @@ def _by_cudnn(case: _Case, bounds: Bounds) -> jax.Array:
     return run(q, case.key, case.value, *masks)
 
 
-def _by_blocks(case: _Case, bounds: Bounds) -> jax.Array:
+def _by_blocks(case: Case, bounds: Bounds) -> jax.Array:
     masks = () if case.mask is None else (case.mask,)
     args = (case.scaled(), case.key, case.value, *masks)
     if case.dropout is None:
@@ -121,7 +121,7 @@ def _by_blocks(case: _Case, bounds: Bounds) -> jax.Array:
     return block_operation(case.causal, bool(masks), True, bounds)(*args, words, case.dropout.p)
 
 
-def _plain(case: _Case, bounds: Bounds) -> jax.Array:
+def _plain(case: Case, bounds: Bounds) -> jax.Array:
     if case.dropout is None:
         return attention_reference(case.scaled(), case.key, case.value, case.mask, case.causal)
     weights = attention_weights(case.scaled(), case.key, case.mask, case.causal)
@@ -129,7 +129,7 @@ def _plain(case: _Case, bounds: Bounds) -> jax.Array:
     return jnp.matmul(weights, case.value.astype(weights.dtype)).astype(case.value.dtype)
 
 
-FORMS: tuple[Form[_Case, Bounds, Callable[[_Case, Bounds], jax.Array]], ...] = (
+FORMS: tuple[Form[Case, Bounds, Callable[[Case, Bounds], jax.Array]], ...] = (
     Form("cudnn", _suits_cudnn, _by_cudnn),
     Form("blocks", _suits_blocks, _by_blocks),
     Form("plain", always, _plain),

@@ -96,10 +96,12 @@ class Case(NamedTuple):
 
     @property
     def groups(self) -> int:
+        """Groups of channels."""
         return self.config.groups
 
     @property
     def taps(self) -> int:
+        """Elements of the kernel."""
         return prod(self.kernel)
 
 

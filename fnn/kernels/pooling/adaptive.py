@@ -23,6 +23,7 @@ __all__ = [
     "MAX",
     "POSITIONS",
     "SUM",
+    "Case",
     "Spans",
     "adaptive_max_pool",
     "adaptive_max_positions",
@@ -173,7 +174,7 @@ def adaptive_sum_reference(x: jax.Array, out: Ints) -> jax.Array:
 # The tables.
 
 
-class _Case(NamedTuple):
+class Case(NamedTuple):
     """An input of some shape, and how many windows its last axes get."""
 
     shape: Ints
@@ -181,21 +182,22 @@ class _Case(NamedTuple):
 
     @property
     def axes(self) -> list[tuple[int, int]]:
+        """The length of each axis, and how many windows it gets."""
         return list(zip(self.shape[len(self.shape) - len(self.out) :], self.out, strict=True))
 
 
-Table = tuple[Form[_Case, Bounds, Callable[[jax.Array, Ints], jax.Array]], ...]
+Table = tuple[Form[Case, Bounds, Callable[[jax.Array, Ints], jax.Array]], ...]
 
 
 def _run(table: Table, x: jax.Array, out: Ints, bounds: Bounds) -> jax.Array:
-    return choose(table, _Case(x.shape, out), bounds).run(x, out)
+    return choose(table, Case(x.shape, out), bounds).run(x, out)
 
 
-def _nothing_to_do(case: _Case, bounds: Bounds) -> bool:
+def _nothing_to_do(case: Case, bounds: Bounds) -> bool:
     return 0 in case.shape or 0 in case.out or all(size == of for size, of in case.axes)
 
 
-def _many_taps(case: _Case, bounds: Bounds) -> bool:
+def _many_taps(case: Case, bounds: Bounds) -> bool:
     taps = (max(window_bounds(*axis).longest, _windows_at(*axis).longest) for axis in case.axes)
     return any(n > bounds.adaptive_taps for n in taps)
 

@@ -17,10 +17,10 @@ from jax import lax
 from fnn.kernels.choice import Form, always, choose
 from fnn.kernels.pooling.windows import Axis, Bounds, along
 
-__all__ = ["GRADIENT", "axis_gradient"]
+__all__ = ["GRADIENT", "Case", "axis_gradient"]
 
 
-class _Case(NamedTuple):
+class Case(NamedTuple):
     """An axis of windows, where it is among how many, and the length of the input along it."""
 
     axis: Axis
@@ -64,11 +64,11 @@ def axis_gradient(g: jax.Array, choice: jax.Array | None, at: int, axis: Axis, s
     Returns:
         an array like the input.
     """
-    case = _Case(axis, at, g.ndim, size)
+    case = Case(axis, at, g.ndim, size)
     return choose(GRADIENT, case, bounds).run(g, choice, case)
 
 
-def _by_slices(g: jax.Array, choice: jax.Array | None, case: _Case) -> jax.Array:
+def _by_slices(g: jax.Array, choice: jax.Array | None, case: Case) -> jax.Array:
     """Cut from one padded array: with a stride of 1 that is faster than to pad the part of each tap."""
     axis, at, size = case.axis, case.at, case.size
     reach = max(offset for offset, _ in case.places)
@@ -86,7 +86,7 @@ def _by_slices(g: jax.Array, choice: jax.Array | None, case: _Case) -> jax.Array
     return sum(parts[1:], parts[0])
 
 
-def _by_tiles(g: jax.Array, choice: jax.Array | None, case: _Case) -> jax.Array:
+def _by_tiles(g: jax.Array, choice: jax.Array | None, case: Case) -> jax.Array:
     """Each element looks whether its tap was chosen: no window reaches another's elements."""
     axis, at, behind = case.axis, case.at, case.blocks - case.axis.out
     taps = np.full(axis.stride, -1)
@@ -99,7 +99,7 @@ def _by_tiles(g: jax.Array, choice: jax.Array | None, case: _Case) -> jax.Array:
     return case.cut(tiles)
 
 
-def _phases(g: jax.Array, choice: jax.Array | None, case: _Case) -> list[jax.Array]:
+def _phases(g: jax.Array, choice: jax.Array | None, case: Case) -> list[jax.Array]:
     """For each phase what its elements get."""
 
     def phase(number: int) -> jax.Array:
@@ -114,11 +114,11 @@ def _phases(g: jax.Array, choice: jax.Array | None, case: _Case) -> list[jax.Arr
     return [phase(number) for number in range(case.axis.stride)]
 
 
-def _by_stacked_phases(g: jax.Array, choice: jax.Array | None, case: _Case) -> jax.Array:
+def _by_stacked_phases(g: jax.Array, choice: jax.Array | None, case: Case) -> jax.Array:
     return case.cut(jnp.stack(_phases(g, choice, case), case.at + 1))
 
 
-def _by_woven_phases(g: jax.Array, choice: jax.Array | None, case: _Case) -> jax.Array:
+def _by_woven_phases(g: jax.Array, choice: jax.Array | None, case: Case) -> jax.Array:
     woven: list[jax.Array] = []
     stride = case.axis.stride
     for number, part in enumerate(_phases(g, choice, case)):
@@ -127,19 +127,19 @@ def _by_woven_phases(g: jax.Array, choice: jax.Array | None, case: _Case) -> jax
     return sum(woven[1:], woven[0])
 
 
-def _are_slices(case: _Case, bounds: Bounds) -> bool:
+def _are_slices(case: Case, bounds: Bounds) -> bool:
     return case.axis.stride == 1
 
 
-def _are_large_tiles(case: _Case, bounds: Bounds) -> bool:
+def _are_large_tiles(case: Case, bounds: Bounds) -> bool:
     return case.axis.span <= case.axis.stride and case.axis.stride > bounds.few_phases
 
 
-def _stack(case: _Case, bounds: Bounds) -> bool:
+def _stack(case: Case, bounds: Bounds) -> bool:
     return case.at < case.ndim - 1 or case.axis.stride > bounds.few_phases
 
 
-GRADIENT: tuple[Form[_Case, Bounds, Callable[[jax.Array, jax.Array | None, _Case], jax.Array]], ...] = (
+GRADIENT: tuple[Form[Case, Bounds, Callable[[jax.Array, jax.Array | None, Case], jax.Array]], ...] = (
     Form("slices", _are_slices, _by_slices),
     Form("tiles", _are_large_tiles, _by_tiles),
     Form("stacked phases", _stack, _by_stacked_phases),

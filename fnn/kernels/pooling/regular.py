@@ -32,10 +32,10 @@ from fnn.kernels.pooling.windows import (
 )
 from fnn.kernels.precision import wide_dtype
 
-__all__ = ["MAX", "POSITIONS", "SUM", "TAPS", "max_pool", "max_positions", "sum_pool"]
+__all__ = ["MAX", "POSITIONS", "SUM", "TAPS", "AxisCase", "Case", "max_pool", "max_positions", "sum_pool"]
 
 
-class _Case(NamedTuple):
+class Case(NamedTuple):
     """An input of some shape and windows on its last axes."""
 
     shape: Ints
@@ -43,6 +43,7 @@ class _Case(NamedTuple):
 
     @property
     def sizes(self) -> Ints:
+        """The lengths of the axes that the windows lie on."""
         return self.shape[len(self.shape) - len(self.windows.kernel) :]
 
 
@@ -103,17 +104,17 @@ def sum_pool(x: ArrayLike, windows: Windows, *, bounds: Bounds = BOUNDS) -> jax.
     return _run(SUM, jnp.asarray(x), windows, bounds)
 
 
-def _large_for_maxima(case: _Case, bounds: Bounds) -> bool:
+def _large_for_maxima(case: Case, bounds: Bounds) -> bool:
     """Whether there is nothing to do, or more than should be written out."""
     axes = zip(case.windows.axes, case.sizes, strict=True)
     return 0 in case.shape or any(axis.kernel > bounds.axis_taps and not axis.tiles(size) for axis, size in axes)
 
 
-def _large_for_sums(case: _Case, bounds: Bounds) -> bool:
+def _large_for_sums(case: Case, bounds: Bounds) -> bool:
     return 0 in case.shape or (max(case.windows.kernel) > bounds.sum_taps and not case.windows.tiles(case.sizes))
 
 
-def _is_whole(case: _Case, bounds: Bounds) -> bool:
+def _is_whole(case: Case, bounds: Bounds) -> bool:
     """Whether one window lies over everything."""
     several = len(case.sizes) > 1 and case.windows.kernel == case.sizes
     return several and case.windows.tiles(case.sizes)
@@ -137,11 +138,11 @@ def _sum_by_axis(x: jax.Array, windows: Windows, bounds: Bounds) -> jax.Array:
 
 
 _Run = Callable[[jax.Array, Windows, Bounds], jax.Array]
-Table = tuple[Form[_Case, Bounds, _Run], ...]
+Table = tuple[Form[Case, Bounds, _Run], ...]
 
 
 def _run(table: Table, x: jax.Array, windows: Windows, bounds: Bounds) -> jax.Array:
-    return choose(table, _Case(x.shape, windows), bounds).run(x, windows, bounds)
+    return choose(table, Case(x.shape, windows), bounds).run(x, windows, bounds)
 
 
 def _as_one_axis(run: _Run) -> _Run:
@@ -223,7 +224,7 @@ def _tap_dtype(kernel: int) -> DTypeLike:
 _Chosen = tuple[jax.Array, jax.Array, list[jax.Array]]
 
 
-class _AxisCase(NamedTuple):
+class AxisCase(NamedTuple):
     """Windows along one axis of an input of some length."""
 
     axis: Axis
@@ -232,10 +233,10 @@ class _AxisCase(NamedTuple):
 
 def _choose(x: jax.Array, at: int, axis: Axis, carried: Sequence[jax.Array], bounds: Bounds) -> _Chosen:
     """Maxima along one axis, the number of the winning tap, and the winner's elements of the carried arrays."""
-    return choose(TAPS, _AxisCase(axis, x.shape[at]), bounds).run(x, at, axis, carried)
+    return choose(TAPS, AxisCase(axis, x.shape[at]), bounds).run(x, at, axis, carried)
 
 
-def _are_reduced(case: _AxisCase, bounds: Bounds) -> bool:
+def _are_reduced(case: AxisCase, bounds: Bounds) -> bool:
     return case.axis.tiles(case.size) and (case.axis.kernel > bounds.tile_taps or case.axis.out == 1)
 
 
@@ -273,7 +274,7 @@ def _choose_by_reduction(x: jax.Array, at: int, axis: Axis, carried: Sequence[ja
     return lax.squeeze(best, [at + 1]), lax.squeeze(choice, [at + 1]).astype(_tap_dtype(axis.kernel)), taken
 
 
-TAPS: tuple[Form[_AxisCase, Bounds, Callable[[jax.Array, int, Axis, Sequence[jax.Array]], _Chosen]], ...] = (
+TAPS: tuple[Form[AxisCase, Bounds, Callable[[jax.Array, int, Axis, Sequence[jax.Array]], _Chosen]], ...] = (
     Form("by reduction", _are_reduced, _choose_by_reduction),
     Form("in turn", always, _choose_in_turn),
 )
@@ -302,11 +303,11 @@ def _sums_by_axis(x: jax.Array, windows: Windows) -> jax.Array:
     return x
 
 
-def _are_small_tiles(case: _Case, bounds: Bounds) -> bool:
+def _are_small_tiles(case: Case, bounds: Bounds) -> bool:
     return case.windows.tiles(case.sizes) and max(case.windows.kernel) <= bounds.axis_taps
 
 
-SUMS: tuple[Form[_Case, Bounds, Callable[[jax.Array, Windows], jax.Array]], ...] = (
+SUMS: tuple[Form[Case, Bounds, Callable[[jax.Array, Windows], jax.Array]], ...] = (
     Form("taps", _are_small_tiles, _sums_by_taps),
     Form("by axis", always, _sums_by_axis),
 )
@@ -317,7 +318,7 @@ def _sum_operation(windows: Windows, bounds: Bounds) -> Operation:
     n = len(windows.kernel)
 
     def forward(x: jax.Array) -> tuple[Arrays, Arrays]:
-        return (choose(SUMS, _Case(x.shape, windows), bounds).run(x, windows),), ()
+        return (choose(SUMS, Case(x.shape, windows), bounds).run(x, windows),), ()
 
     def backward(
         wanted: tuple[int, ...], args: Arrays, outs: Arrays, residuals: Arrays, cotangents: Arrays

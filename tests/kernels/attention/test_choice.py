@@ -11,7 +11,7 @@ from fnn.kernels.choice import choose
 
 def case(length, source, scale=None, key=None, dtype=jnp.float32):
     q, k = jnp.zeros((2, length, 8), dtype), jnp.zeros((2, source, 8), dtype)
-    return operations._Case(q, k, k, None, False, scale, None if key is None else Dropout(key, 0.1))
+    return operations.Case(q, k, k, None, False, scale, None if key is None else Dropout(key, 0.1))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ BOUNDS = Bounds()
     ],
 )
 def test_forms_over_regular_windows(shape, windows, maxima, sums):
-    case = regular._Case(shape, windows)
+    case = regular.Case(shape, windows)
     assert choose(regular.MAX, case, BOUNDS).name == choose(regular.POSITIONS, case, BOUNDS).name == maxima
     assert choose(regular.SUM, case, BOUNDS).name == sums
 
@@ -43,7 +43,7 @@ def test_forms_over_regular_windows(shape, windows, maxima, sums):
 )
 def test_forms_over_adaptive_windows(shape, out, name):
     for table in (adaptive.MAX, adaptive.POSITIONS, adaptive.SUM):
-        assert choose(table, adaptive._Case(shape, out), BOUNDS).name == name
+        assert choose(table, adaptive.Case(shape, out), BOUNDS).name == name
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_forms_over_adaptive_windows(shape, out, name):
 def test_gradients_in_every_form(windows, few_phases, names):
     bounds, (height, width) = replace(BOUNDS, few_phases=few_phases), (6, 7)
     for i, size in enumerate((height, width)):
-        case = gradient._Case(windows.axes[i], 1 + i, 3, size)
+        case = gradient.Case(windows.axes[i], 1 + i, 3, size)
         assert choose(gradient.GRADIENT, case, bounds).name == names[i]
     x = np.random.default_rng(0).integers(0, 4, (2, height, width)).astype(float)
     for fast, plain in [(max_pool, max_pool_reference), (sum_pool, sum_pool_reference)]:
