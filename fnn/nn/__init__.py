@@ -10,7 +10,10 @@ from fnn.nn import init as init
 from fnn.nn import modules as modules
 from fnn.nn import parameter as parameter
 from fnn.nn import utils as utils
-from fnn.nn.modules.activation import *
+from fnn.nn.modules.activation.attention import *
+from fnn.nn.modules.activation.piecewise import *
+from fnn.nn.modules.activation.smooth import *
+from fnn.nn.modules.activation.softmax import *
 from fnn.nn.modules.adaptive import *
 from fnn.nn.modules.batchnorm import *
 from fnn.nn.modules.channelshuffle import *

@@ -1,6 +1,9 @@
 """Layers, in torch's files; each file's ``__all__`` says what is public."""
 
-from fnn.nn.modules.activation import *
+from fnn.nn.modules.activation.attention import *
+from fnn.nn.modules.activation.piecewise import *
+from fnn.nn.modules.activation.smooth import *
+from fnn.nn.modules.activation.softmax import *
 from fnn.nn.modules.adaptive import *
 from fnn.nn.modules.batchnorm import *
 from fnn.nn.modules.channelshuffle import *

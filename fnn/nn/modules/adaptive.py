@@ -79,6 +79,10 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     head: Linear
     tail: ModuleList[Sequential[Linear]]
+    cutoffs: list[int]
+    shortlist_size: int
+    n_clusters: int
+    head_size: int
 
     def __init__(
         self,

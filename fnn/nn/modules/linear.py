@@ -78,6 +78,7 @@ class Linear(Module):
         (128, 30)
     """
 
+    in_features: int
     weight: Parameter
     bias: Parameter | None
 
@@ -224,14 +225,14 @@ class LazyLinear(LazyModuleMixin, Linear):
         ((128, 30), Linear(in_features=20, out_features=30, bias=True))
     """
 
-    cls_to_become = Linear
+    in_features: int
+    cls_to_become: type[Any] | None = Linear
 
     def __init__(self, out_features: int, bias: bool = True, device: Device = None, dtype: DType = None) -> None:
         super().__init__(0, 0, False)
-        self.weight = UninitializedParameter(device=device, dtype=dtype)
         self.out_features = out_features
-        if bias:
-            self.bias = UninitializedParameter(device=device, dtype=dtype)
+        self.register_parameter("weight", UninitializedParameter(device=device, dtype=dtype))
+        self.register_parameter("bias", UninitializedParameter(device=device, dtype=dtype) if bias else None)
 
     def reset_parameters(self) -> None:
         """Draws weight and bias anew, once their shapes are known."""

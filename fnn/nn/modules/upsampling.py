@@ -46,6 +46,7 @@ class Upsample(Module):
         [[[1.0, 1.0, 2.0, 2.0]]]
     """
 
+    name: str
     scale_factor: float | tuple[float, ...] | None
 
     def __init__(

@@ -85,6 +85,9 @@ class MultiheadAttention(Module):
     bias_k: Parameter | None
     bias_v: Parameter | None
     out_proj: NonDynamicallyQuantizableLinear
+    kdim: int
+    vdim: int
+    head_dim: int
 
     def __init__(
         self,

@@ -16,10 +16,6 @@ __all__ = ["AvgPool1d", "AvgPool2d", "AvgPool3d"]
 class _AvgPoolNd(Module):
     """What the average pools share: how they show themselves."""
 
-    kernel_size: Sizes
-    stride: Sizes
-    padding: Sizes
-
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
@@ -54,6 +50,10 @@ class AvgPool1d(_AvgPoolNd):
         >>> AvgPool1d(2)(jnp.array([[1.0, 3.0, 2.0, 0.0]])).tolist()
         [[2.0, 1.0]]
     """
+
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
 
     def __init__(
         self,
@@ -105,6 +105,8 @@ class AvgPool2d(_AvgPoolNd):
         >>> AvgPool2d((1, 2))(jnp.array([[[1.0, 3.0], [2.0, 6.0]]])).tolist()
         [[[2.0], [4.0]]]
     """
+
+    stride: Sizes
 
     def __init__(
         self,
@@ -165,6 +167,8 @@ class AvgPool3d(_AvgPoolNd):
         >>> AvgPool3d(2)(jnp.arange(8.0).reshape(1, 2, 2, 2)).tolist()
         [[[[3.5]]]]
     """
+
+    stride: Sizes
 
     def __init__(
         self,

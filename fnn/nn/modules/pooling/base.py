@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias
 
 import jax
 
 Pair: TypeAlias = tuple[jax.Array, jax.Array]
 """Values and positions."""
 
-Pooled = TypeVar("Pooled", bound=jax.Array | Pair)
-"""The result of a layer: ``jax.Array``, or ``Pair`` if the layer was made with ``return_indices=True``."""
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    # By its default an annotation may say nn.MaxPool2d alone, as torch's does.
+    Pooled = TypeVar("Pooled", bound=jax.Array | Pair, default=jax.Array)
+else:
+    from typing import TypeVar
+
+    Pooled = TypeVar("Pooled", bound=jax.Array | Pair)

@@ -21,6 +21,8 @@ __all__ = ["FractionalMaxPool2d", "FractionalMaxPool3d"]
 class _FractionalMaxPoolNd(Module, Generic[Pooled]):
     """What the fractional max pools share: sizes, their checks, and whether positions are returned."""
 
+    kernel_size: tuple[int, ...]
+    output_size: tuple[int, ...] | None
     output_ratio: tuple[float, ...] | None
     _random_samples: Buffer | None
     _dims: int

@@ -18,6 +18,8 @@ __all__ = ["MaxPool1d", "MaxPool2d", "MaxPool3d"]
 class _MaxPoolNd(Module, Generic[Pooled]):
     """What the max pools share: the window, and whether positions are returned."""
 
+    stride: Sizes
+
     def __init__(
         self,
         kernel_size: Sizes,
