@@ -1,15 +1,12 @@
 """Parametrizations: an attribute of a Module that is computed from other arrays each time it is read.
 
 The Module gets a subclass of its class that has a property for each such attribute. Nothing computed is stored, so that
-no traced array can stay behind; ``cached`` keeps values for as long as what they were computed from stands.
+no traced array can stay behind; under ``cached`` values are kept for as long as what they were computed from stands.
 """
 
 from __future__ import annotations
 
-import itertools
-import threading
-from collections.abc import Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Hashable, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -20,10 +17,9 @@ from fnn.nn.array_box import ArrayBox, to_array
 from fnn.nn.modules.container import ModuleDict, ModuleList
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Buffer, Parameter
+from fnn.nn.utils.cached_values import cached as cached
+from fnn.nn.utils.cached_values import caching, kept
 from fnn.nn.utils.computed_attributes import base_class, property_names, retype
-from fnn.stateful.scopes import current_scopes
-from fnn.stateful.structure import structure_changed
-from fnn.stateful.tracing import trace_state
 
 __all__ = [
     "ParametrizationList",
@@ -36,81 +32,6 @@ __all__ = [
 ]
 
 M = TypeVar("M", bound=Module)
-
-
-# The cache
-
-
-class _Entry:
-    """A computed value with all that it was computed from."""
-
-    def __init__(self, source: ParametrizationList, value: Any) -> None:
-        self.source = source
-        self.value = value
-        self.basis = _basis(source)
-
-    def still_right(self) -> bool:
-        (level, inputs), (old_level, old_inputs) = _basis(self.source), self.basis
-        return (
-            level == old_level
-            and len(inputs) == len(old_inputs)
-            and all(a is b for a, b in zip(inputs, old_inputs, strict=True))
-        )
-
-
-class _Cache(threading.local):
-    def __init__(self) -> None:
-        self.depth = 0
-        self.entries: dict[int, _Entry] = {}
-
-
-_cache = _Cache()
-
-
-def _basis(source: ParametrizationList) -> tuple[Any, list[Any]]:
-    """The level of tracing and the modes (to be compared by value), the scope and the arrays (by identity)."""
-    scopes = current_scopes()
-    inputs: list[Any] = [scopes[-1] if scopes else None]
-    modes = []
-    for module in source.modules():
-        modes.append(module.training)
-        for box in itertools.chain(module._parameters.values(), module._buffers.values()):
-            inputs.append(None if box is None else box._data)
-    return (trace_state(), modes), inputs
-
-
-@contextmanager
-def cached() -> Iterator[None]:
-    """While it is active, a parametrized attribute is computed at its first reading and then kept.
-
-    A kept value is used only where it is right: by the same JAX transformation, and while the arrays it was computed
-    from are the same. The values are forgotten at the end.
-
-    Returns:
-        a context manager.
-
-    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.parametrize.cached.html
-
-    Example:
-        >>> from fnn import nn
-        >>> m = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
-        >>> with nn.utils.parametrize.cached():
-        ...     m.weight is m.weight
-        True
-    """
-    _cache.depth += 1
-    if _cache.depth == 1:
-        structure_changed()
-    try:
-        yield
-    finally:
-        _cache.depth -= 1
-        if not _cache.depth:
-            _cache.entries = {}
-            structure_changed()
-
-
-# The list of the parametrizations of one attribute
 
 
 def _is_array(value: Any) -> bool:
@@ -280,15 +201,10 @@ class ParametrizationList(ModuleList):
 
     def value(self) -> jax.Array:
         """The parametrized array, kept under ``cached``."""
-        if not _cache.depth:
-            return self()
-        entry = _cache.entries.get(id(self))
-        if entry is None or not entry.still_right():
-            entry = _cache.entries[id(self)] = _Entry(self, self())
-        return entry.value
+        return kept(self, compute=self)
 
     def _stateful_key_(self) -> Hashable:
-        return super()._stateful_key_(), _cache.depth > 0
+        return super()._stateful_key_(), caching()
 
 
 def _check_kept(old_name: str, old: Any, new_name: str, new: Any, flag: str = "`unsafe` flag") -> None:
@@ -302,9 +218,6 @@ def _check_kept(old_name: str, old: Any, new_name: str, new: Any, flag: str = "`
                 f"Registering a parametrization may not change the {what} of the tensor, unless {flag} is enabled.\n"
                 f"{old_name}{what}: {a}\n{new_name}{what}: {b}"
             )
-
-
-# The public functions
 
 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
