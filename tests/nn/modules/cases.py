@@ -1,4 +1,4 @@
-"""Tables of layers, and what every row of them is tested for: the layer against torch's of the same arguments and state."""
+"""Tables of layers, and what every row is tested for: the layer against torch's of the same arguments and state."""
 
 import copy
 import pickle

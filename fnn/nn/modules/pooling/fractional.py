@@ -47,7 +47,8 @@ class _FractionalMaxPoolNd(Module, Generic[Pooled]):
             self.output_ratio = tuple(output_ratio) if isinstance(output_ratio, Sequence) else (output_ratio,) * n
         if (output_size is None) == (output_ratio is None):
             raise ValueError(
-                f"{name}: exactly one of output_size and output_ratio must be given, got {output_size} and {output_ratio}"
+                f"{name}: exactly one of output_size and output_ratio must be given, got {output_size} and "
+                f"{output_ratio}"
             )
         if self.output_ratio is not None and not all(0 < ratio < 1 for ratio in self.output_ratio):
             raise ValueError(f"{name}: output_ratio must be between 0 and 1, got {output_ratio}")
