@@ -9,36 +9,42 @@ import jax.numpy as jnp
 
 from fnn.functional.checks import fail
 from fnn.optim._checks import check_lr, check_minimums, check_number, check_tuple, need_params
-from fnn.optim._leaves import by_leaf
+from fnn.optim._leaves import Cast, by_leaf
+from fnn.optim._param_groups import options
 from fnn.optim._scalars import is_off, rate, start, wide, wide_dtype
-from fnn.optim.optimizer import Optimizer
+from fnn.optim.optimizer import Optimizer, ParamsT
 from fnn.optim.transform import Transform
+from fnn.optim.typing import LearningRate, Number, PyTree
 
 __all__ = ["Adafactor", "AdafactorState", "adafactor"]
 
 
 class AdafactorState(NamedTuple):
-    """The state of ``adafactor``: a leaf of two axes or more has ``row_var`` and ``col_var``, another ``variance``.
+    """The state of ``adafactor``.
 
-    The fields that a leaf does not use hold ``None`` in its place.
+    Args:
+        step: updates so far.
+        row_var: second moments of the rows of a leaf of two axes or more, ``None`` in the place of another.
+        col_var: those of its columns.
+        variance: second moments of a leaf of fewer axes, ``None`` in the place of another.
     """
 
     step: jax.Array
-    row_var: Any
-    col_var: Any
-    variance: Any
+    row_var: PyTree
+    col_var: PyTree
+    variance: PyTree
 
 
 def adafactor(
-    lr: Any = 1e-2,
-    beta2_decay: Any = -0.8,
-    eps: tuple[Any, Any] = (None, 1e-3),
-    d: Any = 1.0,
-    weight_decay: Any = 0.0,
+    lr: LearningRate = 1e-2,
+    beta2_decay: Number = -0.8,
+    eps: tuple[Number | None, Number] = (None, 1e-3),
+    d: Number = 1.0,
+    weight_decay: Number = 0.0,
     *,
     foreach: bool | None = None,
     maximize: bool = False,
-) -> Transform:
+) -> Transform[AdafactorState]:
     r"""Adafactor.
 
     With :math:`R` and :math:`C` the averaged row and column means of :math:`g^2` and :math:`\hat V` their product over
@@ -57,6 +63,12 @@ def adafactor(
         maximize: whether to go up the gradient.
         foreach: accepted for torch's sake; it changes nothing.
 
+    Shape:
+        - updates: as the parameters.
+        - row_var: :math:`(*, A, 1)` for a parameter of shape :math:`(*, A, B)`.
+        - col_var: :math:`(*, 1, B)`.
+        - variance: as a parameter of fewer than two axes.
+
     Returns:
         A ``Transform`` with state ``AdafactorState``.
 
@@ -68,6 +80,7 @@ def adafactor(
     Adaptive Learning Rates with Sublinear Memory Cost, https://arxiv.org/abs/1804.04235.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> tx, p = adafactor(lr=0.1), jnp.ones((2, 2))
         >>> round(float(tx.update(p, tx.init(p), p)[0][0, 0]), 3)
         -0.1
@@ -81,7 +94,7 @@ def adafactor(
     check_number("adafactor", "d", d, minimum=1)
     check_minimums("adafactor", weight_decay=weight_decay)
 
-    def init(params: Any) -> AdafactorState:
+    def init(params: PyTree) -> AdafactorState:
         def zeros(shape_of: Any) -> Any:
             def make(p: Any) -> Any:
                 p = jnp.asarray(p)
@@ -99,7 +112,7 @@ def adafactor(
             zeros(lambda s: s if len(s) < 2 else None),
         )
 
-    def update(grads: Any, state: AdafactorState, params: Any = None) -> tuple[Any, AdafactorState]:
+    def update(grads: PyTree, state: AdafactorState, params: PyTree = None) -> tuple[PyTree, AdafactorState]:
         need_params("adafactor", params)
         step = state.step + 1
         count = step.astype(wide_dtype())
@@ -107,7 +120,7 @@ def adafactor(
         fresh = count ** wide(beta2_decay)
         size = jnp.minimum(gamma, 1 / jnp.sqrt(count))
 
-        def rule(cast: Any, g: Any, p: Any, row: Any, col: Any, variance: Any) -> tuple[Any, ...]:
+        def rule(cast: Cast, g: Any, p: Any, row: Any, col: Any, variance: Any) -> tuple[Any, ...]:
             g = -g if maximize else g
             floor = float(jnp.finfo(p.dtype).eps) if eps[0] is None else wide(eps[0])
             scale = jnp.maximum(cast(wide(eps[1])), _rms(p)) * cast(size)
@@ -135,12 +148,10 @@ def _rms(x: jax.Array) -> jax.Array:
 
 
 class Adafactor(Optimizer):
-    """Adafactor, whose second moments are kept as a row and a column (Shazeer and Stern, 2018).
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.Adafactor.html.
+    """Adafactor, whose second moments are kept as a row and a column; the rule is ``adafactor``.
 
     Args:
-        params: Parameters or groups of them.
+        params: Parameters, pairs of name and Parameter, or dicts each with ``params`` and options of the group.
         lr: learning rate.
         beta2_decay: the exponent of the decay of the averages.
         eps: floors of the second moment's root (``None``: the dtype's epsilon) and of the scale of a parameter.
@@ -151,6 +162,9 @@ class Adafactor(Optimizer):
 
     Raises:
         ValueError: if an option is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.Adafactor.html; Shazeer and Stern, Adafactor:
+    Adaptive Learning Rates with Sublinear Memory Cost, https://arxiv.org/abs/1804.04235.
 
     Example:
         >>> import fnn, numpy as np
@@ -164,23 +178,14 @@ class Adafactor(Optimizer):
 
     def __init__(
         self,
-        params: Any,
-        lr: Any = 1e-2,
-        beta2_decay: float = -0.8,
-        eps: tuple[float | None, float] = (None, 1e-3),
-        d: float = 1.0,
-        weight_decay: float = 0.0,
+        params: ParamsT,
+        lr: LearningRate = 1e-2,
+        beta2_decay: Number = -0.8,
+        eps: tuple[Number | None, Number] = (None, 1e-3),
+        d: Number = 1.0,
+        weight_decay: Number = 0.0,
         *,
         foreach: bool | None = None,
         maximize: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "beta2_decay": beta2_decay,
-            "eps": tuple(eps),
-            "d": d,
-            "weight_decay": weight_decay,
-            "foreach": foreach,
-            "maximize": maximize,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals()))

@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
+from fnn.optim._scalars import is_off, wide
+from fnn.optim.typing import Number, PyTree
 from fnn.tensor.row_sparse import RowSparse
 
+# Gives a scalar the dtype of the leaf that a rule is at work on.
+Cast: TypeAlias = Callable[[Any], Any]
 
-def zeros_like(params: Any) -> Any:
+
+def zeros_like(params: PyTree) -> PyTree:
     """A pytree of zeros like ``params``."""
     return jax.tree.map(jnp.zeros_like, params)
 
 
-def _is_leaf(value: Any) -> bool:
+def is_leaf(value: Any) -> bool:
+    """True for what a pytree of gradients has in the place of an array besides arrays."""
     return value is None or isinstance(value, RowSparse)
 
 
-def flatten(grads: Any) -> tuple[list[Any], Any]:
+def flatten(grads: PyTree) -> tuple[list[Any], Any]:
     """Leaves and structure of a pytree of gradients, where ``None`` and ``RowSparse`` are leaves."""
-    return jax.tree.flatten(grads, is_leaf=_is_leaf)
+    return jax.tree.flatten(grads, is_leaf=is_leaf)
+
+
+def descent(cast: Cast, g: Any, p: Any, maximize: bool, weight_decay: Number) -> Any:
+    """The gradient that a rule goes down: turned round by ``maximize``, with the L2 penalty added."""
+    g = -g if maximize else g
+    return g if is_off(weight_decay) else g + cast(wide(weight_decay)) * p
 
 
 def _compute_dtype(dtype: Any) -> Any:
@@ -36,9 +48,9 @@ def _split_complex(value: Any) -> Any:
 
 def by_leaf(
     rule: Callable[..., tuple[Any, ...]],
-    grads: Any,
-    params: Any,
-    *fields: Any,
+    grads: PyTree,
+    params: PyTree,
+    *fields: PyTree,
     sparse: Callable[..., tuple[Any, ...]] | None = None,
     name: str = "",
 ) -> tuple[Any, ...]:

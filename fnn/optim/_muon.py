@@ -11,10 +11,12 @@ import jax.numpy as jnp
 
 from fnn.functional.checks import as_int, check_choice, fail
 from fnn.optim._checks import check_lr, check_minimums, check_tuple, need_params
-from fnn.optim._leaves import by_leaf, zeros_like
+from fnn.optim._leaves import Cast, by_leaf, zeros_like
+from fnn.optim._param_groups import options
 from fnn.optim._scalars import is_off, rate, start, wide
-from fnn.optim.optimizer import Optimizer
+from fnn.optim.optimizer import Optimizer, ParamsT
 from fnn.optim.transform import Transform
+from fnn.optim.typing import LearningRate, Number, PyTree
 
 __all__ = ["Muon", "MuonState", "muon"]
 
@@ -24,22 +26,27 @@ ITERATION_DTYPE: Any = jnp.bfloat16
 
 
 class MuonState(NamedTuple):
-    """The state of ``muon``."""
+    """The state of ``muon``.
+
+    Args:
+        step: updates so far.
+        momentum_buffer: average of the gradient.
+    """
 
     step: jax.Array
-    momentum_buffer: Any
+    momentum_buffer: PyTree
 
 
 def muon(
-    lr: Any = 1e-3,
-    weight_decay: Any = 0.1,
-    momentum: Any = 0.95,
+    lr: LearningRate = 1e-3,
+    weight_decay: Number = 0.1,
+    momentum: Number = 0.95,
     nesterov: bool = True,
-    ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315),
-    eps: Any = 1e-7,
+    ns_coefficients: tuple[Number, Number, Number] = (3.4445, -4.775, 2.0315),
+    eps: Number = 1e-7,
     ns_steps: int = 5,
     adjust_lr_fn: str | None = None,
-) -> Transform:
+) -> Transform[MuonState]:
     r"""Muon, for the weight matrices of hidden layers.
 
     .. math::
@@ -60,6 +67,9 @@ def muon(
         adjust_lr_fn: ``None`` or 'original': :math:`\gamma' = \gamma \sqrt{\max(1, A / B)}` for an A x B matrix;
             'match_rms_adamw': :math:`\gamma' = 0.2 \gamma \sqrt{\max(A, B)}`.
 
+    Shape:
+        - updates, and each field of the state that belongs to a parameter: as the parameter.
+
     Returns:
         A ``Transform`` with state ``MuonState``.
 
@@ -70,6 +80,7 @@ def muon(
     layers in neural networks, 2024; https://arxiv.org/abs/2502.16982.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> tx, p = muon(lr=0.1, weight_decay=0), jnp.ones((2, 2))
         >>> tx.update(p, tx.init(p), p)[0].shape
         (2, 2)
@@ -82,7 +93,7 @@ def muon(
     if ns_steps >= 100:
         fail(ValueError, "muon", "ns_steps", "below 100", ns_steps)
 
-    def init(params: Any) -> MuonState:
+    def init(params: PyTree) -> MuonState:
         for p in jax.tree.leaves(params):
             if p.ndim != 2:
                 fail(ValueError, "muon", "params", "2-D", p)
@@ -90,12 +101,12 @@ def muon(
                 fail(RuntimeError, "muon", "params", "real", p)
         return MuonState(start(), zeros_like(params))
 
-    def update(grads: Any, state: MuonState, params: Any = None) -> tuple[Any, MuonState]:
+    def update(grads: PyTree, state: MuonState, params: PyTree = None) -> tuple[PyTree, MuonState]:
         if not is_off(weight_decay):
             need_params("muon", params)
         gamma, mu = rate(lr, state.step), wide(momentum)
 
-        def rule(cast: Any, g: Any, p: Any, b: Any) -> tuple[Any, ...]:
+        def rule(cast: Cast, g: Any, p: Any, b: Any) -> tuple[Any, ...]:
             b = b + (g - b) * cast(1 - mu)
             direction = g + (b - g) * cast(mu) if nesterov else b
             rows, columns = g.shape
@@ -138,12 +149,10 @@ def newton_schulz(matrix: jax.Array, coefficients: tuple[Any, Any, Any], steps: 
 
 
 class Muon(Optimizer):
-    """Muon, for the weight matrices of hidden layers (Jordan et al., 2024).
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.Muon.html.
+    """Muon, for the weight matrices of hidden layers; the rule is ``muon``.
 
     Args:
-        params: Parameters or groups of them.
+        params: Parameters, pairs of name and Parameter, or dicts each with ``params`` and options of the group.
         lr: learning rate.
         weight_decay: decay of the parameters themselves.
         momentum: decay of the average of the gradients.
@@ -156,6 +165,9 @@ class Muon(Optimizer):
     Raises:
         ValueError: if an option is out of range, or a parameter is no matrix.
 
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.Muon.html; Jordan, Muon: An optimizer for hidden
+    layers in neural networks, 2024; https://arxiv.org/abs/2502.16982.
+
     Example:
         >>> import fnn, numpy as np
         >>> p = fnn.nn.Parameter(np.ones((2, 2)))
@@ -166,39 +178,24 @@ class Muon(Optimizer):
 
     _rule = staticmethod(muon)
     _static_options = frozenset({"ns_steps"})
+    _saves_step = False
 
     def __init__(
         self,
-        params: Any,
-        lr: Any = 1e-3,
-        weight_decay: float = 0.1,
-        momentum: float = 0.95,
+        params: ParamsT,
+        lr: LearningRate = 1e-3,
+        weight_decay: Number = 0.1,
+        momentum: Number = 0.95,
         nesterov: bool = True,
-        ns_coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315),
-        eps: float = 1e-7,
+        ns_coefficients: tuple[Number, Number, Number] = (3.4445, -4.775, 2.0315),
+        eps: Number = 1e-7,
         ns_steps: int = 5,
         adjust_lr_fn: str | None = None,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "weight_decay": weight_decay,
-            "momentum": momentum,
-            "nesterov": nesterov,
-            "ns_coefficients": tuple(ns_coefficients),
-            "eps": eps,
-            "ns_steps": ns_steps,
-            "adjust_lr_fn": adjust_lr_fn,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals()))
 
     def _check_group(self, group: Mapping[str, Any]) -> None:
         super()._check_group(group)
         for i, parameter in enumerate(group["params"]):
             if parameter.ndim != 2:
                 raise ValueError(f"Muon: parameters must be matrices, got shape {parameter.shape} at index {i}")
-
-    def _export_state(self, named: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in named.items() if name != "step"}
-
-    def _import_state(self, named: dict[str, Any], group: Mapping[str, Any]) -> dict[str, Any]:
-        return {"step": 1, **named}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
 from fnn.nn.array_box import to_array
+from fnn.nn.parameter import Parameter
 from fnn.stateful.boxes import Cell
+from fnn.stateful.protocol import static_key
 from fnn.stateful.structure import structure_changed
 
 
@@ -18,11 +21,24 @@ class _Required:
         return "<required parameter>"
 
 
-required = _Required()
+# The default of an option that every group must set.
+required: Any = _Required()
 
 
 class ParamGroup(dict[str, Any]):
-    """The options of one group of parameters, under torch's names; its numbers can change without recompiling."""
+    """The options of one group of parameters, under torch's names; its numbers can change without recompiling.
+
+    A dict with the Parameters under ``params``, their names, if given, under ``param_names``, and the options.
+
+    Source: https://docs.pytorch.org/docs/2.13/optim.html#per-parameter-options.
+
+    Example:
+        >>> import fnn, numpy as np
+        >>> group = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=0.5).param_groups[0]
+        >>> group["lr"] = 0.25
+        >>> group["lr"], len(group["params"])
+        (0.25, 1)
+    """
 
     def __setitem__(self, key: str, value: Any) -> None:
         old = self.get(key, required)
@@ -36,15 +52,18 @@ class ParamGroup(dict[str, Any]):
         structure_changed()
 
     def setdefault(self, key: str, default: Any = None) -> Any:
+        """``dict.setdefault``."""
         if key not in self:
             self[key] = default
         return self[key]
 
     def update(self, *args: Any, **kwargs: Any) -> None:
+        """``dict.update``."""
         for key, value in dict(*args, **kwargs).items():
             self[key] = value
 
     def pop(self, *args: Any) -> Any:
+        """``dict.pop``."""
         structure_changed()
         return super().pop(*args)
 
@@ -56,13 +75,48 @@ class ParamGroup(dict[str, Any]):
         return new
 
 
+def options(given: Mapping[str, Any], *first: str) -> dict[str, Any]:
+    """The options among the ``locals()`` of a constructor, as groups keep them: tuples, no lists of numbers.
+
+    Those named come first, where torch has another order in its groups than in its signature.
+    """
+    order = [*first, *(key for key in given if key not in (*first, "self", "params", "__class__"))]
+    return {key: tuple(given[key]) if _is_vector(given[key]) else given[key] for key in order}
+
+
+def _is_vector(value: Any) -> bool:
+    return isinstance(value, list) or (isinstance(value, np.ndarray | jax.Array) and value.ndim == 1 and len(value) > 1)
+
+
+def plain_option(value: Any) -> Any:
+    """A group option as fnn keeps it: torch tensors as arrays, lists of numbers as tuples."""
+    if hasattr(value, "detach") and hasattr(value, "numpy"):
+        return to_array(value)
+    if isinstance(value, list) and value and all(is_number(v) for v in value):
+        return tuple(value)
+    return copy.copy(value)
+
+
+# What a compiled step takes as inputs, and what it is compiled for
+
+
 def is_number(value: Any) -> bool:
+    """True for Python and numpy numbers, but not for ``True`` and ``False``."""
     return type(value) in (int, float) or isinstance(value, np.floating)
 
 
 def is_dynamic(value: Any) -> bool:
-    """A number or a scalar array: what a compiled step takes as an input instead of baking it in."""
+    """True for a number or an array: what a compiled step takes as an input instead of baking it in."""
     return is_number(value) or isinstance(value, jax.Array)
+
+
+def _is_dynamic_tuple(value: Any) -> bool:
+    return isinstance(value, tuple) and bool(value) and all(map(is_dynamic, value))
+
+
+def _is_zero(key: str, value: Any) -> bool:
+    """True for a number that leaves a term out of the program."""
+    return key != "lr" and is_number(value) and value == 0
 
 
 class ElementCell(Cell):
@@ -83,10 +137,80 @@ class ElementCell(Cell):
         super().set(tuple(items))
 
 
-def plain_option(value: Any) -> Any:
-    """A group option as fnn keeps it: torch tensors as arrays, lists of numbers as tuples."""
-    if hasattr(value, "detach") and hasattr(value, "numpy"):
-        return to_array(value)
-    if isinstance(value, list) and value and all(is_number(v) for v in value):
-        return tuple(value)
-    return copy.copy(value)
+def cells(groups: Iterable[ParamGroup], static: Collection[str]) -> Iterator[Cell]:
+    """The places of the numbers in the options of some groups, but for those that are ``static``."""
+    for group in groups:
+        for key, value in group.items():
+            if key == "params" or key in static:
+                continue
+            if _is_dynamic_tuple(value):
+                yield from (ElementCell(group, key, i) for i in range(len(value)))
+            elif is_dynamic(value) and not _is_zero(key, value):
+                yield Cell(group, key)
+
+
+def key_of(group: ParamGroup, static: Collection[str]) -> Hashable:
+    """What a compiled step depends on in a group besides the contents of its cells."""
+    found = []
+    for key, value in group.items():
+        if key == "params":
+            continue
+        if key not in static and (is_dynamic(value) or _is_dynamic_tuple(value)):
+            found.append((key, _is_zero(key, value)))
+        else:
+            found.append((key, static_key(value)))
+    return tuple(found), tuple(p.requires_grad for p in group["params"])
+
+
+# Adding and loading groups
+
+
+def members(optimizer: str, given: Any) -> tuple[list[Parameter], list[str] | None]:
+    """The Parameters in ``params`` of a new group, and their names if it holds pairs.
+
+    Raises:
+        TypeError: if it holds something else, or is a set.
+        ValueError: if one occurs twice.
+    """
+    if isinstance(given, set):
+        raise TypeError(f"{optimizer}: parameters must be in an ordered collection, a set's order changes between runs")
+    found: list[Any] = [given] if isinstance(given, Parameter) else list(given)
+    names = None
+    if found and all(isinstance(m, tuple) and len(m) == 2 for m in found):
+        names = [m[0] for m in found]
+        found = [m[1] for m in found]
+    for member in found:
+        if not isinstance(member, Parameter):
+            raise TypeError(f"{optimizer}: can only optimize Parameters, got {type(member).__name__}")
+    if len({id(p) for p in found}) != len(found):
+        raise ValueError(f"{optimizer}: a param group must not contain a parameter twice")
+    return found, names
+
+
+def match_saved(
+    function: str, groups: list[ParamGroup], saved: list[dict[str, Any]]
+) -> tuple[list[ParamGroup], dict[Any, Parameter]]:
+    """Groups with the saved options over the present ones, and the parameters by their saved numbers.
+
+    Raises:
+        ValueError: if the groups are not as many, or not as large.
+    """
+    if len(saved) != len(groups):
+        raise ValueError(
+            f"{function}: loaded state dict has a different number of parameter groups, expected {len(groups)}, got "
+            f"{len(saved)}"
+        )
+    parameters: dict[Any, Parameter] = {}
+    merged = []
+    for i, (group, old) in enumerate(zip(groups, saved, strict=True)):
+        if len(group["params"]) != len(old["params"]):
+            raise ValueError(
+                f"{function}: loaded state dict contains a parameter group that doesn't match the size of optimizer's "
+                f"group {i}, expected {len(group['params'])} parameters, got {len(old['params'])}"
+            )
+        parameters.update(zip(old["params"], group["params"], strict=True))
+        own = {k: plain_option(v) for k, v in old.items() if k != "params"}
+        new = ParamGroup({**{k: v for k, v in group.items() if k not in own}, **own})
+        dict.__setitem__(new, "params", group["params"])
+        merged.append(new)
+    return merged, parameters

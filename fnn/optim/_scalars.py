@@ -1,13 +1,22 @@
-"""Hyperparameters as scalars of wide precision."""
+"""Arithmetic of scalars that are Python numbers, exact in float64, or arrays, traced or not."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from fnn.functional.arrays import index_dtype
+from fnn.optim.typing import LearningRate, Number
+
+
+def on_host(*values: Any) -> bool:
+    """True if all are Python or numpy numbers."""
+    return all(isinstance(v, bool | int | float | np.generic) for v in values)
 
 
 def is_off(value: Any) -> bool:
@@ -15,12 +24,15 @@ def is_off(value: Any) -> bool:
     return isinstance(value, int | float | np.generic) and value == 0
 
 
-def wide_dtype() -> Any:
+# Precision
+
+
+def wide_dtype() -> np.dtype[Any]:
     """The widest float at hand: float64 with x64 on, else float32."""
     return jax.dtypes.canonicalize_dtype(np.float64)
 
 
-def wide(value: Any) -> Any:
+def wide(value: Any) -> Number:
     """A hyperparameter for scalar arithmetic: a Python number stays one, an array is widened."""
     if isinstance(value, bool | int | float):
         return value
@@ -30,12 +42,74 @@ def wide(value: Any) -> Any:
     return array.reshape(()).astype(wide_dtype())
 
 
-def rate(lr: Any, step: jax.Array) -> Any:
+def as_count(count: Any) -> Any:
+    """A count as a Python number, or as an array."""
+    if isinstance(count, np.generic):
+        return count.item()
+    if on_host(count):
+        return count
+    array = jnp.asarray(count)
+    # The quotient of int32 numbers, as in `1 / (1 + count)`, would be a float32.
+    return array.astype(index_dtype()) if jnp.issubdtype(array.dtype, jnp.integer) else array
+
+
+def real(count: Any) -> Number:
+    """A count as a float of the widest precision."""
+    return float(count) if on_host(count) else count.astype(wide_dtype())
+
+
+# Operations
+
+
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """``a`` or ``b``."""
+    return (a if condition else b) if on_host(condition) else jnp.where(condition, a, b)
+
+
+def branch(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
+    """``yes()`` or ``no()``; only on the host is one of them left out."""
+    return (yes() if condition else no()) if on_host(condition) else jnp.where(condition, yes(), no())
+
+
+def both(a: Any, b: Any) -> Any:
+    """``a and b``."""
+    return (a and b) if on_host(a, b) else jnp.logical_and(a, b)
+
+
+def minimum(a: Any, b: Any) -> Any:
+    """The smaller one."""
+    return min(a, b) if on_host(a, b) else jnp.minimum(a, b)
+
+
+def clip_to_unit(x: Any) -> Any:
+    """``x``, but at least 0 and at most 1."""
+    return max(0, min(1, x)) if on_host(x) else jnp.clip(x, 0.0, 1.0)
+
+
+def cos(angle: Any) -> Any:
+    """The cosine."""
+    return math.cos(angle) if on_host(angle) else jnp.cos(angle)
+
+
+def floor(x: Any) -> Any:
+    """The greatest integer not above ``x``."""
+    return math.floor(x) if on_host(x) else jnp.floor(x)
+
+
+# What the rules need
+
+
+def start() -> jax.Array:
+    """The count of a new state."""
+    return jnp.zeros((), jnp.int32)
+
+
+def rate(lr: LearningRate, step: jax.Array) -> Number:
     """The learning rate after ``step`` updates, as a scalar in wide precision."""
     return wide(lr(step) if callable(lr) else lr)
 
 
-def bias_correction(beta: Any, step: jax.Array) -> jax.Array:
+def bias_correction(beta: Number, step: jax.Array) -> jax.Array:
     """``1 - beta**step`` without the loss of digits for ``beta`` near 1."""
     beta = wide(beta)
     if isinstance(beta, int | float):
@@ -43,8 +117,3 @@ def bias_correction(beta: Any, step: jax.Array) -> jax.Array:
     else:
         log = jnp.log(beta)
     return -jnp.expm1(step.astype(wide_dtype()) * log)
-
-
-def start() -> jax.Array:
-    """The count of a new state."""
-    return jnp.zeros((), jnp.int32)

@@ -48,7 +48,7 @@ def _cubic_minimum(a: _Point, b: _Point, low: jax.Array, high: jax.Array) -> jax
     return jnp.where(square >= 0, jnp.clip(at, low, high), (low + high) / 2)
 
 
-def _strong_wolfe(
+def strong_wolfe(
     evaluate: Callable[[jax.Array], tuple[jax.Array, jax.Array]],
     x: jax.Array,
     t: jax.Array,

@@ -8,33 +8,41 @@ import jax
 import jax.numpy as jnp
 
 from fnn.optim._checks import check_lr, check_minimums, check_number, need_params
-from fnn.optim._leaves import by_leaf, zeros_like
+from fnn.optim._leaves import Cast, by_leaf, descent, zeros_like
+from fnn.optim._param_groups import options
 from fnn.optim._scalars import is_off, rate, start, wide
-from fnn.optim.optimizer import Optimizer
+from fnn.optim.optimizer import Optimizer, ParamsT
 from fnn.optim.transform import Transform
+from fnn.optim.typing import LearningRate, Number, PyTree
 
 __all__ = ["Adadelta", "AdadeltaState", "adadelta"]
 
 
 class AdadeltaState(NamedTuple):
-    """The state of ``adadelta``."""
+    """The state of ``adadelta``.
+
+    Args:
+        step: updates so far.
+        square_avg: average of the square of the gradient.
+        acc_delta: average of the square of the steps.
+    """
 
     step: jax.Array
-    square_avg: Any
-    acc_delta: Any
+    square_avg: PyTree
+    acc_delta: PyTree
 
 
 def adadelta(
-    lr: Any = 1.0,
-    rho: Any = 0.9,
-    eps: Any = 1e-6,
-    weight_decay: Any = 0,
+    lr: LearningRate = 1.0,
+    rho: Number = 0.9,
+    eps: Number = 1e-6,
+    weight_decay: Number = 0,
     foreach: bool | None = None,
     *,
     capturable: bool = False,
     maximize: bool = False,
     differentiable: bool = False,
-) -> Transform:
+) -> Transform[AdadeltaState]:
     r"""Adadelta.
 
     .. math::
@@ -49,6 +57,9 @@ def adadelta(
         maximize: whether to go up the gradient.
         foreach, capturable, differentiable: accepted for torch's sake; they change nothing.
 
+    Shape:
+        - updates, and each field of the state that belongs to a parameter: as the parameter.
+
     Returns:
         A ``Transform`` with state ``AdadeltaState``.
 
@@ -59,6 +70,7 @@ def adadelta(
     Learning Rate Method, https://arxiv.org/abs/1212.5701.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> tx = adadelta(eps=1.0)
         >>> round(float(tx.update(jnp.array(2.0), tx.init(jnp.array(1.0)))[0]), 3)
         -1.69
@@ -67,18 +79,16 @@ def adadelta(
     check_number("adadelta", "rho", rho, 0, 1)
     check_minimums("adadelta", eps=eps, weight_decay=weight_decay)
 
-    def init(params: Any) -> AdadeltaState:
+    def init(params: PyTree) -> AdadeltaState:
         return AdadeltaState(start(), zeros_like(params), zeros_like(params))
 
-    def update(grads: Any, state: AdadeltaState, params: Any = None) -> tuple[Any, AdadeltaState]:
+    def update(grads: PyTree, state: AdadeltaState, params: PyTree = None) -> tuple[PyTree, AdadeltaState]:
         if not is_off(weight_decay):
             need_params("adadelta", params)
         gamma, keep, small = rate(lr, state.step), wide(rho), wide(eps)
 
-        def rule(cast: Any, g: Any, p: Any, v: Any, u: Any) -> tuple[Any, ...]:
-            g = -g if maximize else g
-            if not is_off(weight_decay):
-                g = g + cast(wide(weight_decay)) * p
+        def rule(cast: Cast, g: Any, p: Any, v: Any, u: Any) -> tuple[Any, ...]:
+            g = descent(cast, g, p, maximize, weight_decay)
             v = v * cast(keep) + jnp.square(g) * cast(1 - keep)
             change = jnp.sqrt(u + cast(small)) / jnp.sqrt(v + cast(small)) * g
             u = u * cast(keep) + jnp.square(change) * cast(1 - keep)
@@ -91,12 +101,10 @@ def adadelta(
 
 
 class Adadelta(Optimizer):
-    """Adadelta (Zeiler, 2012).
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.Adadelta.html.
+    """Adadelta; the rule is ``adadelta``.
 
     Args:
-        params: Parameters or groups of them.
+        params: Parameters, pairs of name and Parameter, or dicts each with ``params`` and options of the group.
         lr: learning rate.
         rho: decay of the averages.
         eps: added under the roots.
@@ -106,6 +114,9 @@ class Adadelta(Optimizer):
 
     Raises:
         ValueError: if an option is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.Adadelta.html; Zeiler, ADADELTA: An Adaptive
+    Learning Rate Method, https://arxiv.org/abs/1212.5701.
 
     Example:
         >>> import fnn, numpy as np
@@ -120,25 +131,15 @@ class Adadelta(Optimizer):
 
     def __init__(
         self,
-        params: Any,
-        lr: Any = 1.0,
-        rho: float = 0.9,
-        eps: float = 1e-6,
-        weight_decay: float = 0,
+        params: ParamsT,
+        lr: LearningRate = 1.0,
+        rho: Number = 0.9,
+        eps: Number = 1e-6,
+        weight_decay: Number = 0,
         foreach: bool | None = None,
         *,
         capturable: bool = False,
         maximize: bool = False,
         differentiable: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "rho": rho,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-            "capturable": capturable,
-            "foreach": foreach,
-            "differentiable": differentiable,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals(), "lr", "rho", "eps", "weight_decay", "maximize", "capturable"))

@@ -9,34 +9,41 @@ import jax.numpy as jnp
 
 from fnn.nn.parameter import Parameter
 from fnn.optim._checks import check_lr, check_minimums, need_params
-from fnn.optim._leaves import by_leaf
+from fnn.optim._leaves import Cast, by_leaf, descent
+from fnn.optim._param_groups import options
 from fnn.optim._scalars import is_off, rate, start, wide, wide_dtype
-from fnn.optim.optimizer import Optimizer
+from fnn.optim.optimizer import Optimizer, ParamsT
 from fnn.optim.transform import Transform
+from fnn.optim.typing import LearningRate, Number, PyTree
 from fnn.tensor.row_sparse import RowSparse
 
 __all__ = ["Adagrad", "AdagradState", "adagrad"]
 
 
 class AdagradState(NamedTuple):
-    """The state of ``adagrad``."""
+    """The state of ``adagrad``.
+
+    Args:
+        step: updates so far.
+        sum: sum of the squares of the gradients.
+    """
 
     step: jax.Array
-    sum: Any
+    sum: PyTree
 
 
 def adagrad(
-    lr: Any = 1e-2,
-    lr_decay: Any = 0,
-    weight_decay: Any = 0,
-    initial_accumulator_value: Any = 0,
-    eps: Any = 1e-10,
+    lr: LearningRate = 1e-2,
+    lr_decay: Number = 0,
+    weight_decay: Number = 0,
+    initial_accumulator_value: Number = 0,
+    eps: Number = 1e-10,
     foreach: bool | None = None,
     *,
     maximize: bool = False,
     differentiable: bool = False,
     fused: bool | None = None,
-) -> Transform:
+) -> Transform[AdagradState]:
     r"""Adagrad.
 
     .. math:: s_t = s_{t-1} + g^2, \quad p \leftarrow p - \frac{\gamma}{1 + (t - 1) \eta} \frac{g}{\sqrt{s_t} + \epsilon}
@@ -50,6 +57,9 @@ def adagrad(
         maximize: whether to go up the gradient.
         foreach, differentiable, fused: accepted for torch's sake; they change nothing.
 
+    Shape:
+        - updates, and each field of the state that belongs to a parameter: as the parameter.
+
     Returns:
         A ``Transform`` with state ``AdagradState``. Row-sparse gradients touch only their rows.
 
@@ -61,6 +71,7 @@ def adagrad(
     Methods for Online Learning and Stochastic Optimization, 2011.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> tx = adagrad(lr=0.1)
         >>> round(float(tx.update(jnp.array(2.0), tx.init(jnp.array(1.0)))[0]), 3)
         -0.1
@@ -74,7 +85,7 @@ def adagrad(
         eps=eps,
     )
 
-    def init(params: Any) -> AdagradState:
+    def init(params: PyTree) -> AdagradState:
         first = wide(initial_accumulator_value)
 
         def fill(p: Any) -> jax.Array:
@@ -83,19 +94,17 @@ def adagrad(
 
         return AdagradState(start(), jax.tree.map(fill, params))
 
-    def update(grads: Any, state: AdagradState, params: Any = None) -> tuple[Any, AdagradState]:
+    def update(grads: PyTree, state: AdagradState, params: PyTree = None) -> tuple[PyTree, AdagradState]:
         if not is_off(weight_decay):
             need_params("adagrad", params)
         size = rate(lr, state.step) / (1 + state.step.astype(wide_dtype()) * wide(lr_decay))
 
-        def rule(cast: Any, g: Any, p: Any, s: Any) -> tuple[Any, ...]:
-            g = -g if maximize else g
-            if not is_off(weight_decay):
-                g = g + cast(wide(weight_decay)) * p
+        def rule(cast: Cast, g: Any, p: Any, s: Any) -> tuple[Any, ...]:
+            g = descent(cast, g, p, maximize, weight_decay)
             s = s + jnp.square(g)
             return -cast(size) * (g / (jnp.sqrt(s) + cast(wide(eps)))), s
 
-        def sparse(cast: Any, g: RowSparse, p: Any, s: Any) -> tuple[Any, ...]:
+        def sparse(cast: Cast, g: RowSparse, p: Any, s: Any) -> tuple[Any, ...]:
             if not is_off(weight_decay):
                 raise RuntimeError("adagrad: weight_decay is not compatible with row-sparse gradients")
             change, rows = rule(cast, g.values, None, g.rows_of(s).astype(g.dtype))
@@ -108,12 +117,10 @@ def adagrad(
 
 
 class Adagrad(Optimizer):
-    """Adagrad (Duchi et al., 2011).
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.Adagrad.html.
+    """Adagrad; the rule is ``adagrad``.
 
     Args:
-        params: Parameters or groups of them.
+        params: Parameters, pairs of name and Parameter, or dicts each with ``params`` and options of the group.
         lr: learning rate.
         lr_decay: how fast the learning rate falls.
         weight_decay: factor of the parameters added to the gradients.
@@ -125,6 +132,9 @@ class Adagrad(Optimizer):
 
     Raises:
         ValueError: if an option is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.Adagrad.html; Duchi et al., Adaptive Subgradient
+    Methods for Online Learning and Stochastic Optimization, 2011.
 
     Example:
         >>> import fnn, numpy as np
@@ -140,32 +150,21 @@ class Adagrad(Optimizer):
 
     def __init__(
         self,
-        params: Any,
-        lr: Any = 1e-2,
-        lr_decay: float = 0,
-        weight_decay: float = 0,
-        initial_accumulator_value: float = 0,
-        eps: float = 1e-10,
+        params: ParamsT,
+        lr: LearningRate = 1e-2,
+        lr_decay: Number = 0,
+        weight_decay: Number = 0,
+        initial_accumulator_value: Number = 0,
+        eps: Number = 1e-10,
         foreach: bool | None = None,
         *,
         maximize: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "lr_decay": lr_decay,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "initial_accumulator_value": initial_accumulator_value,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-            "fused": fused,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals(), "lr", "lr_decay", "eps"))
 
-    def _create_slots(self, transform: Transform, parameters: list[Parameter]) -> list[Parameter]:
+    def _create_slots(self, transform: Transform[Any], parameters: list[Parameter]) -> list[Parameter]:
         # torch takes the start of the sums from the constructor, not from the group.
         first = adagrad(initial_accumulator_value=self.defaults["initial_accumulator_value"])
         return super()._create_slots(first, parameters)

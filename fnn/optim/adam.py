@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from fnn.optim._adam_family import AdamState, _adam
-from fnn.optim.optimizer import Optimizer
+from fnn.optim._adam_family import AdamState, adam_transform
+from fnn.optim._param_groups import options
+from fnn.optim.optimizer import Optimizer, ParamsT
 from fnn.optim.transform import Transform
+from fnn.optim.typing import LearningRate, Number
 
 __all__ = ["Adam", "AdamState", "adam"]
 
 
 def adam(
-    lr: Any = 1e-3,
-    betas: tuple[Any, Any] = (0.9, 0.999),
-    eps: Any = 1e-8,
-    weight_decay: Any = 0,
+    lr: LearningRate = 1e-3,
+    betas: tuple[Number, Number] = (0.9, 0.999),
+    eps: Number = 1e-8,
+    weight_decay: Number = 0,
     amsgrad: bool = False,
     *,
     foreach: bool | None = None,
@@ -24,7 +24,7 @@ def adam(
     differentiable: bool = False,
     fused: bool | None = None,
     decoupled_weight_decay: bool = False,
-) -> Transform:
+) -> Transform[AdamState]:
     r"""Adam.
 
     .. math::
@@ -41,6 +41,9 @@ def adam(
         decoupled_weight_decay: whether the decay acts on the parameter, as in ``adamw``.
         foreach, capturable, differentiable, fused: accepted for torch's sake; they change nothing.
 
+    Shape:
+        - updates, and each field of the state that belongs to a parameter: as the parameter.
+
     Returns:
         A ``Transform`` with state ``AdamState``.
 
@@ -56,18 +59,16 @@ def adam(
         >>> round(float(tx.update(jnp.array(2.0), tx.init(jnp.array(1.0)))[0]), 3)
         -0.1
     """
-    return _adam("adam", lr, betas, eps, weight_decay, amsgrad, maximize, decoupled_weight_decay)
+    return adam_transform("adam", lr, betas, eps, weight_decay, amsgrad, maximize, decoupled_weight_decay)
 
 
 class Adam(Optimizer):
-    """Adam (Kingma and Ba, 2014), with AMSGrad (Reddi et al., 2018).
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.Adam.html.
+    """Adam, with AMSGrad; the rule is ``adam``.
 
     Args:
-        params: Parameters or groups of them.
+        params: Parameters, pairs of name and Parameter, or dicts each with ``params`` and options of the group.
         lr: learning rate.
-        betas: decay of the averages of the gradient and of its square.
+        betas: decay of the averages of the gradient and of its square, each in [0, 1).
         eps: added to the denominator.
         weight_decay: factor of the parameters added to the gradients.
         amsgrad: whether to divide by the largest average of the square so far.
@@ -77,6 +78,10 @@ class Adam(Optimizer):
 
     Raises:
         ValueError: if an option is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.Adam.html; Kingma and Ba, Adam: A Method for
+    Stochastic Optimization, https://arxiv.org/abs/1412.6980; AMSGrad: Reddi et al., On the Convergence of Adam and
+    Beyond, https://arxiv.org/abs/1904.09237.
 
     Example:
         >>> import fnn, numpy as np
@@ -91,11 +96,11 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        params: Any,
-        lr: Any = 1e-3,
-        betas: tuple[Any, Any] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0,
+        params: ParamsT,
+        lr: LearningRate = 1e-3,
+        betas: tuple[Number, Number] = (0.9, 0.999),
+        eps: Number = 1e-8,
+        weight_decay: Number = 0,
         amsgrad: bool = False,
         *,
         foreach: bool | None = None,
@@ -105,17 +110,4 @@ class Adam(Optimizer):
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "betas": tuple(betas),
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "amsgrad": amsgrad,
-            "maximize": maximize,
-            "foreach": foreach,
-            "capturable": capturable,
-            "differentiable": differentiable,
-            "fused": fused,
-            "decoupled_weight_decay": decoupled_weight_decay,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals(), "lr", "betas", "eps", "weight_decay", "amsgrad", "maximize"))

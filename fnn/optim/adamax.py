@@ -8,33 +8,41 @@ import jax
 import jax.numpy as jnp
 
 from fnn.optim._checks import check_betas, check_lr, check_minimums, need_params
-from fnn.optim._leaves import by_leaf, zeros_like
+from fnn.optim._leaves import Cast, by_leaf, descent, zeros_like
+from fnn.optim._param_groups import options
 from fnn.optim._scalars import bias_correction, is_off, rate, start, wide
-from fnn.optim.optimizer import Optimizer
+from fnn.optim.optimizer import Optimizer, ParamsT
 from fnn.optim.transform import Transform
+from fnn.optim.typing import LearningRate, Number, PyTree
 
 __all__ = ["Adamax", "AdamaxState", "adamax"]
 
 
 class AdamaxState(NamedTuple):
-    """The state of ``adamax``."""
+    """The state of ``adamax``.
+
+    Args:
+        step: updates so far.
+        exp_avg: average of the gradient.
+        exp_inf: its decaying infinity norm.
+    """
 
     step: jax.Array
-    exp_avg: Any
-    exp_inf: Any
+    exp_avg: PyTree
+    exp_inf: PyTree
 
 
 def adamax(
-    lr: Any = 2e-3,
-    betas: tuple[Any, Any] = (0.9, 0.999),
-    eps: Any = 1e-8,
-    weight_decay: Any = 0,
+    lr: LearningRate = 2e-3,
+    betas: tuple[Number, Number] = (0.9, 0.999),
+    eps: Number = 1e-8,
+    weight_decay: Number = 0,
     foreach: bool | None = None,
     *,
     maximize: bool = False,
     differentiable: bool = False,
     capturable: bool = False,
-) -> Transform:
+) -> Transform[AdamaxState]:
     r"""Adamax, Adam by the infinity norm.
 
     .. math::
@@ -48,6 +56,9 @@ def adamax(
         maximize: whether to go up the gradient.
         foreach, differentiable, capturable: accepted for torch's sake; they change nothing.
 
+    Shape:
+        - updates, and each field of the state that belongs to a parameter: as the parameter.
+
     Returns:
         A ``Transform`` with state ``AdamaxState``.
 
@@ -57,6 +68,7 @@ def adamax(
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.Adamax.html; https://arxiv.org/abs/1412.6980.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> tx = adamax(lr=0.1)
         >>> round(float(tx.update(jnp.array(2.0), tx.init(jnp.array(1.0)))[0]), 3)
         -0.1
@@ -65,20 +77,18 @@ def adamax(
     check_minimums("adamax", eps=eps, weight_decay=weight_decay)
     check_betas("adamax", betas)
 
-    def init(params: Any) -> AdamaxState:
+    def init(params: PyTree) -> AdamaxState:
         return AdamaxState(start(), zeros_like(params), zeros_like(params))
 
-    def update(grads: Any, state: AdamaxState, params: Any = None) -> tuple[Any, AdamaxState]:
+    def update(grads: PyTree, state: AdamaxState, params: PyTree = None) -> tuple[PyTree, AdamaxState]:
         if not is_off(weight_decay):
             need_params("adamax", params)
         step = state.step + 1
         beta1, beta2 = map(wide, betas)
         size = rate(lr, state.step) / bias_correction(beta1, step)
 
-        def rule(cast: Any, g: Any, p: Any, m: Any, u: Any) -> tuple[Any, ...]:
-            g = -g if maximize else g
-            if not is_off(weight_decay):
-                g = g + cast(wide(weight_decay)) * p
+        def rule(cast: Cast, g: Any, p: Any, m: Any, u: Any) -> tuple[Any, ...]:
+            g = descent(cast, g, p, maximize, weight_decay)
             m = m + (g - m) * cast(1 - beta1)
             u = jnp.maximum(u * cast(beta2), jnp.abs(g) + cast(wide(eps)))
             return -cast(size) * (m / u), m, u
@@ -90,12 +100,10 @@ def adamax(
 
 
 class Adamax(Optimizer):
-    """Adamax, Adam by the infinity norm (Kingma and Ba, 2014).
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.Adamax.html.
+    """Adamax, Adam by the infinity norm; the rule is ``adamax``.
 
     Args:
-        params: Parameters or groups of them.
+        params: Parameters, pairs of name and Parameter, or dicts each with ``params`` and options of the group.
         lr: learning rate.
         betas: decay of the average of the gradient and of its norm.
         eps: added to the gradient's magnitude.
@@ -105,6 +113,9 @@ class Adamax(Optimizer):
 
     Raises:
         ValueError: if an option is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.Adamax.html; Kingma and Ba, Adam: A Method for
+    Stochastic Optimization, https://arxiv.org/abs/1412.6980.
 
     Example:
         >>> import fnn, numpy as np
@@ -119,25 +130,15 @@ class Adamax(Optimizer):
 
     def __init__(
         self,
-        params: Any,
-        lr: Any = 2e-3,
-        betas: tuple[Any, Any] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0,
+        params: ParamsT,
+        lr: LearningRate = 2e-3,
+        betas: tuple[Number, Number] = (0.9, 0.999),
+        eps: Number = 1e-8,
+        weight_decay: Number = 0,
         foreach: bool | None = None,
         *,
         maximize: bool = False,
         differentiable: bool = False,
         capturable: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "betas": tuple(betas),
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-            "capturable": capturable,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals()))

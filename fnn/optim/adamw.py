@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from fnn.optim._adam_family import _adam
+from fnn.optim._adam_family import AdamState, adam_transform
+from fnn.optim._param_groups import options
 from fnn.optim.adam import Adam
+from fnn.optim.optimizer import Optimizer, ParamsT
 from fnn.optim.transform import Transform
+from fnn.optim.typing import LearningRate, Number
 
 __all__ = ["AdamW", "adamw"]
 
 
 def adamw(
-    lr: Any = 1e-3,
-    betas: tuple[Any, Any] = (0.9, 0.999),
-    eps: Any = 1e-8,
-    weight_decay: Any = 1e-2,
+    lr: LearningRate = 1e-3,
+    betas: tuple[Number, Number] = (0.9, 0.999),
+    eps: Number = 1e-8,
+    weight_decay: Number = 1e-2,
     amsgrad: bool = False,
     *,
     maximize: bool = False,
@@ -23,7 +24,7 @@ def adamw(
     capturable: bool = False,
     differentiable: bool = False,
     fused: bool | None = None,
-) -> Transform:
+) -> Transform[AdamState]:
     r"""Adam with decoupled weight decay: :math:`p \leftarrow p - \gamma \lambda p` besides the step of ``adam``.
 
     Args:
@@ -34,6 +35,9 @@ def adamw(
         amsgrad: whether to divide by the largest second moment so far.
         maximize: whether to go up the gradient.
         foreach, capturable, differentiable, fused: accepted for torch's sake; they change nothing.
+
+    Shape:
+        - updates, and each field of the state that belongs to a parameter: as the parameter.
 
     Returns:
         A ``Transform`` with state ``AdamState``.
@@ -50,16 +54,27 @@ def adamw(
         >>> round(float(tx.update(jnp.array(2.0), tx.init(p), p)[0]), 3)
         -0.2
     """
-    return _adam("adamw", lr, betas, eps, weight_decay, amsgrad, maximize, True)
+    return adam_transform("adamw", lr, betas, eps, weight_decay, amsgrad, maximize, True)
 
 
 class AdamW(Adam):
-    """Adam whose weight decay acts on the parameters directly (Loshchilov and Hutter, 2019).
+    """Adam whose weight decay acts on the parameters directly; the rule is ``adamw``.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.AdamW.html; arguments as ``Adam``.
+    Args:
+        params: Parameters, pairs of name and Parameter, or dicts each with ``params`` and options of the group.
+        lr: learning rate.
+        betas: decay of the averages of the gradient and of its square, each in [0, 1).
+        eps: added to the denominator.
+        weight_decay: share of the parameters, times the learning rate, that is taken from them at each step.
+        amsgrad: whether to divide by the largest average of the square so far.
+        maximize: whether to go up instead of down.
+        foreach, capturable, differentiable, fused: accepted for torch's sake; they change nothing.
 
     Raises:
         ValueError: if an option is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.AdamW.html; Loshchilov and Hutter, Decoupled
+    Weight Decay Regularization, https://arxiv.org/abs/1711.05101.
 
     Example:
         >>> import fnn, numpy as np
@@ -71,11 +86,11 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        params: Any,
-        lr: Any = 1e-3,
-        betas: tuple[Any, Any] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 1e-2,
+        params: ParamsT,
+        lr: LearningRate = 1e-3,
+        betas: tuple[Number, Number] = (0.9, 0.999),
+        eps: Number = 1e-8,
+        weight_decay: Number = 1e-2,
         amsgrad: bool = False,
         *,
         maximize: bool = False,
@@ -84,17 +99,5 @@ class AdamW(Adam):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        super().__init__(
-            params,
-            lr,
-            betas,
-            eps,
-            weight_decay,
-            amsgrad,
-            foreach=foreach,
-            maximize=maximize,
-            capturable=capturable,
-            differentiable=differentiable,
-            fused=fused,
-            decoupled_weight_decay=True,
-        )
+        # torch's groups name the option too.
+        Optimizer.__init__(self, params, {**options(locals()), "decoupled_weight_decay": True})

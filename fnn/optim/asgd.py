@@ -8,34 +8,43 @@ import jax
 import jax.numpy as jnp
 
 from fnn.optim._checks import check_lr, check_minimums, need_params
-from fnn.optim._leaves import by_leaf, zeros_like
-from fnn.optim._scalars import is_off, rate, start, wide, wide_dtype
-from fnn.optim.optimizer import Optimizer
+from fnn.optim._leaves import Cast, by_leaf, descent, zeros_like
+from fnn.optim._param_groups import options
+from fnn.optim._scalars import rate, start, wide, wide_dtype
+from fnn.optim.optimizer import Optimizer, ParamsT
 from fnn.optim.transform import Transform
+from fnn.optim.typing import LearningRate, Number, PyTree
 
 __all__ = ["ASGD", "ASGDState", "asgd"]
 
 
 class ASGDState(NamedTuple):
-    """The state of ``asgd``: step size and averaging weight of the next step, and the averaged parameters."""
+    """The state of ``asgd``.
+
+    Args:
+        step: updates so far.
+        eta: the step size of the next update.
+        mu: the averaging weight of the next update.
+        ax: the averaged parameters.
+    """
 
     step: jax.Array
     eta: jax.Array
     mu: jax.Array
-    ax: Any
+    ax: PyTree
 
 
 def asgd(
-    lr: Any = 1e-2,
-    lambd: Any = 1e-4,
-    alpha: Any = 0.75,
-    t0: Any = 1e6,
-    weight_decay: Any = 0,
+    lr: LearningRate = 1e-2,
+    lambd: Number = 1e-4,
+    alpha: Number = 0.75,
+    t0: Number = 1e6,
+    weight_decay: Number = 0,
     foreach: bool | None = None,
     maximize: bool = False,
     differentiable: bool = False,
     capturable: bool = False,
-) -> Transform:
+) -> Transform[ASGDState]:
     r"""Averaged SGD; the averaged parameters are ``ax`` in its state.
 
     .. math::
@@ -51,6 +60,9 @@ def asgd(
         maximize: whether to go up the gradient.
         foreach, differentiable, capturable: accepted for torch's sake; they change nothing.
 
+    Shape:
+        - updates, and each field of the state that belongs to a parameter: as the parameter.
+
     Returns:
         A ``Transform`` with state ``ASGDState``.
 
@@ -61,6 +73,7 @@ def asgd(
     stochastic approximation by averaging, 1992.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> tx, p = asgd(lr=0.1), jnp.array(1.0)
         >>> round(float(tx.update(jnp.array(2.0), tx.init(p), p)[0]), 3)
         -0.2
@@ -68,19 +81,17 @@ def asgd(
     check_lr("asgd", lr)
     check_minimums("asgd", weight_decay=weight_decay)
 
-    def init(params: Any) -> ASGDState:
+    def init(params: PyTree) -> ASGDState:
         first = jnp.asarray(rate(lr, start())).astype(wide_dtype())
         return ASGDState(start(), first, jnp.ones((), wide_dtype()), zeros_like(params))
 
-    def update(grads: Any, state: ASGDState, params: Any = None) -> tuple[Any, ASGDState]:
+    def update(grads: PyTree, state: ASGDState, params: PyTree = None) -> tuple[PyTree, ASGDState]:
         need_params("asgd", params)
         step = state.step + 1
         gamma, lam = rate(lr, state.step), wide(lambd)
 
-        def rule(cast: Any, g: Any, p: Any, ax: Any) -> tuple[Any, ...]:
-            g = -g if maximize else g
-            if not is_off(weight_decay):
-                g = g + cast(wide(weight_decay)) * p
+        def rule(cast: Cast, g: Any, p: Any, ax: Any) -> tuple[Any, ...]:
+            g = descent(cast, g, p, maximize, weight_decay)
             change = -cast(lam * state.eta) * p - cast(state.eta) * g
             moved = p + change
             ax = jnp.where(state.mu == 1, moved, ax + (moved - ax) * cast(state.mu))
@@ -96,12 +107,10 @@ def asgd(
 
 
 class ASGD(Optimizer):
-    """Averaged stochastic gradient descent (Polyak and Juditsky, 1992); ``state[p]["ax"]`` is the average.
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.ASGD.html.
+    """Averaged stochastic gradient descent; ``state[p]["ax"]`` is the average; the rule is ``asgd``.
 
     Args:
-        params: Parameters or groups of them.
+        params: Parameters, pairs of name and Parameter, or dicts each with ``params`` and options of the group.
         lr: learning rate.
         lambd: decay of the parameters.
         alpha: the power by which the step falls.
@@ -112,6 +121,9 @@ class ASGD(Optimizer):
 
     Raises:
         ValueError: if an option is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.ASGD.html; Polyak and Juditsky, Acceleration of
+    stochastic approximation by averaging, 1992.
 
     Example:
         >>> import fnn, numpy as np
@@ -126,26 +138,15 @@ class ASGD(Optimizer):
 
     def __init__(
         self,
-        params: Any,
-        lr: Any = 1e-2,
-        lambd: float = 1e-4,
-        alpha: float = 0.75,
-        t0: float = 1e6,
-        weight_decay: float = 0,
+        params: ParamsT,
+        lr: LearningRate = 1e-2,
+        lambd: Number = 1e-4,
+        alpha: Number = 0.75,
+        t0: Number = 1e6,
+        weight_decay: Number = 0,
         foreach: bool | None = None,
         maximize: bool = False,
         differentiable: bool = False,
         capturable: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "lambd": lambd,
-            "alpha": alpha,
-            "t0": t0,
-            "weight_decay": weight_decay,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-            "capturable": capturable,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals()))

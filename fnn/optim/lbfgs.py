@@ -14,12 +14,13 @@ from fnn.functional.checks import as_int, fail
 from fnn.nn.array_box import to_array
 from fnn.nn.parameter import Parameter
 from fnn.optim._checks import check_lr, need_params
-from fnn.optim._param_groups import ParamGroup
+from fnn.optim._param_groups import ParamGroup, options
 from fnn.optim._scalars import rate, start, wide
-from fnn.optim._slots import Cohort, Slot
-from fnn.optim._strong_wolfe import _strong_wolfe
-from fnn.optim.optimizer import Optimizer
+from fnn.optim._slots import SharedState, Slot
+from fnn.optim._strong_wolfe import strong_wolfe
+from fnn.optim.optimizer import Optimizer, ParamsT
 from fnn.optim.transform import Transform, apply_updates
+from fnn.optim.typing import LearningRate, Number, PyTree
 from fnn.stateful.scopes import Scope
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import is_eager, setting
@@ -32,10 +33,20 @@ __all__ = ["LBFGS", "LBFGSState", "lbfgs"]
 class LBFGSState(NamedTuple):
     """The state of ``lbfgs``; vectors hold all parameters one after the other, histories the oldest pair first.
 
-    ``step`` counts the calls, ``n_iter`` the iterations, ``func_evals`` the evaluations of the loss; ``d`` and ``t`` are
-    the last direction and step length, ``old_dirs`` the changes of the gradient, ``old_stps`` those of the
-    parameters, ``ro`` one over their products, ``num_old`` how many are kept; ``loss`` is the value at the start of the
-    last call.
+    Args:
+        step: calls so far.
+        func_evals: evaluations of the loss.
+        n_iter: iterations.
+        d: the last direction.
+        t: the last step length.
+        old_dirs: changes of the gradient.
+        old_stps: changes of the parameters.
+        ro: one over the products of the two.
+        num_old: how many of them are kept.
+        H_diag: scale of the first approximation of the inverse Hessian.
+        prev_flat_grad: gradient of the iteration before.
+        prev_loss: loss of the iteration before.
+        loss: the value at the start of the last call.
     """
 
     step: jax.Array
@@ -66,14 +77,14 @@ class _Iterate(NamedTuple):
 
 
 def lbfgs(
-    lr: Any = 1,
+    lr: LearningRate = 1,
     max_iter: int = 20,
     max_eval: int | None = None,
-    tolerance_grad: Any = 1e-7,
-    tolerance_change: Any = 1e-9,
+    tolerance_grad: Number = 1e-7,
+    tolerance_change: Number = 1e-9,
     history_size: int = 100,
     line_search_fn: str | None = None,
-) -> Transform:
+) -> Transform[LBFGSState]:
     r"""L-BFGS: each call runs up to ``max_iter`` iterations :math:`p \leftarrow p + t d`.
 
     The direction :math:`d = -H g` comes from the two-loop recursion over the last ``history_size`` pairs of changes of
@@ -91,6 +102,11 @@ def lbfgs(
         history_size: pairs that are kept.
         line_search_fn: 'strong_wolfe' or ``None``.
 
+    Shape:
+        - updates: as the parameters.
+        - ``d``, ``prev_flat_grad``: :math:`(n)`, the number of all their elements.
+        - ``old_dirs``, ``old_stps``: :math:`(history_size, n)`.
+
     Returns:
         A ``Transform`` with state ``LBFGSState``.
 
@@ -102,6 +118,7 @@ def lbfgs(
     Optimization, chapters 3 and 7.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> tx, p = lbfgs(line_search_fn="strong_wolfe"), jnp.array([3.0, -2.0])
         >>> updates, state = tx.update(None, tx.init(p), p, value_fn=lambda p: jnp.sum((p - 1) ** 2))
         >>> (p + updates).round(3).tolist()
@@ -114,7 +131,7 @@ def lbfgs(
     if line_search_fn not in (None, "strong_wolfe"):
         fail(RuntimeError, "lbfgs", "line_search_fn", "None or 'strong_wolfe'", line_search_fn)
 
-    def init(params: Any) -> LBFGSState:
+    def init(params: PyTree) -> LBFGSState:
         flat = _flatten(params)[0]
         zero = jnp.zeros((), flat.dtype)
         vector = jnp.zeros_like(flat)
@@ -174,7 +191,7 @@ def lbfgs(
                     value, grad = jax.lax.cond(last, lambda: (c.loss, c.grad), lambda: evaluate(x))
                     t, spent = s.t, jnp.where(last, 0, 1).astype(jnp.int32)
                 else:
-                    value, grad, t, spent = _strong_wolfe(
+                    value, grad, t, spent = strong_wolfe(
                         evaluate, c.x, s.t, s.d, c.loss, c.grad, slope, tol_change, limit - c.evals
                     )
                     x = c.x + t * s.d
@@ -201,7 +218,7 @@ def lbfgs(
     return Transform(init, update)
 
 
-def _flatten(params: Any) -> tuple[jax.Array, Callable[[jax.Array], Any]]:
+def _flatten(params: PyTree) -> tuple[jax.Array, Callable[[jax.Array], Any]]:
     for p in jax.tree.leaves(params):
         if not jnp.issubdtype(jnp.asarray(p).dtype, jnp.floating):
             fail(TypeError, "lbfgs", "params", "of a real floating dtype", p)
@@ -254,9 +271,7 @@ def _with_direction(s: LBFGSState, grad: jax.Array, size: int) -> LBFGSState:
 
 
 class LBFGS(Optimizer):
-    """L-BFGS, with a fixed step or a search for the strong Wolfe conditions (Nocedal and Wright, chapters 3 and 7).
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.LBFGS.html.
+    """L-BFGS, with a fixed step or a search for the strong Wolfe conditions; the rule is ``lbfgs``.
 
     ``step(closure)`` needs a closure that returns the loss; JAX computes its gradients. Outside ``fnn.jit`` the closure
     runs as Python at each evaluation, as in torch; inside, the whole search is one program, in which the closure must
@@ -276,6 +291,9 @@ class LBFGS(Optimizer):
         ValueError: if an option is out of range, or there is more than one group.
         RuntimeError: if ``line_search_fn`` is unknown.
 
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.LBFGS.html; Nocedal and Wright, Numerical
+    Optimization, chapters 3 and 7.
+
     Example:
         >>> import fnn, numpy as np
         >>> p = fnn.nn.Parameter(np.array([3.0, -2.0]))
@@ -289,31 +307,36 @@ class LBFGS(Optimizer):
 
     def __init__(
         self,
-        params: Any,
-        lr: Any = 1,
+        params: ParamsT,
+        lr: LearningRate = 1,
         max_iter: int = 20,
         max_eval: int | None = None,
-        tolerance_grad: float = 1e-7,
-        tolerance_change: float = 1e-9,
+        tolerance_grad: Number = 1e-7,
+        tolerance_change: Number = 1e-9,
         history_size: int = 100,
         line_search_fn: str | None = None,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "max_iter": max_iter,
-            "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
-            "tolerance_grad": tolerance_grad,
-            "tolerance_change": tolerance_change,
-            "history_size": history_size,
-            "line_search_fn": line_search_fn,
-        }
-        super().__init__(params, defaults)
+        max_eval = max_iter * 5 // 4 if max_eval is None else max_eval
+        super().__init__(params, options(locals()))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Adds the one group that L-BFGS has.
+        """Adds the one group that L-BFGS has, as the constructor does.
+
+        Args:
+            param_group: the Parameters under ``params``, and options.
 
         Raises:
             ValueError: if there is a group already.
+
+        Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.LBFGS.html.
+
+        Example:
+            >>> import fnn, numpy as np
+            >>> try:
+            ...     LBFGS([fnn.nn.Parameter(np.ones(1))]).add_param_group({"params": [fnn.nn.Parameter(np.ones(1))]})
+            ... except ValueError:
+            ...     print("one group only")
+            one group only
         """
         if self.param_groups:
             raise ValueError("LBFGS: parameter groups are not supported, all parameters share one set of options")
@@ -327,13 +350,13 @@ class LBFGS(Optimizer):
     def _covered(self, parameter: Parameter, group: Mapping[str, Any]) -> list[Parameter]:
         return group["params"]
 
-    def _create_slots(self, transform: Transform, parameters: list[Parameter]) -> list[Parameter]:
+    def _create_slots(self, transform: Transform[Any], parameters: list[Parameter]) -> list[Parameter]:
         group = self.param_groups[0]
         wanting = self._wanting(group)
         if wanting:
             state = transform.init([p.data for p in group["params"]])
             shared = {name: self._state_box(name, value) for name, value in state._asdict().items()}
-            self._slots[wanting[0]] = Slot(Cohort(shared), {})
+            self._slots[wanting[0]] = Slot(SharedState(shared), {})
             structure_changed()
         return wanting
 
@@ -378,7 +401,7 @@ class LBFGS(Optimizer):
         parameters: list[Parameter] = group["params"]
         transform = self._transform(group)
         self._create_slots(transform, parameters)
-        boxes = self._slots[parameters[0]].cohort.shared
+        boxes = self._slots[parameters[0]].shared.boxes
         values = [p.data for p in parameters]
         eager, compiles = is_eager(), not setting("jax_disable_jit")
         with Scope("LBFGS.step") as scope:

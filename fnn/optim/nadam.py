@@ -7,37 +7,47 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fnn.optim._adam_family import moments
 from fnn.optim._checks import check_betas, check_lr, check_minimums, need_params
-from fnn.optim._leaves import by_leaf, zeros_like
+from fnn.optim._leaves import Cast, by_leaf, descent, zeros_like
+from fnn.optim._param_groups import options
 from fnn.optim._scalars import bias_correction, is_off, rate, start, wide, wide_dtype
-from fnn.optim.optimizer import Optimizer
+from fnn.optim.optimizer import Optimizer, ParamsT
 from fnn.optim.transform import Transform
+from fnn.optim.typing import LearningRate, Number, PyTree
 
 __all__ = ["NAdam", "NAdamState", "nadam"]
 
 
 class NAdamState(NamedTuple):
-    """The state of ``nadam``: ``mu_product`` is one scalar for all parameters."""
+    """The state of ``nadam``.
+
+    Args:
+        step: updates so far.
+        mu_product: product of the momenta of all updates, one scalar for all parameters.
+        exp_avg: average of the gradient.
+        exp_avg_sq: average of its square.
+    """
 
     step: jax.Array
     mu_product: jax.Array
-    exp_avg: Any
-    exp_avg_sq: Any
+    exp_avg: PyTree
+    exp_avg_sq: PyTree
 
 
 def nadam(
-    lr: Any = 2e-3,
-    betas: tuple[Any, Any] = (0.9, 0.999),
-    eps: Any = 1e-8,
-    weight_decay: Any = 0,
-    momentum_decay: Any = 4e-3,
+    lr: LearningRate = 2e-3,
+    betas: tuple[Number, Number] = (0.9, 0.999),
+    eps: Number = 1e-8,
+    weight_decay: Number = 0,
+    momentum_decay: Number = 4e-3,
     decoupled_weight_decay: bool = False,
     *,
     foreach: bool | None = None,
     maximize: bool = False,
     capturable: bool = False,
     differentiable: bool = False,
-) -> Transform:
+) -> Transform[NAdamState]:
     r"""NAdam, Adam with Nesterov's momentum.
 
     .. math::
@@ -55,6 +65,9 @@ def nadam(
         maximize: whether to go up the gradient.
         foreach, capturable, differentiable: accepted for torch's sake; they change nothing.
 
+    Shape:
+        - updates, and each field of the state that belongs to a parameter: as the parameter.
+
     Returns:
         A ``Transform`` with state ``NAdamState``.
 
@@ -65,6 +78,7 @@ def nadam(
     into Adam, 2016.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> tx = nadam(lr=0.1)
         >>> round(float(tx.update(jnp.array(2.0), tx.init(jnp.array(1.0)))[0]), 3)
         -0.106
@@ -73,10 +87,10 @@ def nadam(
     check_minimums("nadam", eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay)
     check_betas("nadam", betas)
 
-    def init(params: Any) -> NAdamState:
+    def init(params: PyTree) -> NAdamState:
         return NAdamState(start(), jnp.ones((), wide_dtype()), zeros_like(params), zeros_like(params))
 
-    def update(grads: Any, state: NAdamState, params: Any = None) -> tuple[Any, NAdamState]:
+    def update(grads: PyTree, state: NAdamState, params: PyTree = None) -> tuple[PyTree, NAdamState]:
         if not is_off(weight_decay):
             need_params("nadam", params)
         step = state.step + 1
@@ -91,12 +105,9 @@ def nadam(
         of_grad = gamma * (1 - mu(step)) / (1 - product)
         of_average = gamma * mu(step + 1) / (1 - product * mu(step + 1))
 
-        def rule(cast: Any, g: Any, p: Any, m: Any, v: Any) -> tuple[Any, ...]:
-            g = -g if maximize else g
-            if not is_off(weight_decay) and not decoupled_weight_decay:
-                g = g + cast(decay) * p
-            m = m + (g - m) * cast(1 - beta1)
-            v = v * cast(beta2) + jnp.square(g) * cast(1 - beta2)
+        def rule(cast: Cast, g: Any, p: Any, m: Any, v: Any) -> tuple[Any, ...]:
+            g = descent(cast, g, p, maximize, 0 if decoupled_weight_decay else weight_decay)
+            m, v = moments(cast, g, m, v, beta1, beta2)
             change = -(cast(of_grad) * g + cast(of_average) * m) / (jnp.sqrt(v) / cast(root) + cast(wide(eps)))
             if not is_off(weight_decay) and decoupled_weight_decay:
                 change = change - cast(gamma * decay) * p
@@ -109,14 +120,12 @@ def nadam(
 
 
 class NAdam(Optimizer):
-    """NAdam, Adam with Nesterov's momentum (Dozat, 2016).
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.NAdam.html.
+    """NAdam, Adam with Nesterov's momentum; the rule is ``nadam``.
 
     Args:
-        params: Parameters or groups of them.
+        params: Parameters, pairs of name and Parameter, or dicts each with ``params`` and options of the group.
         lr: learning rate.
-        betas: decay of the averages of the gradient and of its square.
+        betas: decay of the averages of the gradient and of its square, each in [0, 1).
         eps: added to the denominator.
         weight_decay: factor of the parameters added to the gradients.
         momentum_decay: how fast the momentum rises to ``betas[0]``.
@@ -126,6 +135,9 @@ class NAdam(Optimizer):
 
     Raises:
         ValueError: if an option is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.NAdam.html; Dozat, Incorporating Nesterov Momentum
+    into Adam, 2016.
 
     Example:
         >>> import fnn, numpy as np
@@ -140,12 +152,12 @@ class NAdam(Optimizer):
 
     def __init__(
         self,
-        params: Any,
-        lr: Any = 2e-3,
-        betas: tuple[Any, Any] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0,
-        momentum_decay: float = 4e-3,
+        params: ParamsT,
+        lr: LearningRate = 2e-3,
+        betas: tuple[Number, Number] = (0.9, 0.999),
+        eps: Number = 1e-8,
+        weight_decay: Number = 0,
+        momentum_decay: Number = 4e-3,
         decoupled_weight_decay: bool = False,
         *,
         foreach: bool | None = None,
@@ -153,16 +165,9 @@ class NAdam(Optimizer):
         capturable: bool = False,
         differentiable: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "betas": tuple(betas),
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "momentum_decay": momentum_decay,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "maximize": maximize,
-            "foreach": foreach,
-            "capturable": capturable,
-            "differentiable": differentiable,
-        }
-        super().__init__(params, defaults)
+        super().__init__(
+            params,
+            options(
+                locals(), "lr", "betas", "eps", "weight_decay", "momentum_decay", "decoupled_weight_decay", "maximize"
+            ),
+        )

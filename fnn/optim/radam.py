@@ -7,35 +7,44 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fnn.optim._adam_family import moments
 from fnn.optim._checks import check_betas, check_lr, check_minimums, need_params
-from fnn.optim._leaves import by_leaf, zeros_like
+from fnn.optim._leaves import Cast, by_leaf, descent, zeros_like
+from fnn.optim._param_groups import options
 from fnn.optim._scalars import bias_correction, is_off, rate, start, wide, wide_dtype
-from fnn.optim.optimizer import Optimizer
+from fnn.optim.optimizer import Optimizer, ParamsT
 from fnn.optim.transform import Transform
+from fnn.optim.typing import LearningRate, Number, PyTree
 
 __all__ = ["RAdam", "RAdamState", "radam"]
 
 
 class RAdamState(NamedTuple):
-    """The state of ``radam``."""
+    """The state of ``radam``.
+
+    Args:
+        step: updates so far.
+        exp_avg: average of the gradient.
+        exp_avg_sq: average of its square.
+    """
 
     step: jax.Array
-    exp_avg: Any
-    exp_avg_sq: Any
+    exp_avg: PyTree
+    exp_avg_sq: PyTree
 
 
 def radam(
-    lr: Any = 1e-3,
-    betas: tuple[Any, Any] = (0.9, 0.999),
-    eps: Any = 1e-8,
-    weight_decay: Any = 0,
+    lr: LearningRate = 1e-3,
+    betas: tuple[Number, Number] = (0.9, 0.999),
+    eps: Number = 1e-8,
+    weight_decay: Number = 0,
     decoupled_weight_decay: bool = False,
     *,
     foreach: bool | None = None,
     maximize: bool = False,
     capturable: bool = False,
     differentiable: bool = False,
-) -> Transform:
+) -> Transform[RAdamState]:
     r"""RAdam, Adam with the variance of its step rectified.
 
     With :math:`\rho_\infty = 2 / (1 - \beta_2) - 1` and :math:`\rho_t = \rho_\infty - 2 t \beta_2^t / (1 - \beta_2^t)`,
@@ -52,6 +61,9 @@ def radam(
         maximize: whether to go up the gradient.
         foreach, capturable, differentiable: accepted for torch's sake; they change nothing.
 
+    Shape:
+        - updates, and each field of the state that belongs to a parameter: as the parameter.
+
     Returns:
         A ``Transform`` with state ``RAdamState``.
 
@@ -62,6 +74,7 @@ def radam(
     Adaptive Learning Rate and Beyond, https://arxiv.org/abs/1908.03265.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> tx = radam(lr=0.1)
         >>> round(float(tx.update(jnp.array(2.0), tx.init(jnp.array(1.0)))[0]), 3)
         -0.2
@@ -70,10 +83,10 @@ def radam(
     check_minimums("radam", eps=eps, weight_decay=weight_decay)
     check_betas("radam", betas)
 
-    def init(params: Any) -> RAdamState:
+    def init(params: PyTree) -> RAdamState:
         return RAdamState(start(), zeros_like(params), zeros_like(params))
 
-    def update(grads: Any, state: RAdamState, params: Any = None) -> tuple[Any, RAdamState]:
+    def update(grads: PyTree, state: RAdamState, params: PyTree = None) -> tuple[PyTree, RAdamState]:
         if not is_off(weight_decay):
             need_params("radam", params)
         step = state.step + 1
@@ -88,12 +101,9 @@ def radam(
         variance = (known - 4) * (known - 2) * limit / ((limit - 4) * (limit - 2) * known)
         scale = jnp.sqrt(jnp.where(rectified, variance, 1.0) * correction2)
 
-        def rule(cast: Any, g: Any, p: Any, m: Any, v: Any) -> tuple[Any, ...]:
-            g = -g if maximize else g
-            if not is_off(weight_decay) and not decoupled_weight_decay:
-                g = g + cast(decay) * p
-            m = m + (g - m) * cast(1 - beta1)
-            v = v * cast(beta2) + jnp.square(g) * cast(1 - beta2)
+        def rule(cast: Cast, g: Any, p: Any, m: Any, v: Any) -> tuple[Any, ...]:
+            g = descent(cast, g, p, maximize, 0 if decoupled_weight_decay else weight_decay)
+            m, v = moments(cast, g, m, v, beta1, beta2)
             adaptive = jnp.where(rectified, cast(scale) / (jnp.sqrt(v) + cast(wide(eps))), 1)
             change = -cast(size) * m * adaptive
             if not is_off(weight_decay) and decoupled_weight_decay:
@@ -107,14 +117,12 @@ def radam(
 
 
 class RAdam(Optimizer):
-    """RAdam, Adam with the variance of its step rectified (Liu et al., 2019).
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.RAdam.html.
+    """RAdam, Adam with the variance of its step rectified; the rule is ``radam``.
 
     Args:
-        params: Parameters or groups of them.
+        params: Parameters, pairs of name and Parameter, or dicts each with ``params`` and options of the group.
         lr: learning rate.
-        betas: decay of the averages of the gradient and of its square.
+        betas: decay of the averages of the gradient and of its square, each in [0, 1).
         eps: added to the denominator.
         weight_decay: factor of the parameters added to the gradients.
         decoupled_weight_decay: whether the weight decay acts on the parameters directly, as in AdamW.
@@ -123,6 +131,9 @@ class RAdam(Optimizer):
 
     Raises:
         ValueError: if an option is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.RAdam.html; Liu et al., On the Variance of the
+    Adaptive Learning Rate and Beyond, https://arxiv.org/abs/1908.03265.
 
     Example:
         >>> import fnn, numpy as np
@@ -137,11 +148,11 @@ class RAdam(Optimizer):
 
     def __init__(
         self,
-        params: Any,
-        lr: Any = 1e-3,
-        betas: tuple[Any, Any] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0,
+        params: ParamsT,
+        lr: LearningRate = 1e-3,
+        betas: tuple[Number, Number] = (0.9, 0.999),
+        eps: Number = 1e-8,
+        weight_decay: Number = 0,
         decoupled_weight_decay: bool = False,
         *,
         foreach: bool | None = None,
@@ -149,15 +160,6 @@ class RAdam(Optimizer):
         capturable: bool = False,
         differentiable: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "betas": tuple(betas),
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-            "foreach": foreach,
-            "capturable": capturable,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "differentiable": differentiable,
-        }
-        super().__init__(params, defaults)
+        super().__init__(
+            params, options(locals(), "lr", "betas", "eps", "weight_decay", "maximize", "foreach", "capturable")
+        )

@@ -8,35 +8,44 @@ import jax
 import jax.numpy as jnp
 
 from fnn.optim._checks import check_lr, check_minimums, need_params
-from fnn.optim._leaves import by_leaf, zeros_like
+from fnn.optim._leaves import Cast, by_leaf, descent, zeros_like
+from fnn.optim._param_groups import options
 from fnn.optim._scalars import is_off, rate, start, wide
-from fnn.optim.optimizer import Optimizer
+from fnn.optim.optimizer import Optimizer, ParamsT
 from fnn.optim.transform import Transform
+from fnn.optim.typing import LearningRate, Number, PyTree
 
 __all__ = ["RMSprop", "RMSpropState", "rmsprop"]
 
 
 class RMSpropState(NamedTuple):
-    """The state of ``rmsprop``: ``momentum_buffer`` is ``None`` without momentum, ``grad_avg`` unless centered."""
+    """The state of ``rmsprop``.
+
+    Args:
+        step: updates so far.
+        square_avg: average of the square of the gradient.
+        momentum_buffer: the running sum of steps; ``None`` without momentum.
+        grad_avg: average of the gradient; ``None`` unless centered.
+    """
 
     step: jax.Array
-    square_avg: Any
-    momentum_buffer: Any
-    grad_avg: Any
+    square_avg: PyTree
+    momentum_buffer: PyTree
+    grad_avg: PyTree
 
 
 def rmsprop(
-    lr: Any = 1e-2,
-    alpha: Any = 0.99,
-    eps: Any = 1e-8,
-    weight_decay: Any = 0,
-    momentum: Any = 0,
+    lr: LearningRate = 1e-2,
+    alpha: Number = 0.99,
+    eps: Number = 1e-8,
+    weight_decay: Number = 0,
+    momentum: Number = 0,
     centered: bool = False,
     capturable: bool = False,
     foreach: bool | None = None,
     maximize: bool = False,
     differentiable: bool = False,
-) -> Transform:
+) -> Transform[RMSpropState]:
     r"""RMSprop.
 
     .. math::
@@ -55,6 +64,9 @@ def rmsprop(
         maximize: whether to go up the gradient.
         capturable, foreach, differentiable: accepted for torch's sake; they change nothing.
 
+    Shape:
+        - updates, and each field of the state that belongs to a parameter: as the parameter.
+
     Returns:
         A ``Transform`` with state ``RMSpropState``.
 
@@ -65,6 +77,7 @@ def rmsprop(
     centered: Graves, https://arxiv.org/abs/1308.0850.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> tx = rmsprop(lr=0.1)
         >>> round(float(tx.update(jnp.array(2.0), tx.init(jnp.array(1.0)))[0]), 3)
         -1.0
@@ -72,19 +85,17 @@ def rmsprop(
     check_lr("rmsprop", lr)
     check_minimums("rmsprop", alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum)
 
-    def init(params: Any) -> RMSpropState:
+    def init(params: PyTree) -> RMSpropState:
         buffer = None if is_off(momentum) else zeros_like(params)
         return RMSpropState(start(), zeros_like(params), buffer, zeros_like(params) if centered else None)
 
-    def update(grads: Any, state: RMSpropState, params: Any = None) -> tuple[Any, RMSpropState]:
+    def update(grads: PyTree, state: RMSpropState, params: PyTree = None) -> tuple[PyTree, RMSpropState]:
         if not is_off(weight_decay):
             need_params("rmsprop", params)
         gamma, keep = rate(lr, state.step), wide(alpha)
 
-        def rule(cast: Any, g: Any, p: Any, v: Any, b: Any, mean: Any) -> tuple[Any, ...]:
-            g = -g if maximize else g
-            if not is_off(weight_decay):
-                g = g + cast(wide(weight_decay)) * p
+        def rule(cast: Cast, g: Any, p: Any, v: Any, b: Any, mean: Any) -> tuple[Any, ...]:
+            g = descent(cast, g, p, maximize, weight_decay)
             v = v * cast(keep) + jnp.square(g) * cast(1 - keep)
             spread = v
             if mean is not None:
@@ -104,12 +115,10 @@ def rmsprop(
 
 
 class RMSprop(Optimizer):
-    """RMSprop (Hinton, 2012), plain, with momentum, or centered (Graves, 2013).
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.RMSprop.html.
+    """RMSprop, plain, with momentum, or centered; the rule is ``rmsprop``.
 
     Args:
-        params: Parameters or groups of them.
+        params: Parameters, pairs of name and Parameter, or dicts each with ``params`` and options of the group.
         lr: learning rate.
         alpha: decay of the averages.
         eps: added to the denominator.
@@ -121,6 +130,9 @@ class RMSprop(Optimizer):
 
     Raises:
         ValueError: if an option is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.RMSprop.html; Hinton's lecture notes (2012);
+    centered: Graves, https://arxiv.org/abs/1308.0850.
 
     Example:
         >>> import fnn, numpy as np
@@ -135,28 +147,16 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        params: Any,
-        lr: Any = 1e-2,
-        alpha: float = 0.99,
-        eps: float = 1e-8,
-        weight_decay: float = 0,
-        momentum: float = 0,
+        params: ParamsT,
+        lr: LearningRate = 1e-2,
+        alpha: Number = 0.99,
+        eps: Number = 1e-8,
+        weight_decay: Number = 0,
+        momentum: Number = 0,
         centered: bool = False,
         capturable: bool = False,
         foreach: bool | None = None,
         maximize: bool = False,
         differentiable: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "alpha": alpha,
-            "eps": eps,
-            "centered": centered,
-            "weight_decay": weight_decay,
-            "capturable": capturable,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals(), "lr", "momentum", "alpha", "eps", "centered"))

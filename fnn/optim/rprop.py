@@ -8,32 +8,40 @@ import jax
 import jax.numpy as jnp
 
 from fnn.optim._checks import check_lr, check_number, check_tuple
-from fnn.optim._leaves import by_leaf, zeros_like
+from fnn.optim._leaves import Cast, by_leaf, zeros_like
+from fnn.optim._param_groups import options
 from fnn.optim._scalars import rate, start, wide
-from fnn.optim.optimizer import Optimizer
+from fnn.optim.optimizer import Optimizer, ParamsT
 from fnn.optim.transform import Transform
+from fnn.optim.typing import LearningRate, Number, PyTree
 
 __all__ = ["Rprop", "RpropState", "rprop"]
 
 
 class RpropState(NamedTuple):
-    """The state of ``rprop``: the gradients of the step before and each element's own step."""
+    """The state of ``rprop``.
+
+    Args:
+        step: updates so far.
+        prev: the gradients of the update before, 0 where one has turned.
+        step_size: each element's own step.
+    """
 
     step: jax.Array
-    prev: Any
-    step_size: Any
+    prev: PyTree
+    step_size: PyTree
 
 
 def rprop(
-    lr: Any = 1e-2,
-    etas: tuple[Any, Any] = (0.5, 1.2),
-    step_sizes: tuple[Any, Any] = (1e-6, 50),
+    lr: LearningRate = 1e-2,
+    etas: tuple[Number, Number] = (0.5, 1.2),
+    step_sizes: tuple[Number, Number] = (1e-6, 50),
     *,
     capturable: bool = False,
     foreach: bool | None = None,
     maximize: bool = False,
     differentiable: bool = False,
-) -> Transform:
+) -> Transform[RpropState]:
     r"""Rprop: each element has a step that grows while the sign of its gradient stays and shrinks when it turns.
 
     .. math:: p \leftarrow p - \eta_t \operatorname{sign}(g)
@@ -47,6 +55,9 @@ def rprop(
         maximize: whether to go up the gradient.
         capturable, foreach, differentiable: accepted for torch's sake; they change nothing.
 
+    Shape:
+        - updates, and each field of the state that belongs to a parameter: as the parameter.
+
     Returns:
         A ``Transform`` with state ``RpropState``.
 
@@ -57,6 +68,7 @@ def rprop(
     method for faster backpropagation learning, 1993.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> tx = rprop(lr=0.1)
         >>> round(float(tx.update(jnp.array(2.0), tx.init(jnp.array(1.0)))[0]), 3)
         -0.1
@@ -67,7 +79,7 @@ def rprop(
     check_number("rprop", "etas[0]", etas[0], above=0, below=1)
     check_number("rprop", "etas[1]", etas[1], above=1)
 
-    def init(params: Any) -> RpropState:
+    def init(params: PyTree) -> RpropState:
         first = rate(lr, start())
 
         def fill(p: Any) -> jax.Array:
@@ -77,11 +89,11 @@ def rprop(
 
         return RpropState(start(), zeros_like(params), jax.tree.map(fill, params))
 
-    def update(grads: Any, state: RpropState, params: Any = None) -> tuple[Any, RpropState]:
+    def update(grads: PyTree, state: RpropState, params: PyTree = None) -> tuple[PyTree, RpropState]:
         shrink, grow = map(wide, etas)
         least, largest = map(wide, step_sizes)
 
-        def rule(cast: Any, g: Any, p: Any, prev: Any, size: Any) -> tuple[Any, ...]:
+        def rule(cast: Cast, g: Any, p: Any, prev: Any, size: Any) -> tuple[Any, ...]:
             g = -g if maximize else g
             agreement = jnp.sign(g * prev)
             factor = jnp.where(agreement > 0, cast(grow), jnp.where(agreement < 0, cast(shrink), 1))
@@ -96,12 +108,10 @@ def rprop(
 
 
 class Rprop(Optimizer):
-    """Rprop, resilient backpropagation (Riedmiller and Braun, 1993).
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.Rprop.html.
+    """Rprop, resilient backpropagation; the rule is ``rprop``.
 
     Args:
-        params: Parameters or groups of them.
+        params: Parameters, pairs of name and Parameter, or dicts each with ``params`` and options of the group.
         lr: the first step of every element.
         etas: factors by which a step shrinks and grows.
         step_sizes: least and largest step.
@@ -110,6 +120,9 @@ class Rprop(Optimizer):
 
     Raises:
         ValueError: if an option is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.Rprop.html; Riedmiller and Braun, A direct adaptive
+    method for faster backpropagation learning, 1993.
 
     Example:
         >>> import fnn, numpy as np
@@ -124,23 +137,14 @@ class Rprop(Optimizer):
 
     def __init__(
         self,
-        params: Any,
-        lr: Any = 1e-2,
-        etas: tuple[float, float] = (0.5, 1.2),
-        step_sizes: tuple[float, float] = (1e-6, 50),
+        params: ParamsT,
+        lr: LearningRate = 1e-2,
+        etas: tuple[Number, Number] = (0.5, 1.2),
+        step_sizes: tuple[Number, Number] = (1e-6, 50),
         *,
         capturable: bool = False,
         foreach: bool | None = None,
         maximize: bool = False,
         differentiable: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "etas": tuple(etas),
-            "step_sizes": tuple(step_sizes),
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-            "capturable": capturable,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals(), "lr", "etas", "step_sizes", "foreach", "maximize", "differentiable"))

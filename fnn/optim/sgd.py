@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from fnn.optim._checks import check_lr, check_minimums, need_params
-from fnn.optim._leaves import by_leaf, zeros_like
+from fnn.optim._leaves import Cast, by_leaf, descent, zeros_like
+from fnn.optim._param_groups import options
 from fnn.optim._scalars import is_off, rate, start, wide
-from fnn.optim.optimizer import Optimizer
+from fnn.optim.optimizer import Optimizer, ParamsT
 from fnn.optim.transform import Transform
+from fnn.optim.typing import LearningRate, Number, PyTree
 from fnn.tensor.row_sparse import RowSparse
 
 __all__ = ["SGD", "SGDState", "sgd"]
 
 
 class SGDState(NamedTuple):
-    """The state of ``sgd``: ``momentum_buffer`` is ``None`` without momentum."""
+    """The state of ``sgd``.
+
+    Args:
+        step: updates so far.
+        momentum_buffer: the running sum of gradients; ``None`` without momentum.
+    """
 
     step: jax.Array
-    momentum_buffer: Any
+    momentum_buffer: PyTree
 
 
 def sgd(
-    lr: Any = 1e-3,
-    momentum: Any = 0,
-    dampening: Any = 0,
-    weight_decay: Any = 0,
+    lr: LearningRate = 1e-3,
+    momentum: Number = 0,
+    dampening: Number = 0,
+    weight_decay: Number = 0,
     nesterov: bool = False,
     *,
     maximize: bool = False,
     foreach: bool | None = None,
     differentiable: bool = False,
     fused: bool | None = None,
-) -> Transform:
+) -> Transform[SGDState]:
     r"""Stochastic gradient descent, with momentum and Nesterov's momentum.
 
     .. math:: g' = g + \lambda p, \quad b_t = \mu b_{t-1} + (1 - \tau) g' \; (b_1 = g'), \quad p \leftarrow p - \gamma b_t
@@ -52,6 +58,9 @@ def sgd(
         maximize: whether to go up the gradient.
         foreach, differentiable, fused: accepted for torch's sake; they change nothing.
 
+    Shape:
+        - updates, and each field of the state that belongs to a parameter: as the parameter.
+
     Returns:
         A ``Transform`` with state ``SGDState``. Row-sparse gradients without momentum touch only their rows.
 
@@ -62,6 +71,7 @@ def sgd(
     initialization and momentum in deep learning, 2013.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> tx = sgd(lr=0.1)
         >>> round(float(tx.update(jnp.array(2.0), tx.init(jnp.array(1.0)))[0]), 3)
         -0.2
@@ -71,19 +81,17 @@ def sgd(
     if nesterov and (is_off(momentum) or not is_off(dampening)):
         raise ValueError("sgd: nesterov requires a momentum and zero dampening")
 
-    def init(params: Any) -> SGDState:
+    def init(params: PyTree) -> SGDState:
         return SGDState(start(), None if is_off(momentum) else zeros_like(params))
 
-    def update(grads: Any, state: SGDState, params: Any = None) -> tuple[Any, SGDState]:
+    def update(grads: PyTree, state: SGDState, params: PyTree = None) -> tuple[PyTree, SGDState]:
         if not is_off(weight_decay):
             need_params("sgd", params)
         gamma = rate(lr, state.step)
-        mu, decay = wide(momentum), wide(weight_decay)
+        mu = wide(momentum)
 
-        def rule(cast: Any, g: Any, p: Any, b: Any) -> tuple[Any, Any]:
-            g = -g if maximize else g
-            if not is_off(weight_decay):
-                g = g + cast(decay) * p
+        def rule(cast: Cast, g: Any, p: Any, b: Any) -> tuple[Any, Any]:
+            g = descent(cast, g, p, maximize, weight_decay)
             if b is None:
                 return -cast(gamma) * g, None
             kept = cast(mu) * b
@@ -92,7 +100,7 @@ def sgd(
                 b = jnp.where(state.step == 0, g, kept + cast(1 - wide(dampening)) * g)
             return -cast(gamma) * (g + cast(mu) * b if nesterov else b), b
 
-        def sparse(cast: Any, g: RowSparse, p: Any, b: Any) -> tuple[Any, Any]:
+        def sparse(cast: Cast, g: RowSparse, p: Any, b: Any) -> tuple[Any, Any]:
             if not is_off(weight_decay):
                 raise RuntimeError("sgd: weight_decay is not compatible with row-sparse gradients")
             if b is not None:
@@ -106,12 +114,10 @@ def sgd(
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum (Sutskever et al., 2013).
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.SGD.html.
+    """Stochastic gradient descent, with momentum and Nesterov's momentum; the rule is ``sgd``.
 
     Args:
-        params: Parameters or groups of them.
+        params: Parameters, pairs of name and Parameter, or dicts each with ``params`` and options of the group.
         lr: learning rate.
         momentum: factor of the running sum of gradients.
         dampening: what the momentum takes from each gradient.
@@ -123,6 +129,9 @@ class SGD(Optimizer):
     Raises:
         ValueError: if an option is out of range, or ``nesterov`` lacks a momentum.
 
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.SGD.html; Sutskever et al., On the importance of
+    initialization and momentum in deep learning, 2013.
+
     Example:
         >>> import fnn, numpy as np
         >>> p = fnn.nn.Parameter(np.ones(1))
@@ -133,14 +142,15 @@ class SGD(Optimizer):
 
     _rule = staticmethod(sgd)
     _elementwise = True
+    _saves_step = False
 
     def __init__(
         self,
-        params: Any,
-        lr: Any = 1e-3,
-        momentum: float = 0,
-        dampening: float = 0,
-        weight_decay: float = 0,
+        params: ParamsT,
+        lr: LearningRate = 1e-3,
+        momentum: Number = 0,
+        dampening: Number = 0,
+        weight_decay: Number = 0,
         nesterov: bool = False,
         *,
         maximize: bool = False,
@@ -148,21 +158,4 @@ class SGD(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "dampening": dampening,
-            "weight_decay": weight_decay,
-            "nesterov": nesterov,
-            "maximize": maximize,
-            "foreach": foreach,
-            "differentiable": differentiable,
-            "fused": fused,
-        }
-        super().__init__(params, defaults)
-
-    def _export_state(self, named: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in named.items() if name != "step"}
-
-    def _import_state(self, named: dict[str, Any], group: Mapping[str, Any]) -> dict[str, Any]:
-        return {"step": 1, **named}
+        super().__init__(params, options(locals()))

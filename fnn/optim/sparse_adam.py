@@ -9,29 +9,37 @@ import jax
 import jax.numpy as jnp
 
 from fnn.optim._checks import check_betas, check_number
-from fnn.optim._leaves import by_leaf, zeros_like
+from fnn.optim._leaves import Cast, by_leaf, zeros_like
+from fnn.optim._param_groups import options
 from fnn.optim._scalars import bias_correction, rate, start, wide
-from fnn.optim.optimizer import Optimizer
+from fnn.optim.optimizer import Optimizer, ParamsT
 from fnn.optim.transform import Transform
+from fnn.optim.typing import LearningRate, Number, PyTree
 from fnn.tensor.row_sparse import RowSparse
 
 __all__ = ["SparseAdam", "SparseAdamState", "sparse_adam"]
 
 
 class SparseAdamState(NamedTuple):
-    """The state of ``sparse_adam``."""
+    """The state of ``sparse_adam``.
+
+    Args:
+        step: updates so far.
+        exp_avg: average of the gradient.
+        exp_avg_sq: average of its square.
+    """
 
     step: jax.Array
-    exp_avg: Any
-    exp_avg_sq: Any
+    exp_avg: PyTree
+    exp_avg_sq: PyTree
 
 
 def sparse_adam(
-    lr: Any = 1e-3,
-    betas: tuple[Any, Any] = (0.9, 0.999),
-    eps: Any = 1e-8,
+    lr: LearningRate = 1e-3,
+    betas: tuple[Number, Number] = (0.9, 0.999),
+    eps: Number = 1e-8,
     maximize: bool = False,
-) -> Transform:
+) -> Transform[SparseAdamState]:
     r"""Adam for row-sparse gradients: only the rows that have a gradient are updated, moments included.
 
     .. math:: p_i \leftarrow p_i - \gamma \frac{\sqrt{1 - \beta_2^t}}{1 - \beta_1^t} \frac{m_i}{\sqrt{v_i} + \epsilon}
@@ -41,6 +49,9 @@ def sparse_adam(
         betas: decay of the two averages, each in [0, 1).
         eps: added to the denominator.
         maximize: whether to go up the gradient.
+
+    Shape:
+        - updates, and each field of the state that belongs to a parameter: as the parameter.
 
     Returns:
         A ``Transform`` with state ``SparseAdamState``; its updates are ``RowSparse``, as its gradients must be.
@@ -52,6 +63,7 @@ def sparse_adam(
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.SparseAdam.html.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> tx, grads = sparse_adam(lr=0.1), RowSparse(jnp.array([1]), jnp.ones((1, 1)), (2, 1))
         >>> updates, _ = tx.update(grads, tx.init(jnp.zeros((2, 1))))
         >>> [round(u, 3) for u in updates.to_dense()[:, 0].tolist()]
@@ -61,18 +73,18 @@ def sparse_adam(
     check_number("sparse_adam", "eps", eps, above=0)
     check_betas("sparse_adam", betas)
 
-    def init(params: Any) -> SparseAdamState:
+    def init(params: PyTree) -> SparseAdamState:
         return SparseAdamState(start(), zeros_like(params), zeros_like(params))
 
-    def update(grads: Any, state: SparseAdamState, params: Any = None) -> tuple[Any, SparseAdamState]:
+    def update(grads: PyTree, state: SparseAdamState, params: PyTree = None) -> tuple[PyTree, SparseAdamState]:
         step = state.step + 1
         beta1, beta2 = map(wide, betas)
         size = rate(lr, state.step) * jnp.sqrt(bias_correction(beta2, step)) / bias_correction(beta1, step)
 
-        def dense(cast: Any, g: Any, p: Any, m: Any, v: Any) -> tuple[Any, ...]:
+        def dense(cast: Cast, g: Any, p: Any, m: Any, v: Any) -> tuple[Any, ...]:
             raise RuntimeError("sparse_adam: does not support dense gradients, consider adam instead")
 
-        def sparse(cast: Any, g: RowSparse, p: Any, m: Any, v: Any) -> tuple[Any, ...]:
+        def sparse(cast: Cast, g: RowSparse, p: Any, m: Any, v: Any) -> tuple[Any, ...]:
             values = -g.values if maximize else g.values
             old = g.rows_of(m).astype(values.dtype)
             average = g.map(lambda _: old + (values - old) * cast(1 - beta1))
@@ -88,20 +100,21 @@ def sparse_adam(
 
 
 class SparseAdam(Optimizer):
-    """Adam for row-sparse gradients: the moments of the other rows stay as they are.
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.SparseAdam.html.
+    """Adam for row-sparse gradients, that leaves the moments of other rows as they are; the rule is ``sparse_adam``.
 
     Args:
-        params: Parameters or groups of them.
+        params: Parameters, pairs of name and Parameter, or dicts each with ``params`` and options of the group.
         lr: learning rate.
-        betas: decay of the averages of the gradient and of its square.
+        betas: decay of the averages of the gradient and of its square, each in [0, 1).
         eps: added to the denominator.
         maximize: whether to go up instead of down.
 
     Raises:
         ValueError: if an option is out of range, or a parameter is complex.
         RuntimeError: at a step, if a gradient is no ``RowSparse``.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.SparseAdam.html; Kingma and Ba, Adam: A Method for
+    Stochastic Optimization, https://arxiv.org/abs/1412.6980.
 
     Example:
         >>> import fnn, numpy as np
@@ -116,19 +129,13 @@ class SparseAdam(Optimizer):
 
     def __init__(
         self,
-        params: Any,
-        lr: Any = 1e-3,
-        betas: tuple[Any, Any] = (0.9, 0.999),
-        eps: float = 1e-8,
+        params: ParamsT,
+        lr: LearningRate = 1e-3,
+        betas: tuple[Number, Number] = (0.9, 0.999),
+        eps: Number = 1e-8,
         maximize: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "betas": tuple(betas),
-            "eps": eps,
-            "maximize": maximize,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, options(locals()))
 
     def _check_group(self, group: Mapping[str, Any]) -> None:
         super()._check_group(group)

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +20,10 @@ from fnn.nn.modules.batchnorm import _BatchNorm
 from fnn.nn.modules.module import Module
 from fnn.nn.placement import parse_device
 from fnn.optim._checks import check_number
-from fnn.optim.lr_scheduler.scheduler import LRScheduler, check_optimizer, clip, cos, per_group, where
+from fnn.optim._scalars import branch, clip_to_unit, cos
+from fnn.optim.lr_scheduler.scheduler import LRScheduler, check_optimizer, per_group
 from fnn.optim.optimizer import Optimizer
+from fnn.optim.typing import Number
 from fnn.transforms.jit.function import jit
 
 __all__ = [
@@ -33,6 +35,11 @@ __all__ = [
     "get_swa_multi_avg_fn",
     "update_bn",
 ]
+
+
+# What averages one array, and several: of an average, the present values, and the number of updates before.
+AverageFn: TypeAlias = Callable[[jax.Array, jax.Array, Any], jax.Array]
+MultiAverageFn: TypeAlias = Callable[[Any, Any, Any], Any]
 
 
 # Rules of averaging. They are values, equal if they do the same, so that models share one compiled program.
@@ -74,13 +81,13 @@ def _array(value: Any) -> Any:
     return value.data if isinstance(value, ArrayBox) else jnp.asarray(value)
 
 
-def get_swa_avg_fn() -> Callable[[Any, Any, Any], Any]:
+def get_swa_avg_fn() -> AverageFn:
     """The running mean, ``averaged + (current - averaged) / (num_averaged + 1)``.
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.swa_utils.get_swa_avg_fn.html.
 
     Returns:
         ``avg_fn(averaged, current, num_averaged)``, which returns the new average of one array.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.swa_utils.get_swa_avg_fn.html.
 
     Example:
         >>> import jax.numpy as jnp
@@ -93,11 +100,11 @@ def get_swa_avg_fn() -> Callable[[Any, Any, Any], Any]:
 def get_swa_multi_avg_fn() -> Callable[[Sequence[Any], Sequence[Any], Any], list[jax.Array]]:
     """The running mean on lists.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.swa_utils.get_swa_multi_avg_fn.html.
-
     Returns:
         ``multi_avg_fn(averaged, current, num_averaged)``, which returns the new averages, and writes them into those
         items of ``averaged`` that are Parameters or buffers.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.swa_utils.get_swa_multi_avg_fn.html.
 
     Example:
         >>> import jax.numpy as jnp
@@ -107,10 +114,8 @@ def get_swa_multi_avg_fn() -> Callable[[Sequence[Any], Sequence[Any], Any], list
     return _OnLists(_RunningMean())
 
 
-def get_ema_avg_fn(decay: float = 0.999) -> Callable[[Any, Any, Any], Any]:
+def get_ema_avg_fn(decay: float = 0.999) -> AverageFn:
     """The exponential moving average, ``decay * averaged + (1 - decay) * current``.
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.swa_utils.get_ema_avg_fn.html.
 
     Args:
         decay: in [0, 1].
@@ -120,6 +125,8 @@ def get_ema_avg_fn(decay: float = 0.999) -> Callable[[Any, Any, Any], Any]:
 
     Raises:
         ValueError: if ``decay`` is outside [0, 1].
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.swa_utils.get_ema_avg_fn.html.
 
     Example:
         >>> import jax.numpy as jnp
@@ -133,8 +140,6 @@ def get_ema_avg_fn(decay: float = 0.999) -> Callable[[Any, Any, Any], Any]:
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[Sequence[Any], Sequence[Any], Any], list[jax.Array]]:
     """The exponential moving average on lists.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.swa_utils.get_ema_multi_avg_fn.html.
-
     Args:
         decay: in [0, 1].
 
@@ -144,6 +149,8 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[Sequence[Any], Seque
 
     Raises:
         ValueError: if ``decay`` is outside [0, 1].
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.swa_utils.get_ema_multi_avg_fn.html.
 
     Example:
         >>> import jax.numpy as jnp
@@ -176,10 +183,9 @@ _update_compiled = jit(_update, static_argnames="rule")
 
 
 class AveragedModel(Module):
-    """A copy of a model that holds averages of its parameters: of SWA (Izmailov et al., 2018), or moving ones.
+    """A copy of a model that holds averages of its parameters: of stochastic weight averaging, or moving ones.
 
     Calling it calls the copy, ``module``. The buffer ``n_averaged`` counts the updates; the first one copies.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.swa_utils.AveragedModel.html.
 
     Args:
         model: the model that is trained.
@@ -197,6 +203,9 @@ class AveragedModel(Module):
         AssertionError: if both functions are given.
         TypeError: if ``model`` is no Module.
 
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.swa_utils.AveragedModel.html;
+    Izmailov et al., Averaging Weights Leads to Wider Optima and Better Generalization, https://arxiv.org/abs/1803.05407.
+
     Example:
         >>> import fnn, numpy as np
         >>> model = fnn.nn.Linear(1, 1)
@@ -212,8 +221,8 @@ class AveragedModel(Module):
         self,
         model: Module,
         device: Any = None,
-        avg_fn: Callable[[Any, Any, Any], Any] | None = None,
-        multi_avg_fn: Callable[[Any, Any, Any], Any] | None = None,
+        avg_fn: AverageFn | None = None,
+        multi_avg_fn: MultiAverageFn | None = None,
         use_buffers: bool = False,
     ) -> None:
         super().__init__()
@@ -221,7 +230,7 @@ class AveragedModel(Module):
             fail(TypeError, "AveragedModel", "model", "a Module", model)
         if avg_fn is not None and multi_avg_fn is not None:
             raise AssertionError("AveragedModel: only one of avg_fn and multi_avg_fn may be given, got both")
-        self.module = copy.deepcopy(model)
+        self.module: Module = copy.deepcopy(model)
         for parameter in self.module.parameters():
             parameter.grad = None
         if device is not None:
@@ -235,14 +244,44 @@ class AveragedModel(Module):
         self.use_buffers = use_buffers
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Calls the averaged model."""
+        """Calls the averaged model.
+
+        Args:
+            args, kwargs: as the model's.
+
+        Shape:
+            as the model's.
+
+        Returns:
+            What the averaged model returns.
+
+        Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.swa_utils.AveragedModel.html.
+
+        Example:
+            >>> import fnn, numpy as np
+            >>> AveragedModel(fnn.nn.Linear(2, 1))(np.ones((3, 2), np.float32)).shape
+            (3, 1)
+        """
         return self.module(*args, **kwargs)
 
     def update_parameters(self, model: Module) -> None:
         """Takes the model's present parameters into the averages.
 
+        Args:
+            model: the model that is trained.
+
         Raises:
             ValueError: if the model is not of the structure of the one that was copied.
+
+        Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.swa_utils.AveragedModel.html.
+
+        Example:
+            >>> import fnn
+            >>> model = fnn.nn.Linear(1, 1)
+            >>> average = AveragedModel(model)
+            >>> average.update_parameters(model)
+            >>> int(average.n_averaged)
+            1
         """
         averaged, current = list(self.module.parameters()), list(model.parameters())
         copied, sources = list(self.module.buffers()), list(model.buffers())
@@ -311,12 +350,13 @@ def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
     """Computes the running statistics of the batch norms anew, as averages over one pass through the data.
 
     An averaged model needs this before evaluation, for the statistics of an average are not the average of statistics.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.swa_utils.update_bn.html.
 
     Args:
         loader: gives the batches; of one that is a tuple or list, the first item is the input.
         model: the model, put into training mode meanwhile.
         device: where the inputs are put first.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.swa_utils.update_bn.html.
 
     Example:
         >>> import fnn, numpy as np
@@ -349,8 +389,6 @@ def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
 class SWALR(LRScheduler):
     """Moves each rate to ``swa_lr`` in ``anneal_epochs`` epochs, and holds it there.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.swa_utils.SWALR.html.
-
     Args:
         optimizer: the optimizer.
         swa_lr: the rate to end at, or one a group.
@@ -360,6 +398,8 @@ class SWALR(LRScheduler):
 
     Raises:
         ValueError: if an option is out of range, or ``swa_lr`` has not one value a group.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.swa_utils.SWALR.html.
 
     Example:
         >>> import fnn, numpy as np
@@ -373,7 +413,7 @@ class SWALR(LRScheduler):
     def __init__(
         self,
         optimizer: Optimizer,
-        swa_lr: Any,
+        swa_lr: Number | Sequence[Number],
         anneal_epochs: int = 10,
         anneal_strategy: str = "cos",
         last_epoch: int = -1,
@@ -388,21 +428,40 @@ class SWALR(LRScheduler):
         self.anneal_epochs = anneal_epochs
         super().__init__(optimizer, last_epoch)
 
-    def anneal_func(self, t: Any) -> Any:
-        """The weight of ``swa_lr`` after the share ``t`` of the way."""
+    def anneal_func(self, t: Number) -> Number:
+        """The weight of ``swa_lr`` after a share of the way.
+
+        Args:
+            t: the share, in [0, 1].
+
+        Returns:
+            The weight, in [0, 1].
+
+        Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.swa_utils.SWALR.html.
+
+        Example:
+            >>> import fnn, numpy as np
+            >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=1.0)
+            >>> round(SWALR(sgd, swa_lr=0.5).anneal_func(0.5), 6)
+            0.5
+        """
         return (1 - cos(math.pi * t)) / 2 if self._anneal_strategy == "cos" else t
 
-    def get_lr(self) -> list[Any]:
-        """The rates, by way of those that the annealing must have begun at."""
+    def get_lr(self) -> list[Number]:
+        """The rates, by way of those that the annealing must have begun at.
+
+        Returns:
+            One rate a group.
+        """
         self._warn_outside_step()
         step, length = self._step_count - 1, max(1, self.anneal_epochs)
         if self.anneal_epochs == 0:
-            step = where(step < 1, lambda: 1, lambda: step)
-        before = self.anneal_func(clip((step - 1) / length))
-        weight = self.anneal_func(clip(step / length))
+            step = branch(step < 1, lambda: 1, lambda: step)
+        before = self.anneal_func(clip_to_unit((step - 1) / length))
+        weight = self.anneal_func(clip_to_unit(step / length))
 
-        def start(rate: Any, goal: Any) -> Any:
-            return where(before == 1, lambda: goal, lambda: (rate - before * goal) / (1 - before))
+        def start(rate: Number, goal: Number) -> Number:
+            return branch(before == 1, lambda: goal, lambda: (rate - before * goal) / (1 - before))
 
         return [
             group["swa_lr"] * weight + start(group["lr"], group["swa_lr"]) * (1 - weight)

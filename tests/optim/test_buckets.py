@@ -12,26 +12,15 @@ import fnn
 from fnn import optim
 from fnn.nn import Parameter
 from fnn.optim import _buckets
-from fnn.optim._buckets import packs_of
+from fnn.optim._buckets import buckets_of
 from fnn.stateful.structure import structure_changed
 from fnn.tensor.row_sparse import RowSparse
 from tests.devices import on_two_devices
+from tests.optim.optimizer_cases import CASES
 from tests.oracle import assert_close, rand
 
 SHAPES = [(3,), (), (2, 2), (1, 3), (5000,)]
-RULES = {
-    "ASGD": {},
-    "Adadelta": {},
-    "Adagrad": {"lr_decay": 0.1},
-    "Adam": {"amsgrad": True, "weight_decay": 0.1},
-    "AdamW": {"maximize": True},
-    "Adamax": {},
-    "NAdam": {"decoupled_weight_decay": True},
-    "RAdam": {},
-    "RMSprop": {"momentum": 0.9, "centered": True},
-    "Rprop": {},
-    "SGD": {"momentum": 0.9, "nesterov": True},
-}
+RULES = {name: case.in_bucket for name, case in CASES.items() if case.in_bucket is not None}
 
 
 def start(shapes=SHAPES):
@@ -43,20 +32,20 @@ def grads(step, parameters, without=()):
         p.grad = None if i in without else rand(100 * step + i, *p.shape)
 
 
-def packed(optimizer):
-    return [len(pack.slots) for pack in packs_of(optimizer._slots.values())]
+def sizes(optimizer):
+    return [len(bucket.slots) for bucket in buckets_of(optimizer._slots.values())]
 
 
 @pytest.fixture
-def unpacked(monkeypatch):
-    """Makes an optimizer whose state is never packed."""
+def without_buckets(monkeypatch):
+    """Makes an optimizer whose state is never in a bucket."""
 
     def make(name, parameters, **options):
         with monkeypatch.context() as patch:
             patch.setattr(getattr(optim, name), "_elementwise", False)
             optimizer = getattr(optim, name)(parameters, **options)
             optimizer._stateful_prepare_()
-        assert packed(optimizer) == []
+        assert sizes(optimizer) == []
         return optimizer
 
     return make
@@ -74,19 +63,19 @@ def check(one, other, what=""):
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_steps_and_states_are_those_of_single_arrays(name, unpacked):
+def test_steps_and_states_are_those_of_single_arrays(name, without_buckets):
     ours, theirs = start(), start()
-    one, other = getattr(optim, name)(ours, lr=0.1, **RULES[name]), unpacked(name, theirs, lr=0.1, **RULES[name])
+    one, other = getattr(optim, name)(ours, lr=0.1, **RULES[name]), without_buckets(name, theirs, lr=0.1, **RULES[name])
     for step in range(4):
         grads(step, ours)
         grads(step, theirs)
         one.step()
         other.step()
         check(one, other, f"step {step}")
-    assert packed(one) == [4]
+    assert sizes(one) == [4]
 
 
-def test_only_rules_on_single_numbers_are_packed():
+def test_only_rules_on_single_numbers_are_sizes():
     classes = {name for name in optim.__all__ if isinstance(getattr(optim, name), type)}
     named = [name for name in classes if issubclass(getattr(optim, name), optim.Optimizer)]
     assert set(RULES) < set(named)
@@ -104,28 +93,28 @@ def test_only_rules_on_single_numbers_are_packed():
     assert Renamed._elementwise
 
 
-def test_parameters_that_skip_steps_part_from_their_pack(unpacked):
+def test_parameters_that_skip_steps_leave_their_bucket(without_buckets):
     ours, theirs = start(), start()
-    one, other = optim.Adam(ours, lr=0.1), unpacked("Adam", theirs, lr=0.1)
+    one, other = optim.Adam(ours, lr=0.1), without_buckets("Adam", theirs, lr=0.1)
     for step, without in enumerate([(), (0,), (0,), (2, 3, 4), (), (1,)]):
         grads(step, ours, without)
         grads(step, theirs, without)
         one.step()
         other.step()
         check(one, other, f"step {step}")
-    assert packed(one) == [2]  # the third and the fourth have always stepped together
+    assert sizes(one) == [2]  # the third and the fourth have always stepped together
 
 
-def test_a_part_that_steps_alone_stays_a_pack():
+def test_a_part_that_steps_alone_stays_a_bucket():
     parameters = start([(2,)] * 5)
     optimizer = optim.SGD(parameters, lr=0.1, momentum=0.9)
     for step in range(2):
         grads(step, parameters, (0, 1))
         optimizer.step()
-    assert [len(pack.slots) for pack in packs_of(optimizer._slots[p] for p in parameters[2:])] == [3]
+    assert [len(bucket.slots) for bucket in buckets_of(optimizer._slots[p] for p in parameters[2:])] == [3]
 
 
-def test_groups_and_dtypes_have_packs_of_their_own():
+def test_groups_and_dtypes_have_buckets_of_their_own():
     groups = [{"params": start([(2,)] * 3)}, {"params": start([(2,)] * 2), "lr": 0.5}]
     groups[0]["params"] += [Parameter(jnp.ones(2, jnp.float32)) for _ in range(2)]
     optimizer = optim.Adam(groups, lr=0.1)
@@ -133,16 +122,16 @@ def test_groups_and_dtypes_have_packs_of_their_own():
         for p in group["params"]:
             p.grad = jnp.ones(2, p.dtype)
     optimizer.step()
-    assert sorted(packed(optimizer)) == [2, 2, 3]
+    assert sorted(sizes(optimizer)) == [2, 2, 3]
     assert groups[0]["params"][0].dtype == jnp.float64
     assert groups[0]["params"][3].dtype == jnp.float32
 
 
-def test_gradients_that_do_not_fit_dissolve_the_pack(unpacked):
+def test_gradients_that_do_not_fit_dissolve_the_bucket(without_buckets):
     """A row-sparse gradient, or a parameter that was cast."""
     ours, theirs = start([(4, 2), (3,), (3,), (2,)]), start([(4, 2), (3,), (3,), (2,)])
     options = {"lr": 0.1, "momentum": 0.9}
-    one, other = optim.SGD(ours, **options), unpacked("SGD", theirs, **options)
+    one, other = optim.SGD(ours, **options), without_buckets("SGD", theirs, **options)
     for step in range(4):
         for parameters in (ours, theirs):
             grads(step, parameters)
@@ -156,12 +145,12 @@ def test_gradients_that_do_not_fit_dissolve_the_pack(unpacked):
         for a, b in zip(ours, theirs, strict=True):
             assert a.dtype == b.dtype
             assert_close(a.data, b.data, 1e-6 if a.dtype == jnp.float32 else 1e-12)
-    assert packed(one) == [2]
+    assert sizes(one) == [2]
 
 
-def test_options_that_need_more_state(unpacked):
+def test_options_that_need_more_state(without_buckets):
     ours, theirs = start(), start()
-    one, other = optim.Adam(ours, lr=0.1), unpacked("Adam", theirs, lr=0.1)
+    one, other = optim.Adam(ours, lr=0.1), without_buckets("Adam", theirs, lr=0.1)
     for step in range(4):
         if step == 2:
             one.param_groups[0]["amsgrad"] = other.param_groups[0]["amsgrad"] = True
@@ -186,7 +175,7 @@ def test_copies_continue_alike(how):
         twins = [Parameter(p.data) for p in parameters]
         twin = optim.Adam(twins, lr=0.5)
         twin.load_state_dict(optimizer.state_dict())
-    assert packed(twin) == packed(optimizer) == [4]
+    assert sizes(twin) == sizes(optimizer) == [4]
     for p, q in zip(parameters, twins, strict=True):
         assert p is not q
     for step in range(1, 3):
@@ -196,7 +185,7 @@ def test_copies_continue_alike(how):
         check(optimizer, twin)
 
 
-def test_a_step_that_raises_leaves_the_pack():
+def test_a_step_that_raises_leaves_the_bucket():
     parameters = start()
     optimizer = optim.Adam(parameters, lr=0.1)
     grads(0, parameters)
@@ -214,14 +203,14 @@ def test_a_step_that_raises_leaves_the_pack():
 
     with pytest.raises(KeyError, match="no loss"):
         step()
-    assert packed(optimizer) == [4]
+    assert sizes(optimizer) == [4]
     after = optimizer.state_dict()
     for key, values in before["state"].items():
         for name, value in values.items():
             assert_close(after["state"][key][name], value, 0, 0)
 
 
-def test_state_is_read_while_it_is_packed():
+def test_state_is_read_while_it_is_sizes():
     parameters = start()
     optimizer = optim.Adam(parameters, lr=0.1)
     assert len(optimizer.state) == 0
@@ -253,7 +242,7 @@ def test_few_arrays_go_in_and_out():
     assert len(of_state) == 2 + 2 + 1  # both averages of each, and the count
 
 
-def test_parameters_on_several_devices_are_not_packed():
+def test_parameters_on_several_devices_are_not_sizes():
     on_two_devices(f"from {__name__} import check_several_devices; check_several_devices()")
 
 
@@ -264,16 +253,16 @@ def check_several_devices():
     optimizer = optim.Adam(parameters, lr=0.1)
     grads(0, parameters)
     optimizer.step()
-    assert packed(optimizer) == [2]
+    assert sizes(optimizer) == [2]
     for p in parameters:
         p.data = jax.device_put(p.data, everywhere)
     fresh = optim.Adam(parameters, lr=0.1)
     fresh.load_state_dict(optimizer.state_dict())
     grads(1, parameters)
     fresh.step()
-    assert packed(fresh) == []
+    assert sizes(fresh) == []
     structure_changed()
     grads(1, parameters)
     optimizer.step()
-    assert packed(optimizer) == []
+    assert sizes(optimizer) == []
     assert len(parameters[0].data.sharding.device_set) == 2

@@ -12,48 +12,21 @@ import pytest
 import fnn
 from fnn import optim
 from fnn.nn import Parameter
-from fnn.optim import _muon
-from fnn.optim._muon import newton_schulz
 from fnn.tensor.row_sparse import RowSparse
-from tests.optim.test_rules import BAD, OPTIONS
+from tests.optim.optimizer_cases import BAD, CASES
 from tests.oracle import assert_close, needs_torch, rand, to_torch
 
 STEPS = 25
 SHAPES = [(), (5,), (3, 4), (2, 1, 4)]
 MATRICES = [(3, 4), (4, 2), (1, 1)]
-FULL = {
-    **OPTIONS,
-    "Muon": [
-        {"lr": 0.1},
-        {"lr": 0.1, "nesterov": False, "weight_decay": 0.0},
-        {"lr": 0.1, "adjust_lr_fn": "match_rms_adamw", "momentum": 0.5, "ns_steps": 3},
-    ],
-    "SparseAdam": [{"lr": 0.1}, {"lr": 0.1, "betas": (0.5, 0.6), "eps": 0.1, "maximize": True}],
-}
+FULL = {name: case.options for name, case in CASES.items()}
 # The rules themselves are tested over every option; here a few groups of each show that the objects hand them on.
 TABLE = {name: [*options[::6], options[-1]] for name, options in FULL.items()}
 NAMES = [*TABLE, "LBFGS"]
 
 
-@pytest.fixture
-def double(monkeypatch):
-    """torch keeps the scalars of its state in the default dtype; the iteration of Muon is in bfloat16 on both sides."""
-    torch = pytest.importorskip("torch")
-
-    def exact(grad, coefficients, steps, eps):
-        out = newton_schulz(jnp.asarray(grad.numpy()), coefficients, steps, eps, jnp.float64)
-        return torch.tensor(np.asarray(out))
-
-    monkeypatch.setattr(torch.optim._muon, "_zeropower_via_newtonschulz", exact)
-    monkeypatch.setattr(_muon, "ITERATION_DTYPE", jnp.float64)
-    old = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield torch
-    torch.set_default_dtype(old)
-
-
 def shapes_of(name):
-    return MATRICES if name == "Muon" else [(7, 2)] if name == "SparseAdam" else SHAPES
+    return {"matrices": MATRICES, "rows": [(7, 2)], "any": SHAPES}[CASES[name].parameters]
 
 
 def begin(name, table=TABLE):
@@ -81,7 +54,7 @@ def parameters(optimizer):
 
 def gradients(name, step):
     """Random gradients of one group, those of SparseAdam as indices and rows."""
-    if name == "SparseAdam":
+    if CASES[name].parameters == "rows":
         draw = np.random.default_rng(step)
         return [(draw.integers(0, 7, 5), draw.uniform(-1, 1, (5, 2)))]
     return [rand(100 * (step + 1) + i, *shape) for i, shape in enumerate(shapes_of(name))]
@@ -89,13 +62,13 @@ def gradients(name, step):
 
 def our_step(name, optimizer, step):
     for p, g in zip(parameters(optimizer), gradients(name, step) * len(optimizer.param_groups), strict=True):
-        p.grad = RowSparse(jnp.asarray(g[0]), jnp.asarray(g[1]), p.shape) if name == "SparseAdam" else g
+        p.grad = RowSparse(jnp.asarray(g[0]), jnp.asarray(g[1]), p.shape) if CASES[name].parameters == "rows" else g
     optimizer.step()
 
 
 def torch_step(torch, name, optimizer, step):
     for p, g in zip(parameters(optimizer), gradients(name, step) * len(optimizer.param_groups), strict=True):
-        if name == "SparseAdam":
+        if CASES[name].parameters == "rows":
             with torch.sparse.check_sparse_tensor_invariants():
                 p.grad = torch.sparse_coo_tensor(g[0][None], torch.tensor(g[1]), tuple(p.shape))
         else:
@@ -459,161 +432,3 @@ def test_sparse_embedding_trains_by_closure():
     optimizer.step(lambda: table(np.array([1, 3, 1])).sum())
     moved = np.abs(table.weight.numpy() - before).max(1)
     np.testing.assert_allclose(moved, [0, 0.1, 0, 0.1, 0], atol=1e-6)
-
-
-# L-BFGS
-
-
-def wavy(p, lib):
-    """Smooth, not convex, of scale far from 1, so that the search must bracket and zoom."""
-    return 5 * (p**4).sum() + lib.sin(3 * p).sum() + 30 * ((p[1:] - p[:-1]) ** 2).sum()
-
-
-LBFGS_OPTIONS = [
-    {"line_search_fn": "strong_wolfe", "max_iter": 4, "history_size": 3},
-    {"lr": 0.01, "max_iter": 5, "max_eval": 4},
-]
-
-
-def lbfgs_pair(torch, options, start):
-    p = Parameter(start)
-    q = torch.tensor(np.asarray(start), requires_grad=True)
-    ours, theirs = optim.LBFGS([p], **options), torch.optim.LBFGS([q], **options)
-    losses = []
-
-    def closure():
-        theirs.zero_grad()
-        loss = wavy(q, torch)
-        loss.backward()
-        losses.append(loss.item())
-        return loss
-
-    return p, q, ours, theirs, closure, losses
-
-
-@pytest.mark.slow
-@needs_torch
-@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")
-@pytest.mark.parametrize("options", LBFGS_OPTIONS)
-def test_lbfgs_follows_torch_closure_by_closure(options, double):
-    p, q, ours, theirs, closure, losses = lbfgs_pair(double, options, rand(3, 6) * 2)
-    seen = []
-
-    def loss():
-        value = wavy(p, jnp)
-        jax.debug.callback(lambda v: seen.append(float(v)), value)
-        return value
-
-    for step in range(4):
-        expected = theirs.step(closure)
-        got = ours.step(loss)
-        assert_close(got, expected.detach(), 1e-7, 1e-9, f"step {step}")
-        assert_close(p.data, q.detach(), 1e-7, 1e-9, f"step {step}")
-    np.testing.assert_allclose(seen, losses, rtol=1e-7)
-    kept, wanted = ours.state_dict()["state"][0], theirs.state_dict()["state"][0]
-    assert kept.keys() == wanted.keys()
-    for key in ("func_evals", "n_iter"):
-        assert kept[key] == wanted[key]
-    for key in ("d", "t", "H_diag", "prev_flat_grad", "prev_loss", "old_dirs", "old_stps", "ro"):
-        for a, b in zip(np.atleast_1d(kept[key]), np.atleast_1d(to_array(wanted[key])), strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9, err_msg=key)
-
-
-def to_array(value):
-    return np.stack([v.numpy() for v in value]) if isinstance(value, list) else np.asarray(value)
-
-
-@pytest.mark.slow
-@needs_torch
-@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")
-def test_lbfgs_states_are_exchanged_with_torch_midway(double):
-    options = LBFGS_OPTIONS[0]
-    p, q, ours, theirs, closure, _ = lbfgs_pair(double, options, rand(3, 6) * 2)
-    run = fnn.jit(lambda: ours.step(lambda: wavy(p, jnp)))
-    for _ in range(2):
-        theirs.step(closure)
-        assert np.isfinite(float(run()))
-    p2, q2, taken, given, closure2, _ = lbfgs_pair(double, options, p.numpy())
-    taken.load_state_dict(theirs.state_dict())
-    given.load_state_dict(to_torch(ours.state_dict()))
-    run2 = fnn.jit(lambda: taken.step(lambda: wavy(p2, jnp)))
-    for step in range(2):
-        losses = [theirs.step(closure), given.step(closure2)]
-        got = run2()
-        for loss, other in zip(losses, (q, q2), strict=True):
-            assert_close(got, loss.detach(), 1e-7, 1e-9, f"step {step}")
-            assert_close(p2.data, other.detach(), 1e-7, 1e-9, f"step {step}")
-    assert taken.state_dict()["state"][0]["n_iter"] == theirs.state_dict()["state"][0]["n_iter"]
-
-
-def test_lbfgs_solves_rosenbrock_over_two_parameters():
-    x, y = Parameter(np.array(-1.2)), Parameter(np.array([1.0]))
-    frozen = Parameter(np.ones(2), requires_grad=False)
-    optimizer = optim.LBFGS([x, y, frozen], line_search_fn="strong_wolfe", max_iter=100, tolerance_change=1e-16)
-
-    @fnn.jit
-    def step():
-        return optimizer.step(
-            lambda: ((frozen[0] - x) ** 2 + 100 * (y[0] - x**2) ** 2, frozen * 2),
-            has_aux=True,
-        )
-
-    loss, aux = step()
-    assert float(loss) == pytest.approx(24.2)
-    assert aux.tolist() == [2, 2]
-    np.testing.assert_allclose([float(x), float(y)], [1, 1], rtol=1e-6)
-    assert frozen.numpy().tolist() == [1, 1]
-
-
-def test_lbfgs_evaluations_write_buffers_as_in_torch_and_errors_change_nothing():
-    torch_like = fnn.nn.BatchNorm1d(2, dtype=np.float64)
-    x = rand(0, 5, 2)
-    optimizer = optim.LBFGS(torch_like.parameters(), lr=0.1, max_iter=3)
-    optimizer.step(lambda: (torch_like(x) ** 2).sum() + (torch_like.weight**4).sum())
-    assert int(torch_like.num_batches_tracked) == optimizer.state_dict()["state"][0]["func_evals"] == 3
-    before, calls = {k: np.array(v) for k, v in torch_like.state_dict().items()}, []
-
-    def fails():
-        calls.append(1)
-        loss = (torch_like(x) ** 2).sum()
-        if len(calls) == 2:
-            raise KeyError("no")
-        return loss
-
-    with pytest.raises(KeyError):
-        optimizer.step(fails)
-    assert len(calls) == 2
-    for key, value in torch_like.state_dict().items():
-        assert np.array_equal(value, before[key]), key
-    with pytest.raises(TypeError, match=r"LBFGS.step: closure must be given"):
-        optimizer.step()
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not hasattr(fnn.nn.functional, "lstm_cell"), reason="needs the recurrent functions")
-def test_lbfgs_fits_two_sines_with_lstm_cells():
-    F = fnn.nn.functional
-    t = np.arange(40)
-    series = np.stack([np.sin(t / 4 + 0.3), np.sin(t / 7 + 1.0)])
-    sizes = [(24, 1), (24, 6), (24,), (24,), (1, 6), (1,)]
-    ps = [Parameter(rand(i, *s) / 3) for i, s in enumerate(sizes)]
-    optimizer = optim.LBFGS(ps, lr=0.8, line_search_fn="strong_wolfe")
-
-    @fnn.jit
-    def train(x):
-        def loss():
-            w, u, b, c, out, shift = [p.data for p in ps]
-
-            def cell(state, column):
-                state = F.lstm_cell(column[:, None], state, w, u, b, c)
-                return state, (state[0] @ out.T + shift)[:, 0]
-
-            zeros = jnp.zeros((2, 6))
-            _, predicted = jax.lax.scan(cell, (zeros, zeros), x[:, :-1].T)
-            return ((predicted.T - x[:, 1:]) ** 2).mean()
-
-        return optimizer.step(loss)
-
-    losses = [float(train(series)) for _ in range(12)]
-    assert losses[0] > 0.1
-    assert losses[-1] < 1e-3

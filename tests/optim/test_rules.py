@@ -3,109 +3,23 @@
 from __future__ import annotations
 
 import inspect
-import itertools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fnn.optim import (
-    _muon,
-    adadelta,
-    adafactor,
-    adagrad,
-    adam,
-    adamax,
-    adamw,
-    asgd,
-    muon,
-    nadam,
-    radam,
-    rmsprop,
-    rprop,
-    sgd,
-    sparse_adam,
-)
-from fnn.optim._muon import newton_schulz
+from fnn.optim import adafactor, adagrad, adam, adamw, asgd, muon, sgd, sparse_adam
 from fnn.optim.transform import apply_updates
 from fnn.tensor.row_sparse import RowSparse
+from tests.optim.optimizer_cases import BAD, CASES, RULES
 from tests.oracle import assert_close, needs_torch, rand
 
 STEPS = 25
 SHAPES = [(), (5,), (3, 4), (2, 3, 4), (1, 1)]
-RULES = {
-    "SGD": sgd,
-    "Adam": adam,
-    "AdamW": adamw,
-    "Adamax": adamax,
-    "NAdam": nadam,
-    "RAdam": radam,
-    "Adagrad": adagrad,
-    "Adadelta": adadelta,
-    "Adafactor": adafactor,
-    "RMSprop": rmsprop,
-    "Rprop": rprop,
-    "ASGD": asgd,
-    "SparseAdam": sparse_adam,
-    "Muon": muon,
-}
-
-
-def product(**options):
-    return [dict(zip(options, values, strict=True)) for values in itertools.product(*options.values())]
-
-
-OPTIONS = {
-    "SGD": [
-        *product(lr=[0.1], momentum=[0, 0.9], weight_decay=[0, 0.05], maximize=[False, True]),
-        {"lr": 0.1, "momentum": 0.9, "dampening": 0.3},
-        {"lr": 0.1, "dampening": 0.3},
-        {"lr": 0.1, "momentum": 0.8, "nesterov": True},
-        {"lr": 0.1, "momentum": 0.8, "nesterov": True, "weight_decay": 0.1, "maximize": True},
-        {},
-    ],
-    "Adam": [
-        *product(lr=[0.1], weight_decay=[0, 0.1], amsgrad=[False, True], maximize=[False, True]),
-        {"lr": 0.01, "betas": (0.5, 0.9), "eps": 1e-3},
-        {"lr": 0.01, "betas": (0.0, 0.0)},
-        {"lr": 0.01, "weight_decay": 0.1, "decoupled_weight_decay": True},
-    ],
-    "AdamW": [*product(lr=[0.1], weight_decay=[0, 0.2], amsgrad=[False, True], maximize=[False, True]), {}],
-    "Adamax": [
-        *product(lr=[0.1], weight_decay=[0, 0.1], maximize=[False, True]),
-        {"betas": (0.5, 0.6), "eps": 0.1},
-        {},
-    ],
-    "NAdam": [
-        *product(lr=[0.1], weight_decay=[0, 0.1], decoupled_weight_decay=[False, True], maximize=[False, True]),
-        {"momentum_decay": 0.1, "betas": (0.7, 0.8), "eps": 0.01},
-    ],
-    "RAdam": [
-        *product(lr=[0.1], weight_decay=[0, 0.1], decoupled_weight_decay=[False, True], maximize=[False, True]),
-        {"betas": (0.7, 0.8), "eps": 0.01},
-        {"betas": (0.7, 0.2)},
-    ],
-    "Adagrad": [
-        *product(lr=[0.1], lr_decay=[0, 0.1], weight_decay=[0, 0.1], maximize=[False, True]),
-        {"initial_accumulator_value": 0.5, "eps": 0.1},
-    ],
-    "Adadelta": [*product(lr=[0.7], weight_decay=[0, 0.1], maximize=[False, True]), {"rho": 0.5, "eps": 1e-2}, {}],
-    "Adafactor": [
-        *product(lr=[0.3], weight_decay=[0, 0.1], maximize=[False, True]),
-        {"beta2_decay": -0.3, "eps": (1e-3, 1e-2), "d": 2.0},
-        {},
-    ],
-    "RMSprop": [
-        *product(lr=[0.02], weight_decay=[0, 0.1], momentum=[0, 0.9], centered=[False, True]),
-        {"alpha": 0.5, "eps": 0.1, "maximize": True},
-    ],
-    "Rprop": [{}, {"lr": 0.2, "maximize": True}, {"etas": (0.3, 1.5), "step_sizes": (0.005, 0.02)}],
-    "ASGD": [
-        *product(lr=[0.1], weight_decay=[0, 0.1], maximize=[False, True]),
-        {"lambd": 0.1, "alpha": 0.5, "t0": 5},
-    ],
-}
+# Muon and SparseAdam have tests of their own.
+OPTIONS = {name: case.options for name, case in CASES.items() if case.parameters == "any"}
+TRACED = {name: case.traced for name, case in CASES.items() if case.traced}
 
 
 def start():
@@ -196,22 +110,6 @@ def test_eager_steps_follow_torch(name):
     check(history, torch_run(name, options, 4)[0], name)
 
 
-TRACED = {
-    "SGD": {"lr": 0.1, "momentum": 0.9, "dampening": 0.2, "weight_decay": 0.1},
-    "Adam": {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1},
-    "AdamW": {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1},
-    "Adamax": {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1},
-    "NAdam": {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1, "momentum_decay": 0.01},
-    "RAdam": {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1},
-    "Adagrad": {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.2, "eps": 1e-6},
-    "Adadelta": {"lr": 0.5, "rho": 0.8, "eps": 1e-5, "weight_decay": 0.1},
-    "Adafactor": {"lr": 0.1, "beta2_decay": -0.5, "eps": (1e-4, 1e-2), "d": 1.5, "weight_decay": 0.1},
-    "RMSprop": {"lr": 0.02, "alpha": 0.8, "eps": 1e-6, "weight_decay": 0.1, "momentum": 0.5},
-    "Rprop": {"lr": 0.1, "etas": (0.4, 1.3), "step_sizes": (1e-4, 1.0)},
-    "ASGD": {"lr": 0.1, "lambd": 0.01, "alpha": 0.6, "t0": 3.0, "weight_decay": 0.1},
-}
-
-
 @needs_torch
 @pytest.mark.parametrize("name", sorted(TRACED))
 def test_every_number_may_be_traced(name):
@@ -288,51 +186,6 @@ def test_complex_parameters(name):
     np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-9, atol=1e-9)
 
 
-@needs_torch
-@pytest.mark.parametrize("options", [{}, {"nesterov": False}, {"adjust_lr_fn": "match_rms_adamw", "momentum": 0.5}])
-def test_muon_follows_torch(options, monkeypatch):
-    """In float64: the iteration of both is run in float64, for bfloat16 products differ by their order of summation."""
-    import torch
-
-    def exact(grad, coefficients, steps, eps):
-        out = newton_schulz(jnp.asarray(grad.numpy()), coefficients, steps, eps, jnp.float64)
-        return torch.tensor(np.asarray(out))
-
-    monkeypatch.setattr(torch.optim._muon, "_zeropower_via_newtonschulz", exact)
-    monkeypatch.setattr(_muon, "ITERATION_DTYPE", jnp.float64)
-    begin = [rand(0, 3, 5), rand(1, 5, 2), rand(2, 2, 2)]
-    theirs = [torch.tensor(p, requires_grad=True) for p in begin]
-    optimizer = torch.optim.Muon(theirs, lr=0.1, **options)
-    rule, ours = muon(lr=0.1, **options), [jnp.asarray(p) for p in begin]
-    state = rule.init(ours)
-    for step in range(5):
-        for p, g in zip(theirs, slopes([p.detach().numpy() for p in theirs], step), strict=True):
-            p.grad = torch.tensor(g)
-        optimizer.step()
-        updates, state = rule.update(slopes(ours, step), state, ours)
-        ours = apply_updates(ours, updates)
-        for a, b in zip(ours, theirs, strict=True):
-            assert_close(a, b.detach(), 1e-9, 1e-9)
-
-
-@needs_torch
-@pytest.mark.parametrize("shape", [(4, 6), (6, 4), (3, 3)])
-def test_newton_schulz(shape):
-    import torch
-
-    matrix, coefficients = rand(5, *shape), (3.4445, -4.775, 2.0315)
-    ours = np.asarray(newton_schulz(jnp.asarray(matrix), coefficients, 5, 1e-7, jnp.bfloat16), np.float64)
-    theirs = torch.optim._muon._zeropower_via_newtonschulz(torch.tensor(matrix), coefficients, 5, 1e-7).double().numpy()
-    # Two bfloat16 computations: 8 bits of mantissa, a dozen products.
-    np.testing.assert_allclose(ours, theirs, atol=0.06)
-    exact = newton_schulz(jnp.asarray(matrix), coefficients, 5, 1e-7, jnp.float64)
-    u, s, vt = np.linalg.svd(matrix, full_matrices=False)
-    s = s / np.linalg.norm(s)
-    for _ in range(5):
-        s = coefficients[0] * s + coefficients[1] * s**3 + coefficients[2] * s**5
-    assert_close(exact, (u * s) @ vt, 1e-9, 1e-9, "the iteration acts on the singular values")
-
-
 def sparse_grads(step, rows=7, width=2):
     rng = np.random.default_rng(step)
     indices = rng.integers(0, rows, 5)
@@ -396,47 +249,6 @@ def test_row_sparse_errors():
         adagrad(weight_decay=0.1).update(grads, adagrad().init(params), params)
     with pytest.raises(RuntimeError, match="sparse_adam: does not support dense"):
         sparse_adam().update(params, sparse_adam().init(params), params)
-
-
-BAD = [
-    ("SGD", {"lr": -1.0}),
-    ("SGD", {"momentum": -0.1}),
-    ("SGD", {"weight_decay": -0.1}),
-    ("SGD", {"nesterov": True}),
-    ("SGD", {"nesterov": True, "momentum": 0.9, "dampening": 0.1}),
-    *[
-        (name, options)
-        for name in ("Adam", "AdamW", "Adamax", "NAdam", "RAdam")
-        for options in (
-            {"lr": -1.0},
-            {"eps": -1.0},
-            {"betas": (1.0, 0.9)},
-            {"betas": (0.9, -0.1)},
-            {"weight_decay": -1.0},
-        )
-    ],
-    ("NAdam", {"momentum_decay": -1.0}),
-    ("SparseAdam", {"lr": 0.0}),
-    ("SparseAdam", {"eps": 0.0}),
-    ("SparseAdam", {"betas": (0.9, 1.5)}),
-    ("Adagrad", {"lr": -1.0}),
-    ("Adagrad", {"lr_decay": -1.0}),
-    ("Adagrad", {"initial_accumulator_value": -1.0}),
-    ("Adagrad", {"eps": -1.0}),
-    ("Adadelta", {"rho": 1.1}),
-    ("Adadelta", {"eps": -1.0}),
-    ("Adafactor", {"beta2_decay": 0.1}),
-    ("Adafactor", {"eps": (-1.0, 1e-3)}),
-    ("Adafactor", {"eps": (None, -1e-3)}),
-    ("Adafactor", {"d": 0.5}),
-    ("RMSprop", {"alpha": -0.1}),
-    ("RMSprop", {"momentum": -0.1}),
-    ("Rprop", {"etas": (1.1, 1.2)}),
-    ("Rprop", {"etas": (0.5, 0.9)}),
-    ("ASGD", {"weight_decay": -1.0}),
-    ("Muon", {"momentum": -1.0}),
-    ("Muon", {"adjust_lr_fn": "best"}),
-]
 
 
 @pytest.mark.parametrize(("name", "options"), BAD)

@@ -6,14 +6,9 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from fnn.functional.checks import fail
-from fnn.optim.lr_scheduler.scheduler import (
-    LRScheduler,
-    callable_key,
-    callable_state,
-    check_optimizer,
-    per_group,
-)
+from fnn.optim.lr_scheduler.scheduler import LRScheduler, callable_key, callable_state, check_optimizer, per_group
 from fnn.optim.optimizer import Optimizer
+from fnn.optim.typing import Number
 from fnn.stateful.structure import structure_changed
 
 __all__ = ["LambdaLR", "MultiplicativeLR"]
@@ -22,7 +17,7 @@ Factor = Callable[[Any], Any]
 
 
 class _ByFunction(LRScheduler):
-    """What the two schedulers by the user's functions share; ``state_dict`` has the attributes of callable objects only."""
+    """A scheduler by the user's functions; ``state_dict`` has the attributes of callable objects only."""
 
     lr_lambdas: list[Factor]
 
@@ -55,8 +50,6 @@ class _ByFunction(LRScheduler):
 class LambdaLR(_ByFunction):
     """Sets each rate to the initial one times ``lr_lambda(epoch)``.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.LambdaLR.html.
-
     Args:
         optimizer: the optimizer.
         lr_lambda: the factor of an epoch, or a list of one such function a group. Under ``fnn.jit`` the epoch is traced.
@@ -65,6 +58,8 @@ class LambdaLR(_ByFunction):
     Raises:
         ValueError: if the list has not one function a group.
         TypeError: if one is not callable.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.LambdaLR.html.
 
     Example:
         >>> import fnn, numpy as np
@@ -73,16 +68,18 @@ class LambdaLR(_ByFunction):
         [0.25]
     """
 
-    def get_lr(self) -> list[Any]:
-        """The initial rates times the factor of the epoch."""
+    def get_lr(self) -> list[Number]:
+        """The initial rates times the factor of the epoch.
+
+        Returns:
+            One rate a group.
+        """
         self._warn_outside_step()
         return [base * f(self.last_epoch) for f, base in zip(self.lr_lambdas, self.base_lrs, strict=True)]
 
 
 class MultiplicativeLR(_ByFunction):
     """Multiplies each rate by ``lr_lambda(epoch)`` at every step.
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.MultiplicativeLR.html.
 
     Args:
         optimizer: the optimizer.
@@ -92,6 +89,8 @@ class MultiplicativeLR(_ByFunction):
     Raises:
         ValueError: if the list has not one function a group.
         TypeError: if one is not callable.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.MultiplicativeLR.html.
 
     Example:
         >>> import fnn, numpy as np
@@ -102,8 +101,12 @@ class MultiplicativeLR(_ByFunction):
         [0.25]
     """
 
-    def get_lr(self) -> list[Any]:
-        """The rates times the factor of the epoch."""
+    def get_lr(self) -> list[Number]:
+        """The rates times the factor of the epoch.
+
+        Returns:
+            One rate a group.
+        """
         self._warn_outside_step()
         if self._is_initial:
             return self._rates()

@@ -20,11 +20,11 @@ __all__ = ["ChainedScheduler", "SequentialLR"]
 
 
 class _Composite(LRScheduler):
-    """What the two share; ``state_dict`` has those of the parts under ``_schedulers``."""
+    """A scheduler made of others; ``state_dict`` has those of the parts under ``_schedulers``."""
 
     _schedulers: Sequence[Any]
 
-    def _check_parts(self, schedulers: Sequence[Any], optimizer: Any) -> Any:
+    def _check_parts(self, schedulers: Sequence[Any], optimizer: Any) -> Optimizer:
         name = type(self).__name__
         if len(schedulers) < 1:
             raise ValueError(f"{name}: schedulers must hold at least one scheduler, got none")
@@ -63,8 +63,6 @@ class _Composite(LRScheduler):
 class ChainedScheduler(_Composite):
     """Steps several schedulers of one optimizer one after the other, each changing what the one before has set.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.ChainedScheduler.html.
-
     Args:
         schedulers: in order.
         optimizer: their optimizer; that of the first if ``None``.
@@ -72,6 +70,8 @@ class ChainedScheduler(_Composite):
     Raises:
         ValueError: if there are none, they are of several optimizers, or one is a ReduceLROnPlateau.
         TypeError: if one is no scheduler.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.ChainedScheduler.html.
 
     Example:
         >>> import fnn, numpy as np
@@ -84,12 +84,27 @@ class ChainedScheduler(_Composite):
     """
 
     def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None) -> None:
-        self.optimizer = self._check_parts(schedulers, optimizer)
+        self.optimizer: Optimizer = self._check_parts(schedulers, optimizer)
         self._schedulers = schedulers
         self._last_lr = self._rates()
 
     def step(self) -> None:  # type: ignore[override]
-        """Steps every scheduler."""
+        """Steps every scheduler, in order.
+
+        Raises:
+            RuntimeError: under an ``fnn.jit`` that did not find this scheduler.
+
+        Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.ChainedScheduler.html.
+
+        Example:
+            >>> import fnn, numpy as np
+            >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=1.0)
+            >>> halving = fnn.optim.lr_scheduler.ExponentialLR(sgd, gamma=0.5)
+            >>> scheduler = ChainedScheduler([halving])
+            >>> sgd.step(); scheduler.step()
+            >>> scheduler.get_last_lr()
+            [0.5]
+        """
         self._begin_step()
         for scheduler in self._schedulers:
             scheduler.step()
@@ -99,7 +114,7 @@ class ChainedScheduler(_Composite):
 class SequentialLR(_Composite):
     """Runs schedulers of one optimizer one after the other; each begins anew at its milestone.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.SequentialLR.html. As in torch, only the
+    As in torch, only the
     first may itself be a ChainedScheduler or SequentialLR.
 
     Args:
@@ -112,6 +127,8 @@ class SequentialLR(_Composite):
         ValueError: if there are none, they are of several optimizers, one is a ReduceLROnPlateau, or there is not one
             milestone fewer.
         TypeError: if one is no scheduler.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.SequentialLR.html.
 
     Example:
         >>> import fnn, numpy as np
@@ -135,8 +152,8 @@ class SequentialLR(_Composite):
             )
         self._schedulers = schedulers
         self._milestones = milestones
-        self.last_epoch = last_epoch + 1
-        self.optimizer = optimizer
+        self.last_epoch: int | jax.Array = last_epoch + 1
+        self.optimizer: Optimizer = optimizer
         # Each scheduler's constructor has taken its first step; only that of the one that begins may stay.
         for group in optimizer.param_groups:
             set_option(group, "lr", group["initial_lr"])
@@ -146,7 +163,22 @@ class SequentialLR(_Composite):
         self._last_lr = first.get_last_lr()
 
     def recursive_undo(self, sched: Any = None) -> None:
-        """Takes one epoch back from every scheduler below, or below ``sched``."""
+        """Takes one epoch back from every scheduler below, as the constructor does with their first steps.
+
+        Args:
+            sched: the scheduler to begin at; this one if ``None``.
+
+        Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.SequentialLR.html.
+
+        Example:
+            >>> import fnn, numpy as np
+            >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=1.0)
+            >>> halving = fnn.optim.lr_scheduler.ExponentialLR(sgd, gamma=0.5)
+            >>> scheduler = SequentialLR(sgd, [halving], milestones=[])
+            >>> scheduler.recursive_undo()
+            >>> halving.last_epoch
+            -1
+        """
         scheduler = self if sched is None else sched
         if hasattr(scheduler, "_schedulers"):
             for part in scheduler._schedulers:
@@ -155,7 +187,22 @@ class SequentialLR(_Composite):
             scheduler.last_epoch -= 1
 
     def step(self) -> None:  # type: ignore[override]
-        """Steps the scheduler whose turn it is."""
+        """Steps the scheduler whose turn it is.
+
+        Raises:
+            RuntimeError: under an ``fnn.jit`` that did not find this scheduler.
+
+        Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.SequentialLR.html.
+
+        Example:
+            >>> import fnn, numpy as np
+            >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=1.0)
+            >>> halving = fnn.optim.lr_scheduler.ExponentialLR(sgd, gamma=0.5)
+            >>> scheduler = SequentialLR(sgd, [halving], milestones=[])
+            >>> sgd.step(); scheduler.step()
+            >>> scheduler.get_last_lr()
+            [0.5]
+        """
         self._begin_step()
         self.last_epoch = self.last_epoch + 1
         if isinstance(self.last_epoch, Tracer):

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+import jax
 from jax.core import Tracer
 
 from fnn.functional.checks import fail
-from fnn.optim.lr_scheduler.scheduler import (
-    LRScheduler,
-    both,
-    cos,
-    where,
-)
+from fnn.optim._scalars import both, branch, cos, on_host, where
+from fnn.optim.lr_scheduler.scheduler import LRScheduler
 from fnn.optim.optimizer import Optimizer
+from fnn.optim.schedule.cosine import cosine_annealing
+from fnn.optim.typing import Number
 
 __all__ = ["CosineAnnealingLR", "CosineAnnealingWarmRestarts"]
 
@@ -22,13 +21,13 @@ __all__ = ["CosineAnnealingLR", "CosineAnnealingWarmRestarts"]
 class CosineAnnealingLR(LRScheduler):
     """Lowers each rate to ``eta_min`` along half a cosine of ``T_max`` epochs (Loshchilov and Hutter, 2017).
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.CosineAnnealingLR.html.
-
     Args:
         optimizer: the optimizer.
         T_max: epochs of the descent; the rates rise again after it.
         eta_min: the lowest rate.
         last_epoch: the epoch to resume after.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.CosineAnnealingLR.html.
 
     Example:
         >>> import fnn, numpy as np
@@ -44,43 +43,42 @@ class CosineAnnealingLR(LRScheduler):
         self.eta_min = eta_min
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[Any]:
-        """The rates by the recursive form, which composes with other schedulers."""
+    def get_lr(self) -> list[Number]:
+        """The rates by the recursive form, which composes with other schedulers.
+
+        Returns:
+            One rate a group.
+        """
         self._warn_outside_step()
         epoch, period, low = self.last_epoch, self.T_max, self.eta_min
         if self._is_initial:
             return self._rates()
 
-        def turn(rate: Any, base: Any) -> Any:
+        def turn(rate: Number, base: Number) -> Number:
             return rate + (base - low) * (1 - math.cos(math.pi / period)) / 2
 
-        def follow(rate: Any) -> Any:
+        def follow(rate: Number) -> Number:
             ratio = (1 + cos(math.pi * epoch / period)) / (1 + cos(math.pi * (epoch - 1) / period))
             return ratio * (rate - low) + low
 
-        def chain() -> list[Any]:
+        def chain() -> list[Number]:
             at_turn = (epoch - 1 - period) % (2 * period) == 0
             return [
-                where(at_turn, lambda r=r, b=b: turn(r, b), lambda r=r: follow(r))
+                branch(at_turn, lambda r=r, b=b: turn(r, b), lambda r=r: follow(r))
                 for r, b in zip(self._rates(), self.base_lrs, strict=True)
             ]
 
         resumed = both(self._step_count == 1, epoch > 0)
-        if isinstance(resumed, Tracer):
-            pairs = zip(self._get_closed_form_lr(), chain(), strict=True)
-            return [where(resumed, lambda a=a: a, lambda b=b: b) for a, b in pairs]
-        return self._get_closed_form_lr() if resumed else chain()
+        if on_host(resumed):
+            return self._get_closed_form_lr() if resumed else chain()
+        return [where(resumed, a, b) for a, b in zip(self._get_closed_form_lr(), chain(), strict=True)]
 
-    def _get_closed_form_lr(self) -> list[Any]:
-        share = (1 + cos(math.pi * self.last_epoch / self.T_max)) / 2
-        return [self.eta_min + (base - self.eta_min) * share for base in self.base_lrs]
+    def _get_closed_form_lr(self) -> list[Number]:
+        return [cosine_annealing(base, self.eta_min, self.last_epoch, self.T_max) for base in self.base_lrs]
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
     """A cosine down to ``eta_min``, restarted after ``T_0`` epochs, then ``T_0 * T_mult``, and so on.
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.CosineAnnealingWarmRestarts.html;
-    https://arxiv.org/abs/1608.03983.
 
     Args:
         optimizer: the optimizer.
@@ -93,6 +91,9 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         ValueError: if ``T_0`` is not a positive integer, ``T_mult`` not an integer of at least 1, or ``eta_min`` not a
             number.
 
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.CosineAnnealingWarmRestarts.html;
+    https://arxiv.org/abs/1608.03983.
+
     Example:
         >>> import fnn, numpy as np
         >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=1.0)
@@ -103,8 +104,9 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     """
 
     _counters: ClassVar[tuple[str, ...]] = (*LRScheduler._counters, "T_cur", "T_i")
-    T_cur: Any
-    T_i: Any
+    T_cur: Number
+    T_i: Number
+    last_epoch: int | jax.Array
 
     def __init__(
         self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
@@ -123,18 +125,34 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         self.T_cur = last_epoch
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[Any]:
-        """The rates at the place within the period."""
+    def get_lr(self) -> list[Number]:
+        """The rates at the place within the period.
+
+        Returns:
+            One rate a group.
+        """
         self._warn_outside_step()
-        share = (1 + cos(math.pi * self.T_cur / self.T_i)) / 2
-        return [self.eta_min + (base - self.eta_min) * share for base in self.base_lrs]
+        return [cosine_annealing(base, self.eta_min, self.T_cur, self.T_i) for base in self.base_lrs]
 
     def step(self, epoch: float | None = None) -> None:
-        """Advances by one epoch, or to ``epoch``, which may be a fraction, as within an epoch.
+        """Advances by one epoch.
+
+        Args:
+            epoch: the epoch to go to instead; it may be a fraction, as within an epoch.
 
         Raises:
             ValueError: if ``epoch`` is negative.
             TypeError: if it is traced.
+
+        Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.CosineAnnealingWarmRestarts.html.
+
+        Example:
+            >>> import fnn, numpy as np
+            >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=1.0)
+            >>> scheduler = CosineAnnealingWarmRestarts(sgd, T_0=2)
+            >>> scheduler.step(2.5)
+            >>> scheduler.T_cur
+            0.5
         """
         self._begin_step()
         if epoch is None:
@@ -148,11 +166,11 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     def _advance(self) -> None:
         start, place, period = self.last_epoch < 0, self.T_cur + 1, self.T_i
         over = place >= period
-        place = where(over, lambda: place % period, lambda: place)
-        grown = where(over, lambda: period * self.T_mult, lambda: period)
-        self.T_cur = where(start, lambda: 0, lambda: place)
-        self.T_i = where(start, lambda: self.T_0, lambda: grown)
-        self.last_epoch = where(start, lambda: 0, lambda: self.last_epoch + 1)
+        place = branch(over, lambda: place % period, lambda: place)
+        grown = branch(over, lambda: period * self.T_mult, lambda: period)
+        self.T_cur = branch(start, lambda: 0, lambda: place)
+        self.T_i = branch(start, lambda: self.T_0, lambda: grown)
+        self.last_epoch = branch(start, lambda: 0, lambda: self.last_epoch + 1)
 
     def _jump(self, epoch: Any) -> None:
         name = "CosineAnnealingWarmRestarts.step"

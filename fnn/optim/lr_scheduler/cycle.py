@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Hashable
-from typing import Any, TypedDict
-
-from jax.core import Tracer
+from collections.abc import Callable, Hashable, Sequence
+from itertools import pairwise
+from typing import Any
 
 from fnn.functional.checks import check_choice, fail
+from fnn.optim._scalars import minimum, on_host
 from fnn.optim.lr_scheduler.scheduler import (
     LRScheduler,
     callable_key,
     callable_state,
     check_optimizer,
-    cos,
-    floor,
     like,
-    minimum,
     per_group,
     set_option,
-    where,
 )
 from fnn.optim.optimizer import Optimizer, ParamGroup
+from fnn.optim.schedule.cycle import cycle_and_height, cycle_scale, one_cycle, one_cycle_ends
+from fnn.optim.typing import Number
 from fnn.stateful.structure import structure_changed
 
 __all__ = ["CyclicLR", "OneCycleLR"]
 
 
 class _Cycle(LRScheduler):
-    """What CyclicLR and OneCycleLR share: the groups' momentum, or first beta, goes against the rate."""
+    """A scheduler that moves the groups' momentum, or first beta, against the rate."""
 
     use_beta1: bool
 
-    def _start_momentum(self, base_momentum: Any, max_momentum: Any, last_epoch: int) -> tuple[list[Any], list[Any]]:
+    def _start_momentum(
+        self, base_momentum: Number | Sequence[Number], max_momentum: Number | Sequence[Number], last_epoch: int
+    ) -> tuple[list[Number], list[Number]]:
         name, optimizer = type(self).__name__, self.optimizer
         if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
             raise ValueError(
@@ -61,9 +60,6 @@ class _Cycle(LRScheduler):
 class CyclicLR(_Cycle):
     """Moves each rate up and down between ``base_lr`` and ``max_lr``, and the momentum against it (Smith, 2017).
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.CyclicLR.html;
-    https://arxiv.org/abs/1506.01186.
-
     Args:
         optimizer: the optimizer.
         base_lr: the low end, or one a group.
@@ -82,6 +78,9 @@ class CyclicLR(_Cycle):
     Raises:
         ValueError: if ``mode`` is unknown, a list has not one value a group, or the optimizer has no momentum to cycle.
 
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.CyclicLR.html;
+    https://arxiv.org/abs/1506.01186.
+
     Example:
         >>> import fnn, numpy as np
         >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=0.5, momentum=0.9)
@@ -94,8 +93,8 @@ class CyclicLR(_Cycle):
     def __init__(
         self,
         optimizer: Optimizer,
-        base_lr: Any,
-        max_lr: Any,
+        base_lr: Number | Sequence[Number],
+        max_lr: Number | Sequence[Number],
         step_size_up: float = 2000,
         step_size_down: float | None = None,
         mode: str = "triangular",
@@ -103,8 +102,8 @@ class CyclicLR(_Cycle):
         scale_fn: Callable[[Any], Any] | None = None,
         scale_mode: str = "cycle",
         cycle_momentum: bool = True,
-        base_momentum: Any = 0.8,
-        max_momentum: Any = 0.9,
+        base_momentum: Number | Sequence[Number] = 0.8,
+        max_momentum: Number | Sequence[Number] = 0.9,
         last_epoch: int = -1,
     ) -> None:
         check_optimizer(self, optimizer)
@@ -116,37 +115,52 @@ class CyclicLR(_Cycle):
         if last_epoch == -1:
             for group, rate in zip(optimizer.param_groups, base_lrs, strict=True):
                 set_option(group, "lr", rate)
-        self.max_lrs = per_group(self, "max_lr", optimizer, max_lr)
+        self.max_lrs: list[Number] = per_group(self, "max_lr", optimizer, max_lr)
         up = float(step_size_up)
-        self.total_size = up + (up if step_size_down is None else float(step_size_down))
-        self.step_ratio = up / self.total_size
+        self.total_size: float = up + (up if step_size_down is None else float(step_size_down))
+        self.step_ratio: float = up / self.total_size
         self.mode = mode
         self.gamma = gamma
         self._scale_fn_custom = scale_fn
         self.scale_mode = scale_mode
         self.cycle_momentum = cycle_momentum
         if cycle_momentum:
-            momenta = self._start_momentum(base_momentum, max_momentum, last_epoch)
-            self.base_momentums, self.max_momentums = momenta
+            low, high = self._start_momentum(base_momentum, max_momentum, last_epoch)
+            self.base_momentums: list[Number] = low
+            self.max_momentums: list[Number] = high
         super().__init__(optimizer, last_epoch)
         self.base_lrs = base_lrs
 
     def scale_fn(self, x: Any) -> Any:
-        """The height of the cycle, by its number or by the step."""
+        """The scale of the height.
+
+        Args:
+            x: the number of the cycle, from 1, or the step, by ``scale_mode``.
+
+        Returns:
+            What the height of the triangle is multiplied by.
+
+        Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.CyclicLR.html.
+
+        Example:
+            >>> import fnn, numpy as np
+            >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=1.0, momentum=0.9)
+            >>> CyclicLR(sgd, 0.1, 1.0, mode="triangular2").scale_fn(2)
+            0.5
+        """
         if self._scale_fn_custom is not None:
             return self._scale_fn_custom(x)
-        if self.mode == "triangular":
-            return 1.0
-        return 1 / 2.0 ** (x - 1) if self.mode == "triangular2" else self.gamma**x
+        return cycle_scale(self.mode, self.gamma, x)
 
-    def get_lr(self) -> list[Any]:
-        """The rates of the step; sets the momentum as well."""
+    def get_lr(self) -> list[Number]:
+        """The rates of the step; sets the momentum as well.
+
+        Returns:
+            One rate a group.
+        """
         self._warn_outside_step()
-        step, total, ratio = self.last_epoch, self.total_size, self.step_ratio
-        cycle = floor(1 + step / total)
-        place = 1.0 + step / total - cycle
-        height = where(place <= ratio, lambda: place / ratio, lambda: (place - 1) / (ratio - 1))
-        at = cycle if self.scale_mode == "cycle" else step
+        cycle, height = cycle_and_height(self.last_epoch, self.total_size, self.step_ratio)
+        at = cycle if self.scale_mode == "cycle" else self.last_epoch
         rates = [
             base + (most - base) * height * self.scale_fn(at)
             for base, most in zip(self.base_lrs, self.max_lrs, strict=True)
@@ -175,24 +189,6 @@ class CyclicLR(_Cycle):
         return super()._stateful_key_(), None if own is None else callable_key(own)
 
 
-class _Phase(TypedDict):
-    end_step: float
-    start_lr: str
-    end_lr: str
-    start_momentum: str
-    end_momentum: str
-
-
-def _phase(end: float, start_lr: str, end_lr: str, start_momentum: str, end_momentum: str) -> _Phase:
-    return {
-        "end_step": end,
-        "start_lr": start_lr,
-        "end_lr": end_lr,
-        "start_momentum": start_momentum + "_momentum",
-        "end_momentum": end_momentum + "_momentum",
-    }
-
-
 def _check_count(argument: str, value: Any) -> int:
     if not isinstance(value, int) or value <= 0:
         fail(ValueError, "OneCycleLR", argument, "a positive integer", value)
@@ -201,9 +197,6 @@ def _check_count(argument: str, value: Any) -> int:
 
 class OneCycleLR(_Cycle):
     """The 1cycle policy: up from ``max_lr / div_factor`` to ``max_lr``, then down to far below the start.
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.OneCycleLR.html;
-    https://arxiv.org/abs/1708.07120.
 
     Args:
         optimizer: the optimizer.
@@ -224,6 +217,9 @@ class OneCycleLR(_Cycle):
         ValueError: if an option is out of range, a list has not one value a group, or the optimizer has no momentum to
             cycle; at a step beyond the cycle, except under ``fnn.jit``, where the rate stays at the end.
 
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.OneCycleLR.html;
+    https://arxiv.org/abs/1708.07120.
+
     Example:
         >>> import fnn, numpy as np
         >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=0.5, momentum=0.9)
@@ -236,15 +232,15 @@ class OneCycleLR(_Cycle):
     def __init__(
         self,
         optimizer: Optimizer,
-        max_lr: Any,
+        max_lr: Number | Sequence[Number],
         total_steps: int | None = None,
         epochs: int | None = None,
         steps_per_epoch: int | None = None,
         pct_start: float = 0.3,
         anneal_strategy: str = "cos",
         cycle_momentum: bool = True,
-        base_momentum: Any = 0.85,
-        max_momentum: Any = 0.95,
+        base_momentum: Number | Sequence[Number] = 0.85,
+        max_momentum: Number | Sequence[Number] = 0.95,
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
         three_phase: bool = False,
@@ -262,13 +258,21 @@ class OneCycleLR(_Cycle):
             fail(ValueError, "OneCycleLR", "pct_start", "a float between 0 and 1", pct_start)
         check_choice("OneCycleLR", "anneal_strategy", anneal_strategy, ("cos", "linear"))
         self.total_steps = total
-        peak = pct_start * total - 1
+        rates, momenta = ["initial_lr", "max_lr", "min_lr"], ["max", "base", "max"]
         if three_phase:
-            middle = _phase(2 * pct_start * total - 2, "max_lr", "initial_lr", "base", "max")
-            rest = [middle, _phase(total - 1, "initial_lr", "min_lr", "max", "max")]
-        else:
-            rest = [_phase(total - 1, "max_lr", "min_lr", "base", "max")]
-        self._schedule_phases = [_phase(peak, "initial_lr", "max_lr", "max", "base"), *rest]
+            rates, momenta = [*rates[:2], "initial_lr", "min_lr"], [*momenta, "max"]
+        phases = zip(one_cycle_ends(total, pct_start, three_phase), pairwise(rates), pairwise(momenta), strict=True)
+        # torch's layout, which ``state_dict`` has.
+        self._schedule_phases = [
+            {
+                "end_step": end,
+                "start_lr": start_lr,
+                "end_lr": end_lr,
+                "start_momentum": f"{start}_momentum",
+                "end_momentum": f"{stop}_momentum",
+            }
+            for end, (start_lr, end_lr), (start, stop) in phases
+        ]
         self._anneal_func_type = anneal_strategy
         peaks = per_group(self, "max_lr", optimizer, max_lr)
         if last_epoch == -1:
@@ -281,18 +285,17 @@ class OneCycleLR(_Cycle):
             self._start_momentum(base_momentum, max_momentum, last_epoch)
         super().__init__(optimizer, last_epoch)
 
-    def _anneal(self, start: Any, end: Any, share: Any) -> Any:
-        if self._anneal_func_type == "cos":
-            return end + (start - end) / 2.0 * (cos(math.pi * share) + 1)
-        return (end - start) * share + start
+    def get_lr(self) -> list[Number]:
+        """The rates of the step; sets the momentum as well.
 
-    def get_lr(self) -> list[Any]:
-        """The rates of the step; sets the momentum as well."""
+        Returns:
+            One rate a group.
+        """
         self._warn_outside_step()
         step = self.last_epoch
-        if not isinstance(step, Tracer) and step > self.total_steps:
+        if on_host(step) and step > self.total_steps:
             raise ValueError(f"OneCycleLR: the cycle has total_steps={self.total_steps}, got step {step}")
-        step = minimum(step, self.total_steps) if isinstance(step, Tracer) else step
+        step = minimum(step, self.total_steps)
         rates = []
         for group in self.optimizer.param_groups:
             rates.append(self._value(group, "lr", step))
@@ -300,16 +303,8 @@ class OneCycleLR(_Cycle):
                 self._set_momentum(group, self._value(group, "momentum", step))
         return rates
 
-    def _value(self, group: ParamGroup, kind: str, step: Any, number: int = 0) -> Any:
-        phase: Any = self._schedule_phases[number]
-        begin = self._schedule_phases[number - 1]["end_step"] if number else 0.0
-        end = phase["end_step"]
-
-        def here() -> Any:
-            # A phase without length is left at once, at its start.
-            share = (step - begin) / ((end - begin) or 1.0)
-            return self._anneal(group[phase["start_" + kind]], group[phase["end_" + kind]], share)
-
-        if number == len(self._schedule_phases) - 1:
-            return here()
-        return where(step <= end, here, lambda: self._value(group, kind, step, number + 1))
+    def _value(self, group: ParamGroup, kind: str, step: Any) -> Any:
+        phases: list[Any] = self._schedule_phases
+        ends = [phase["end_step"] for phase in phases]
+        names = [phases[0]["start_" + kind], *(phase["end_" + kind] for phase in phases)]
+        return one_cycle(step, self._anneal_func_type, ends, [group[name] for name in names])

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from jax.core import Tracer
-
 from fnn.optim._checks import check_number
-from fnn.optim.lr_scheduler.scheduler import (
-    LRScheduler,
-    minimum,
-    where,
-)
+from fnn.optim._scalars import branch
+from fnn.optim.lr_scheduler.scheduler import LRScheduler
 from fnn.optim.optimizer import Optimizer
+from fnn.optim.schedule.decay import (
+    constant_factor,
+    exponential_factor,
+    linear_factor,
+    multi_step_factor,
+    polynomial_factor,
+    step_factor,
+)
+from fnn.optim.typing import Number
 
 __all__ = ["ConstantLR", "ExponentialLR", "LinearLR", "MultiStepLR", "PolynomialLR", "StepLR"]
 
@@ -23,13 +26,13 @@ __all__ = ["ConstantLR", "ExponentialLR", "LinearLR", "MultiStepLR", "Polynomial
 class StepLR(LRScheduler):
     """Multiplies each rate by ``gamma`` every ``step_size`` epochs.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.StepLR.html.
-
     Args:
         optimizer: the optimizer.
         step_size: epochs between two decays.
         gamma: factor of a decay.
         last_epoch: the epoch to resume after.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.StepLR.html.
 
     Example:
         >>> import fnn, numpy as np
@@ -45,27 +48,32 @@ class StepLR(LRScheduler):
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[Any]:
-        """The rates, times ``gamma`` where a period ends."""
+    def get_lr(self) -> list[Number]:
+        """The rates, times ``gamma`` where a period ends.
+
+        Returns:
+            One rate a group.
+        """
         self._warn_outside_step()
         epoch = self.last_epoch
         hold = (epoch == 0) | (epoch % self.step_size != 0)
-        return [where(hold, lambda r=r: r, lambda r=r: r * self.gamma) for r in self._rates()]
+        return [branch(hold, lambda r=r: r, lambda r=r: r * self.gamma) for r in self._rates()]
 
-    def _get_closed_form_lr(self) -> list[Any]:
-        return [base * self.gamma ** (self.last_epoch // self.step_size) for base in self.base_lrs]
+    def _get_closed_form_lr(self) -> list[Number]:
+        factor = step_factor(self.last_epoch, self.step_size, self.gamma)
+        return [base * factor for base in self.base_lrs]
 
 
 class MultiStepLR(LRScheduler):
     """Multiplies each rate by ``gamma`` at each milestone; one that occurs twice counts twice.
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.MultiStepLR.html.
 
     Args:
         optimizer: the optimizer.
         milestones: epochs, in any order.
         gamma: factor of a decay.
         last_epoch: the epoch to resume after.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.MultiStepLR.html.
 
     Example:
         >>> import fnn, numpy as np
@@ -79,32 +87,30 @@ class MultiStepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        self.milestones = Counter(milestones)
+        self.milestones: Counter[int] = Counter(milestones)
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[Any]:
-        """The rates, times ``gamma`` for each milestone that the epoch is."""
+    def get_lr(self) -> list[Number]:
+        """The rates, times ``gamma`` for each milestone that the epoch is.
+
+        Returns:
+            One rate a group.
+        """
         self._warn_outside_step()
         rates = self._rates()
         for milestone, times in self.milestones.items():
             here = self.last_epoch == milestone
-            rates = [where(here, lambda r=r, n=times: r * self.gamma**n, lambda r=r: r) for r in rates]
+            rates = [branch(here, lambda r=r, n=times: r * self.gamma**n, lambda r=r: r) for r in rates]
         return rates
 
-    def _get_closed_form_lr(self) -> list[Any]:
-        milestones, epoch = sorted(self.milestones.elements()), self.last_epoch
-        if isinstance(epoch, Tracer):
-            reached = sum(((epoch >= m).astype(int) for m in milestones), 0)
-        else:
-            reached = bisect_right(milestones, epoch)
-        return [base * self.gamma**reached for base in self.base_lrs]
+    def _get_closed_form_lr(self) -> list[Number]:
+        factor = multi_step_factor(self.last_epoch, sorted(self.milestones.elements()), self.gamma)
+        return [base * factor for base in self.base_lrs]
 
 
 class ConstantLR(LRScheduler):
     """Multiplies each rate by ``factor`` until epoch ``total_iters``.
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.ConstantLR.html.
 
     Args:
         optimizer: the optimizer.
@@ -114,6 +120,8 @@ class ConstantLR(LRScheduler):
 
     Raises:
         ValueError: if ``factor`` is outside [0, 1].
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.ConstantLR.html.
 
     Example:
         >>> import fnn, numpy as np
@@ -130,25 +138,27 @@ class ConstantLR(LRScheduler):
         self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[Any]:
-        """The rates, lowered at epoch 0 and raised again at ``total_iters``."""
+    def get_lr(self) -> list[Number]:
+        """The rates, lowered at epoch 0 and raised again at ``total_iters``.
+
+        Returns:
+            One rate a group.
+        """
         self._warn_outside_step()
         epoch = self.last_epoch
 
-        def later(rate: Any) -> Any:
-            return where(epoch == self.total_iters, lambda: rate * (1.0 / self.factor), lambda: rate)
+        def later(rate: Number) -> Number:
+            return branch(epoch == self.total_iters, lambda: rate * (1.0 / self.factor), lambda: rate)
 
-        return [where(epoch == 0, lambda r=r: r * self.factor, lambda r=r: later(r)) for r in self._rates()]
+        return [branch(epoch == 0, lambda r=r: r * self.factor, lambda r=r: later(r)) for r in self._rates()]
 
-    def _get_closed_form_lr(self) -> list[Any]:
-        over = self.last_epoch >= self.total_iters
-        return [base * (self.factor + over * (1 - self.factor)) for base in self.base_lrs]
+    def _get_closed_form_lr(self) -> list[Number]:
+        factor = constant_factor(self.last_epoch, self.factor, self.total_iters)
+        return [base * factor for base in self.base_lrs]
 
 
 class LinearLR(LRScheduler):
     """Changes the factor of each rate from ``start_factor`` to ``end_factor``, linearly, in ``total_iters`` epochs.
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.LinearLR.html.
 
     Args:
         optimizer: the optimizer.
@@ -159,6 +169,8 @@ class LinearLR(LRScheduler):
 
     Raises:
         ValueError: if a factor is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.LinearLR.html.
 
     Example:
         >>> import fnn, numpy as np
@@ -184,40 +196,43 @@ class LinearLR(LRScheduler):
         self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[Any]:
-        """The rates, times the quotient of this epoch's factor and the last one's."""
+    def get_lr(self) -> list[Number]:
+        """The rates, times the quotient of this epoch's factor and the last one's.
+
+        Returns:
+            One rate a group.
+        """
         self._warn_outside_step()
         epoch, rise = self.last_epoch, self.end_factor - self.start_factor
 
-        def later(rate: Any) -> Any:
+        def later(rate: Number) -> Number:
             return rate * (1.0 + rise / (self.total_iters * self.start_factor + (epoch - 1) * rise))
 
         if self._is_initial and epoch != 0:
             return self._rates()
         return [
-            where(
+            branch(
                 epoch == 0,
                 lambda r=r: r * self.start_factor,
-                lambda r=r: where(epoch > self.total_iters, lambda: r, lambda: later(r)),
+                lambda r=r: branch(epoch > self.total_iters, lambda: r, lambda: later(r)),
             )
             for r in self._rates()
         ]
 
-    def _get_closed_form_lr(self) -> list[Any]:
-        share = minimum(self.total_iters, self.last_epoch) / self.total_iters
-        factor = self.start_factor + (self.end_factor - self.start_factor) * share
+    def _get_closed_form_lr(self) -> list[Number]:
+        factor = linear_factor(self.last_epoch, self.start_factor, self.end_factor, self.total_iters)
         return [base * factor for base in self.base_lrs]
 
 
 class ExponentialLR(LRScheduler):
     """Multiplies each rate by ``gamma`` every epoch.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.ExponentialLR.html.
-
     Args:
         optimizer: the optimizer.
         gamma: factor of each epoch.
         last_epoch: the epoch to resume after.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.ExponentialLR.html.
 
     Example:
         >>> import fnn, numpy as np
@@ -232,25 +247,30 @@ class ExponentialLR(LRScheduler):
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[Any]:
-        """The rates times ``gamma``."""
+    def get_lr(self) -> list[Number]:
+        """The rates times ``gamma``.
+
+        Returns:
+            One rate a group.
+        """
         self._warn_outside_step()
         return [rate if self._is_initial else rate * self.gamma for rate in self._rates()]
 
-    def _get_closed_form_lr(self) -> list[Any]:
-        return [base * self.gamma**self.last_epoch for base in self.base_lrs]
+    def _get_closed_form_lr(self) -> list[Number]:
+        factor = exponential_factor(self.last_epoch, self.gamma)
+        return [base * factor for base in self.base_lrs]
 
 
 class PolynomialLR(LRScheduler):
     """Lowers each rate to 0 in ``total_iters`` epochs, as ``(1 - epoch / total_iters) ** power``.
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.PolynomialLR.html.
 
     Args:
         optimizer: the optimizer.
         total_iters: how long it takes.
         power: the exponent.
         last_epoch: the epoch to resume after.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.PolynomialLR.html.
 
     Example:
         >>> import fnn, numpy as np
@@ -266,8 +286,12 @@ class PolynomialLR(LRScheduler):
         self.power = power
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self) -> list[Any]:
-        """The rates, times the quotient of this epoch's power and the last one's."""
+    def get_lr(self) -> list[Number]:
+        """The rates, times the quotient of this epoch's power and the last one's.
+
+        Returns:
+            One rate a group.
+        """
         self._warn_outside_step()
         epoch, total = self.last_epoch, self.total_iters
 
@@ -276,8 +300,8 @@ class PolynomialLR(LRScheduler):
 
         if self._is_initial:
             return self._rates()
-        return [where(epoch > total, lambda r=r: r, lambda r=r: r * factor()) for r in self._rates()]
+        return [branch(epoch > total, lambda r=r: r, lambda r=r: r * factor()) for r in self._rates()]
 
-    def _get_closed_form_lr(self) -> list[Any]:
-        left = 1.0 - minimum(self.total_iters, self.last_epoch) / self.total_iters
-        return [base * left**self.power for base in self.base_lrs]
+    def _get_closed_form_lr(self) -> list[Number]:
+        factor = polynomial_factor(self.last_epoch, self.total_iters, self.power)
+        return [base * factor for base in self.base_lrs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import jax
@@ -14,6 +15,7 @@ from fnn.optim._checks import check_number
 from fnn.optim.lr_scheduler.scheduler import LRScheduler, check_optimizer, per_group, set_option
 from fnn.optim.optimizer import Optimizer
 from fnn.optim.schedule import PlateauState, reduce_lr_on_plateau
+from fnn.optim.typing import Number
 from fnn.stateful.boxes import Box
 
 __all__ = ["ReduceLROnPlateau"]
@@ -21,8 +23,6 @@ __all__ = ["ReduceLROnPlateau"]
 
 class ReduceLROnPlateau(LRScheduler):
     """Lowers the rates when a metric has stopped improving for more than ``patience`` epochs.
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.ReduceLROnPlateau.html.
 
     Args:
         optimizer: the optimizer.
@@ -39,6 +39,8 @@ class ReduceLROnPlateau(LRScheduler):
         ValueError: if ``factor`` is not below 1, a mode is unknown, or ``min_lr`` has not one value a group.
         TypeError: if ``optimizer`` is no Optimizer.
 
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.ReduceLROnPlateau.html.
+
     Example:
         >>> import fnn, numpy as np
         >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=1.0)
@@ -49,9 +51,12 @@ class ReduceLROnPlateau(LRScheduler):
     """
 
     _counters: ClassVar[tuple[str, ...]] = ("last_epoch", "best", "num_bad_epochs", "cooldown_counter")
-    best: Any
-    num_bad_epochs: Any
-    cooldown_counter: Any
+    best: Number
+    num_bad_epochs: Number
+    cooldown_counter: Number
+    min_lrs: list[Number]
+    mode_worse: float
+    default_min_lr: Number | None
 
     def __init__(
         self,
@@ -62,7 +67,7 @@ class ReduceLROnPlateau(LRScheduler):
         threshold: float = 1e-4,
         threshold_mode: str = "rel",
         cooldown: int = 0,
-        min_lr: Any = 0,
+        min_lr: Number | Sequence[Number] = 0,
         eps: float = 1e-8,
     ) -> None:
         name = "ReduceLROnPlateau"
@@ -73,7 +78,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.factor = factor
         self.optimizer = optimizer
         self.min_lrs = per_group(self, "min_lr", optimizer, min_lr)
-        self.default_min_lr = None if isinstance(min_lr, list | tuple) else min_lr
+        self.default_min_lr = None if isinstance(min_lr, Sequence) else min_lr
         self.patience = patience
         self.cooldown = cooldown
         self.eps = eps
@@ -92,16 +97,30 @@ class ReduceLROnPlateau(LRScheduler):
         self.num_bad_epochs = 0
 
     @property
-    def in_cooldown(self) -> Any:
+    def in_cooldown(self) -> bool | jax.Array:
         """Whether bad epochs are not counted at present."""
         return self.cooldown_counter > 0
 
     def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
-        """Notes the metric of an epoch and lowers the rates if it is time; under ``fnn.jit`` the metric may be traced.
+        """Notes the metric of an epoch and lowers the rates if it is time.
+
+        Args:
+            metrics: one number, or an array or Parameter of one; under ``fnn.jit`` it may be traced.
+            epoch: the number of the epoch; deprecated as in torch.
 
         Raises:
             ValueError: if ``metrics`` is not one number.
             RuntimeError: if it is traced and this scheduler's state is not, or groups were added and ``min_lrs`` not.
+
+        Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.ReduceLROnPlateau.html.
+
+        Example:
+            >>> import fnn, numpy as np
+            >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=1.0)
+            >>> scheduler = ReduceLROnPlateau(sgd, factor=0.5, patience=1)
+            >>> for loss in (3.0, 3.0, 3.0): scheduler.step(loss)
+            >>> sgd.param_groups[0]["lr"]
+            0.5
         """
         self._begin_step()
         metric = self._read(metrics)
@@ -120,7 +139,7 @@ class ReduceLROnPlateau(LRScheduler):
             self.cooldown_counter = state.cooldown_counter
         self._last_lr = self._rates()
 
-    def _next(self, metric: Any, rate: Any, least: Any) -> PlateauState:
+    def _next(self, metric: Number, rate: Number, least: Number) -> PlateauState:
         rule = reduce_lr_on_plateau(
             rate,
             self.mode,
@@ -135,7 +154,7 @@ class ReduceLROnPlateau(LRScheduler):
         state = PlateauState(self.last_epoch, rate, self.best, self.num_bad_epochs, self.cooldown_counter)
         return rule.update(metric, state)[1]
 
-    def _read(self, metrics: Any) -> Any:
+    def _read(self, metrics: Any) -> Number:
         value = metrics.data if isinstance(metrics, Box) else metrics
         if isinstance(value, Tracer):
             if value.size != 1:

@@ -1,4 +1,4 @@
-"""The base class of the schedulers, and what they share to run on Python numbers and on traced ones."""
+"""The base class of the schedulers, and the options of groups and values of ``state_dict`` as schedulers need them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import contextlib
 import copy
 import math
 import warnings
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from types import FunctionType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ from jax.core import Tracer
 
 from fnn.functional.checks import fail
 from fnn.optim.optimizer import Optimizer, ParamGroup
+from fnn.optim.typing import Number
 from fnn.stateful.boxes import Cell
 from fnn.stateful.protocol import Stateful, static_key
 from fnn.stateful.scopes import require_known
@@ -29,43 +30,8 @@ _TRACED = (
     jax.errors.TracerArrayConversionError,
     jax.errors.TracerIntegerConversionError,
 )
-# The page of torch that explains why the order of the two steps matters.
+# torch's page on why the order of the two steps matters.
 _ORDER = "https://docs.pytorch.org/docs/2.13/optim.html#how-to-adjust-learning-rate"
-
-
-# Operations on Python numbers, exact in float64, that also work on traced ones
-
-
-def where(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
-    """``yes()`` or ``no()``; both, and ``jnp.where``, if the condition is traced."""
-    if isinstance(condition, Tracer):
-        return jnp.where(condition, yes(), no())
-    return yes() if condition else no()
-
-
-def both(a: Any, b: Any) -> Any:
-    """``a and b``."""
-    return jnp.logical_and(a, b) if isinstance(a, Tracer) or isinstance(b, Tracer) else a and b
-
-
-def minimum(a: Any, b: Any) -> Any:
-    """The smaller one."""
-    return jnp.minimum(a, b) if isinstance(a, Tracer) or isinstance(b, Tracer) else min(a, b)
-
-
-def clip(x: Any) -> Any:
-    """``x``, but at least 0 and at most 1."""
-    return jnp.clip(x, 0.0, 1.0) if isinstance(x, Tracer) else max(0, min(1, x))
-
-
-def cos(angle: Any) -> Any:
-    """The cosine."""
-    return jnp.cos(angle) if isinstance(angle, jax.Array) else math.cos(angle)
-
-
-def floor(x: Any) -> Any:
-    """The greatest integer not above ``x``."""
-    return jnp.floor(x) if isinstance(x, jax.Array) else math.floor(x)
 
 
 # Options of the groups
@@ -162,7 +128,6 @@ class LRScheduler(Stateful):
     """Base class of the schedulers; a subclass gives the groups' next rates in ``get_lr``.
 
     ``step()`` works eagerly, in float64, and under ``fnn.jit``, where counter and rates are traced.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.LRScheduler.html.
 
     Args:
         optimizer: the optimizer whose groups are scheduled.
@@ -171,6 +136,8 @@ class LRScheduler(Stateful):
     Raises:
         TypeError: if ``optimizer`` is no Optimizer, or the ``lr`` of a group is a schedule of its own.
         KeyError: on resuming, if a group has no ``initial_lr``.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.LRScheduler.html.
 
     Example:
         >>> import fnn, numpy as np
@@ -192,12 +159,12 @@ class LRScheduler(Stateful):
     _is_initial: bool = False
 
     optimizer: Optimizer
-    base_lrs: list[Any]
-    last_epoch: Any
-    _step_count: Any
-    _last_lr: list[Any]
+    base_lrs: list[Number]
+    last_epoch: int | jax.Array
+    _step_count: int | jax.Array
+    _last_lr: list[Number]
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         self = super().__new__(cls)
         object.__setattr__(self, "_stateful_origin_", trace_state())
         return self
@@ -241,16 +208,61 @@ class LRScheduler(Stateful):
 
     # Rates
 
-    def get_last_lr(self) -> list[Any]:
-        """The rates set by the last step, one a group."""
+    def get_last_lr(self) -> list[Number]:
+        """The rates set by the last step.
+
+        Returns:
+            One rate a group.
+
+        Source:
+            https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.LRScheduler.html#torch.optim.lr_scheduler.LRScheduler.get_last_lr.
+
+        Example:
+            >>> import fnn, numpy as np
+            >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=1.0)
+            >>> scheduler = fnn.optim.lr_scheduler.ExponentialLR(sgd, gamma=0.5)
+            >>> scheduler.get_last_lr()
+            [1.0]
+        """
         return list(self._last_lr)
 
-    def get_lr(self) -> list[Any]:
-        """The next rates, computed from the groups' current ones; ``step`` calls it, users want ``get_last_lr``."""
+    def get_lr(self) -> Sequence[Number]:
+        """The next rates, computed from the groups' current ones; ``step`` calls it, users want ``get_last_lr``.
+
+        Returns:
+            One rate a group.
+
+        Source:
+            https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.LRScheduler.html#torch.optim.lr_scheduler.LRScheduler.get_lr.
+
+        Example:
+            >>> import fnn, numpy as np
+            >>> class Constant(LRScheduler):
+            ...     def get_lr(self):
+            ...         return self.base_lrs
+            >>> Constant(fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=0.5)).get_lr()
+            [0.5]
+        """
         raise NotImplementedError(f"{type(self).__name__} must define get_lr")
 
-    def print_lr(self, is_verbose: bool, group: int, lr: Any, epoch: float | None = None) -> None:
-        """Prints the rate ``lr`` of group number ``group`` if ``is_verbose``, as torch with its former ``verbose``."""
+    def print_lr(self, is_verbose: bool, group: int, lr: Number, epoch: float | None = None) -> None:
+        """Prints a rate, as torch did with its former ``verbose``.
+
+        Args:
+            is_verbose: whether to print at all.
+            group: number of the group.
+            lr: its rate.
+            epoch: the epoch to name.
+
+        Source: https://docs.pytorch.org/docs/2.0/generated/torch.optim.lr_scheduler.StepLR.html.
+
+        Example:
+            >>> import fnn, numpy as np
+            >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=1.0)
+            >>> scheduler = fnn.optim.lr_scheduler.ExponentialLR(sgd, gamma=0.5)
+            >>> scheduler.print_lr(True, 0, 0.5)
+            Adjusting learning rate of group 0 to 5.0000e-01.
+        """
         if not is_verbose:
             return
         if epoch is None:
@@ -259,7 +271,7 @@ class LRScheduler(Stateful):
             number = f"{epoch:.2f}" if isinstance(epoch, float) else f"{int(epoch):05d}"
             print(f"Epoch {number}: adjusting learning rate of group {group} to {float(lr):.4e}.")
 
-    def _rates(self) -> list[Any]:
+    def _rates(self) -> list[Number]:
         return option_of_groups(self.optimizer, "lr")
 
     def _warn_outside_step(self) -> None:
@@ -273,12 +285,24 @@ class LRScheduler(Stateful):
     # The step
 
     def step(self, epoch: int | None = None) -> None:
-        """Advances by one epoch (or to ``epoch``, deprecated as in torch) and sets each group's ``lr``.
+        """Advances by one epoch and sets each group's ``lr``; to be called after the optimizer's ``step``.
 
-        Call it after the optimizer's ``step``.
+        Args:
+            epoch: the epoch to go to instead; deprecated as in torch.
 
         Raises:
             RuntimeError: under an ``fnn.jit`` that did not find this scheduler, or where it cannot run on a traced epoch.
+
+        Source:
+            https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.LRScheduler.html#torch.optim.lr_scheduler.LRScheduler.step.
+
+        Example:
+            >>> import fnn, numpy as np
+            >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=1.0)
+            >>> scheduler = fnn.optim.lr_scheduler.ExponentialLR(sgd, gamma=0.5)
+            >>> sgd.step(); scheduler.step()
+            >>> sgd.param_groups[0]["lr"]
+            0.5
         """
         self._begin_step()
         self._warn_of_order()
@@ -340,7 +364,7 @@ class LRScheduler(Stateful):
                 rates = getattr(self, "_get_closed_form_lr", self.get_lr)()
         self._set_rates(rates)
 
-    def _set_rates(self, rates: list[Any]) -> None:
+    def _set_rates(self, rates: Sequence[Number]) -> None:
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             set_option(group, "lr", rate)
         self._last_lr = self._rates()
@@ -348,11 +372,42 @@ class LRScheduler(Stateful):
     # state_dict
 
     def state_dict(self) -> dict[str, Any]:
-        """Every attribute but the optimizer, as Python numbers, in torch's layout."""
+        """Every attribute but the optimizer, as Python numbers, in torch's layout.
+
+        Returns:
+            Attributes by name.
+
+        Source:
+            https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.LRScheduler.html#torch.optim.lr_scheduler.LRScheduler.state_dict.
+
+        Example:
+            >>> import fnn, numpy as np
+            >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=1.0)
+            >>> scheduler = fnn.optim.lr_scheduler.ExponentialLR(sgd, gamma=0.5)
+            >>> state = scheduler.state_dict()
+            >>> state["gamma"], state["last_epoch"]
+            (0.5, 0)
+        """
         return {k: plain(v) for k, v in self.__dict__.items() if k not in self._not_in_state}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes over a ``state_dict``, of this library or of torch."""
+        """Takes over a ``state_dict``, of this library or of torch.
+
+        Args:
+            state_dict: what ``state_dict`` returned.
+
+        Source:
+            https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.LRScheduler.html#torch.optim.lr_scheduler.LRScheduler.load_state_dict.
+
+        Example:
+            >>> import fnn, numpy as np
+            >>> sgd = fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))], lr=1.0)
+            >>> scheduler = fnn.optim.lr_scheduler.ExponentialLR(sgd, gamma=0.5)
+            >>> scheduler.load_state_dict({**scheduler.state_dict(), "gamma": 0.25})
+            >>> sgd.step(); scheduler.step()
+            >>> scheduler.get_last_lr()
+            [0.25]
+        """
         self.__dict__.update({k: plain(v) for k, v in state_dict.items() if k not in self._not_in_state})
         structure_changed()
 
@@ -393,4 +448,4 @@ class LRScheduler(Stateful):
 
 
 class _LRScheduler(LRScheduler):
-    """torch's old name of ``LRScheduler``, for subclasses written against it."""
+    """The old name of ``LRScheduler`` in torch, for subclasses written against it."""

@@ -2,37 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fnn.functional.checks import as_int, check_choice, fail
 from fnn.optim._checks import check_number
-from fnn.optim._host_or_traced import as_count, cosine_between, floor, line_between, minimum, on_host, real, where
-from fnn.optim._scalars import wide
-from fnn.optim.schedule.base import Schedule
+from fnn.optim._scalars import as_count, branch, cos, floor, minimum, on_host, real, wide
+from fnn.optim.typing import Number, Schedule
 
 __all__ = ["cyclic_lr", "one_cycle_lr"]
 
 
+def one_cycle_ends(total_steps: int, pct_start: float, three_phase: bool) -> list[float]:
+    """The counts at which the phases of the 1cycle policy end."""
+    peak = pct_start * total_steps - 1
+    middle = [2 * pct_start * total_steps - 2] if three_phase else []
+    return [float(peak), *middle, total_steps - 1]
+
+
+def one_cycle(count: Any, strategy: str, ends: Sequence[float], values: Sequence[Any]) -> Any:
+    """The value at a count: ``values[0]`` at 0, ``values[i + 1]`` at ``ends[i]``, and a cosine or a line between."""
+
+    def phase(i: int) -> Any:
+        begin = ends[i - 1] if i else 0.0
+        start, end = values[i], values[i + 1]
+
+        def here() -> Any:
+            # A phase without length is left at once, at its start.
+            share = (count - begin) / ((ends[i] - begin) or 1.0)
+            if strategy == "cos":
+                return end + (start - end) / 2.0 * (cos(math.pi * share) + 1)
+            return (end - start) * share + start
+
+        return here() if i == len(ends) - 1 else branch(count <= ends[i], here, lambda: phase(i + 1))
+
+    return phase(0)
+
+
 def one_cycle_lr(
-    max_lr: Any,
+    max_lr: Number,
     total_steps: int | None = None,
     epochs: int | None = None,
     steps_per_epoch: int | None = None,
     pct_start: float = 0.3,
     anneal_strategy: str = "cos",
-    base_momentum: Any = 0.85,
-    max_momentum: Any = 0.95,
-    div_factor: Any = 25.0,
-    final_div_factor: Any = 1e4,
+    base_momentum: Number = 0.85,
+    max_momentum: Number = 0.95,
+    div_factor: Number = 25.0,
+    final_div_factor: Number = 1e4,
     three_phase: bool = False,
     *,
     returns: str = "lr",
 ) -> Schedule:
     """The 1cycle policy: up from ``max_lr / div_factor`` to ``max_lr``, then down to far below the start.
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.OneCycleLR.html;
-    https://arxiv.org/abs/1708.07120.
 
     Args:
         max_lr: the peak.
@@ -47,8 +70,17 @@ def one_cycle_lr(
         three_phase: whether to come down to the start, symmetrically, before the last descent.
         returns: 'lr', or 'momentum' for the schedule of the momentum that goes with it.
 
+    Shape:
+        - count, value: :math:`(*)`
+
+    Returns:
+        A function ``count -> value``.
+
     Raises:
         ValueError: if an option is out of range; and for a Python count beyond the cycle. A traced one stays at its end.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.OneCycleLR.html; Smith and Topin,
+    Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates, https://arxiv.org/abs/1708.07120.
 
     Example:
         >>> up = one_cycle_lr(1.0, total_steps=10)
@@ -72,45 +104,47 @@ def one_cycle_lr(
     else:
         high, low = wide(base_momentum), wide(max_momentum)
         final = low
-    peak = pct_start * total - 1
-    phases = [(0.0, peak, low, high)]
-    if three_phase:
-        phases += [(peak, 2 * pct_start * total - 2, high, low)]
-    phases += [(phases[-1][1], total - 1, phases[-1][3], final)]
-    anneal = cosine_between if anneal_strategy == "cos" else line_between
+    ends = one_cycle_ends(total, pct_start, three_phase)
+    values = [low, high, low, final] if three_phase else [low, high, final]
 
-    def value(count: Any) -> Any:
-        count = as_count(count)
-        if on_host(count) and count > total:
-            fail(ValueError, name, "count", f"at most total_steps ({total})", count)
-        count = minimum(real(count), float(total))
-        result = None
-        for begin, end, start, stop in reversed(phases):
-            here = anneal(start, stop, (count - begin) / ((end - begin) or 1.0))
-            result = here if result is None else where(count <= end, here, result)
-        return result
+    def value(count: Number) -> Number:
+        n = as_count(count)
+        if on_host(n) and n > total:
+            fail(ValueError, name, "count", f"at most total_steps ({total})", n)
+        return one_cycle(minimum(real(n), float(total)), anneal_strategy, ends, values)
 
     return value
 
 
+def cycle_and_height(count: Any, total: float, rising: float) -> tuple[Any, Any]:
+    """The number of the cycle, from 1, and how high in it a count is; ``rising`` is the share that goes up."""
+    cycle = floor(1 + count / total)
+    place = 1.0 + count / total - cycle
+    return cycle, branch(place <= rising, lambda: place / rising, lambda: (place - 1) / (rising - 1))
+
+
+def cycle_scale(mode: str, gamma: Number, x: Any) -> Any:
+    """The scale of a height, by the number of the cycle or, for 'exp_range', by the count."""
+    if mode == "triangular":
+        return 1.0
+    return 1 / 2.0 ** (x - 1) if mode == "triangular2" else gamma**x
+
+
 def cyclic_lr(
-    base_lr: Any,
-    max_lr: Any,
+    base_lr: Number,
+    max_lr: Number,
     step_size_up: float = 2000,
     step_size_down: float | None = None,
     mode: str = "triangular",
-    gamma: Any = 1.0,
+    gamma: Number = 1.0,
     scale_fn: Callable[[Any], Any] | None = None,
     scale_mode: str = "cycle",
-    base_momentum: Any = 0.8,
-    max_momentum: Any = 0.9,
+    base_momentum: Number = 0.8,
+    max_momentum: Number = 0.9,
     *,
     returns: str = "lr",
 ) -> Schedule:
     """A triangle wave between ``base_lr`` and ``max_lr`` whose height is scaled by cycle or by count.
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.CyclicLR.html;
-    https://arxiv.org/abs/1506.01186.
 
     Args:
         base_lr: the low end.
@@ -125,8 +159,17 @@ def cyclic_lr(
         max_momentum: momentum at the low end.
         returns: 'lr', or 'momentum' for the schedule of the momentum that goes with it.
 
+    Shape:
+        - count, value: :math:`(*)`
+
+    Returns:
+        A function ``count -> value``.
+
     Raises:
         ValueError: if an option is not among those above, or a step size is not above 0.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.CyclicLR.html; Smith, Cyclical Learning
+    Rates for Training Neural Networks, https://arxiv.org/abs/1506.01186.
 
     Example:
         >>> [cyclic_lr(0.0, 1.0, 2)(i) for i in range(5)]
@@ -142,22 +185,16 @@ def cyclic_lr(
         check_number("cyclic_lr", "step_size_down", step_size_down, above=0)
     up = float(step_size_up)
     total = up + (up if step_size_down is None else float(step_size_down))
-    share = up / total
-    start, peak = (base_lr, max_lr) if returns == "lr" else (max_momentum, base_momentum)
-    start, peak, gamma = wide(start), wide(peak), wide(gamma)
+    rising = up / total
+    low, high = (base_lr, max_lr) if returns == "lr" else (max_momentum, base_momentum)
+    start, peak, growth = wide(low), wide(high), wide(gamma)
 
-    def scale(x: Any) -> Any:
-        if scale_fn is not None:
-            return scale_fn(x)
-        if mode == "triangular":
-            return 1.0
-        return 1 / (2.0 ** (x - 1)) if mode == "triangular2" else gamma**x
-
-    def value(count: Any) -> Any:
-        count = real(as_count(count)) if not on_host(count) else as_count(count)
-        cycle = floor(1 + count / total)
-        x = 1.0 + count / total - cycle
-        height = where(x <= share, x / share, (x - 1) / (share - 1))
-        return start + (peak - start) * height * scale(cycle if scale_mode == "cycle" else count)
+    def value(count: Number) -> Number:
+        n = as_count(count)
+        n = n if on_host(n) else real(n)
+        cycle, height = cycle_and_height(n, total, rising)
+        at = cycle if scale_mode == "cycle" else n
+        scale = cycle_scale(mode, growth, at) if scale_fn is None else scale_fn(at)
+        return start + (peak - start) * height * scale
 
     return value

@@ -4,47 +4,58 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fnn.functional.checks import check_choice
 from fnn.optim._checks import check_number
-from fnn.optim._host_or_traced import as_count, real, where
-from fnn.optim._scalars import wide
+from fnn.optim._scalars import as_count, real, where, wide
+from fnn.optim.typing import Number
 
 __all__ = ["Plateau", "PlateauState", "reduce_lr_on_plateau"]
 
 
 class PlateauState(NamedTuple):
-    """The state of ``reduce_lr_on_plateau``; ``lr`` is the learning rate to use."""
+    """The state of ``reduce_lr_on_plateau``: Python numbers, or arrays of one.
 
-    step: Any
-    lr: Any
-    best: Any
-    num_bad_epochs: Any
-    cooldown_counter: Any
+    Args:
+        step: metrics seen so far.
+        lr: the learning rate to use.
+        best: the best metric.
+        num_bad_epochs: how many in a row were no improvement.
+        cooldown_counter: epochs that bad ones are still not counted in.
+    """
+
+    step: Number
+    lr: Number
+    best: Number
+    num_bad_epochs: Number
+    cooldown_counter: Number
 
 
 class Plateau(NamedTuple):
-    """``state = init()``; ``lr, state = update(metric, state)``."""
+    """The schedule that goes by a metric: ``state = init()``; ``lr, state = update(metric, state)``.
+
+    Args:
+        init: makes the state.
+        update: takes a metric and the state, and gives the learning rate to use and the next state.
+    """
 
     init: Callable[[], PlateauState]
-    update: Callable[[Any, PlateauState], tuple[Any, PlateauState]]
+    update: Callable[[Number, PlateauState], tuple[Number, PlateauState]]
 
 
 def reduce_lr_on_plateau(
-    lr: Any,
+    lr: Number,
     mode: str = "min",
-    factor: Any = 0.1,
+    factor: Number = 0.1,
     patience: int = 10,
-    threshold: Any = 1e-4,
+    threshold: Number = 1e-4,
     threshold_mode: str = "rel",
     cooldown: int = 0,
-    min_lr: Any = 0.0,
-    eps: Any = 1e-8,
+    min_lr: Number = 0.0,
+    eps: Number = 1e-8,
 ) -> Plateau:
     """Lowers the learning rate when a metric has stopped improving.
-
-    See https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.ReduceLROnPlateau.html.
 
     Args:
         lr: initial learning rate.
@@ -63,6 +74,8 @@ def reduce_lr_on_plateau(
     Raises:
         ValueError: if an option is out of range.
 
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.ReduceLROnPlateau.html.
+
     Example:
         >>> plateau = reduce_lr_on_plateau(1.0, factor=0.5, patience=0)
         >>> lr, state = plateau.update(3.0, plateau.init())
@@ -78,7 +91,7 @@ def reduce_lr_on_plateau(
     def init() -> PlateauState:
         return PlateauState(0, wide(lr), sign * math.inf, 0, 0)
 
-    def update(metric: Any, state: PlateauState) -> tuple[Any, PlateauState]:
+    def update(metric: Number, state: PlateauState) -> tuple[Number, PlateauState]:
         metric = real(as_count(metric))
         margin = wide(threshold)
         bar = state.best * (1 - sign * margin) if threshold_mode == "rel" else state.best - sign * margin

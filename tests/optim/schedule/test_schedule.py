@@ -10,79 +10,10 @@ import numpy as np
 import pytest
 
 from fnn.optim import schedule as S
+from tests.optim.scheduler_cases import COUNTS, CYCLIC, ONE_CYCLE, SIMPLE
 from tests.oracle import needs_torch
 
-COUNTS = 100
 BASE = 0.3
-
-# (ours(base, ...), torch's class, torch's options)
-SIMPLE = [
-    *[
-        (S.constant_lr, "ConstantLR", {"factor": f, "total_iters": t})
-        for f, t in [(1 / 3, 5), (0.5, 1), (1.0, 10), (0.1, 40), (0.25, 200)]
-    ],
-    *[
-        (S.step_lr, "StepLR", {"step_size": s, "gamma": g})
-        for s, g in [(30, 0.1), (1, 0.9), (7, 0.5), (10, 1.1), (200, 0.1)]
-    ],
-    *[
-        (S.multi_step_lr, "MultiStepLR", {"milestones": m, "gamma": g})
-        for m, g in [([30, 80], 0.1), ([1], 0.5), ([5, 5, 9], 0.5), ([90, 10, 50], 0.3), ([], 0.1), ([200], 0.1)]
-    ],
-    *[(S.exponential_lr, "ExponentialLR", {"gamma": g}) for g in [0.9, 0.99, 1.0, 0.5, 1.01]],
-    *[
-        (S.linear_lr, "LinearLR", {"start_factor": a, "end_factor": b, "total_iters": t})
-        for a, b, t in [
-            (1 / 3, 1.0, 5),
-            (0.1, 1.0, 50),
-            (1.0, 0.0, 99),
-            (1.0, 0.2, 30),
-            (0.5, 0.6, 1),
-            (0.01, 1.0, 150),
-        ]
-    ],
-    *[
-        (S.polynomial_lr, "PolynomialLR", {"total_iters": t, "power": p})
-        for t, p in [(5, 1.0), (50, 2.0), (99, 0.5), (150, 3.0), (20, 0.9)]
-    ],
-    *[
-        (S.cosine_annealing_lr, "CosineAnnealingLR", {"T_max": t, "eta_min": m})
-        for t, m in [(100, 0.0), (10, 0.0), (10, 0.01), (33, 0.1), (150, 0.05), (7, 0.2), (50, 0.4)]
-    ],
-    *[
-        (S.cosine_annealing_warm_restarts, "CosineAnnealingWarmRestarts", {"T_0": t, "T_mult": m, "eta_min": e})
-        for t, m, e in [(10, 1, 0.0), (10, 2, 0.0), (1, 2, 0.01), (7, 3, 0.1), (1, 1, 0.0), (200, 1, 0.05), (3, 2, 0.0)]
-    ],
-    *[
-        (S.lambda_lr, "LambdaLR", {"lr_lambda": f})
-        for f in [lambda e: 0.95**e, lambda e: 1 / (1 + e), lambda e: 1.0 + 0.0 * e]
-    ],
-    *[
-        (S.multiplicative_lr, "MultiplicativeLR", {"lr_lambda": f})
-        for f in [lambda e: 0.95, lambda e: 1 - 1 / (2 + e), lambda e: 0.9 + 0.001 * e]
-    ],
-]
-
-ONE_CYCLE = [
-    {"total_steps": COUNTS},
-    {"total_steps": COUNTS, "anneal_strategy": "linear"},
-    {"total_steps": COUNTS, "three_phase": True},
-    {"total_steps": COUNTS, "three_phase": True, "anneal_strategy": "linear", "pct_start": 0.4},
-    {"epochs": 10, "steps_per_epoch": 12, "pct_start": 0.1},
-    {"total_steps": 150, "div_factor": 10.0, "final_div_factor": 100.0, "base_momentum": 0.5, "max_momentum": 0.8},
-    {"total_steps": COUNTS, "pct_start": 0.5, "three_phase": False},
-    {"total_steps": COUNTS, "pct_start": 0.0},
-]
-CYCLIC = [
-    {"max_lr": 1.0, "step_size_up": 10},
-    {"max_lr": 1.0, "step_size_up": 10, "step_size_down": 25},
-    {"max_lr": 1.0, "step_size_up": 8, "mode": "triangular2"},
-    {"max_lr": 1.0, "step_size_up": 8, "step_size_down": 3, "mode": "exp_range", "gamma": 0.97},
-    {"max_lr": 0.5, "step_size_up": 2000},
-    {"max_lr": 0.5, "step_size_up": 5, "scale_fn": lambda x: 1 / x, "scale_mode": "cycle"},
-    {"max_lr": 0.5, "step_size_up": 5, "scale_fn": lambda x: 0.99**x, "scale_mode": "iterations"},
-    {"max_lr": 0.5, "step_size_up": 1, "step_size_down": 1, "base_momentum": 0.2, "max_momentum": 0.7},
-]
 
 
 def optimizer(lr=BASE):

@@ -1,0 +1,189 @@
+"""What all schedulers have from their base class: attributes, warnings, loading, errors."""
+
+from __future__ import annotations
+
+import copy
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import fnn
+from fnn import nn, optim
+from fnn.optim import lr_scheduler as S
+from tests.optim.lr_scheduler.runs import our_optimizer, values
+from tests.optim.scheduler_cases import STEP, Factor, chained, sequential, simple
+
+
+def test_attributes():
+    optimizer = our_optimizer()
+    scheduler = S.CyclicLR(optimizer, 0.1, 0.5, 10, mode="triangular2")
+    assert scheduler.base_lrs == [0.1, 0.1]
+    assert scheduler.max_lrs == [0.5, 0.5]
+    assert (scheduler.total_size, scheduler.step_ratio, scheduler.scale_mode) == (20.0, 0.5, "cycle")
+    assert optimizer.param_groups[1]["initial_lr"] == 0.1
+    assert optimizer.param_groups[1]["max_momentum"] == 0.9
+    assert scheduler.optimizer is optimizer
+    assert scheduler.last_epoch == 0
+    scheduler.get_last_lr()[0] = 7.0
+    assert scheduler.get_last_lr() == [0.1, 0.1]
+    assert issubclass(S._LRScheduler, S.LRScheduler)
+
+
+def test_print_lr(capsys):
+    scheduler = S.StepLR(our_optimizer(), 2)
+    scheduler.print_lr(False, 0, 0.1)
+    scheduler.print_lr(True, 1, 0.05)
+    scheduler.print_lr(True, 0, 0.3, 7)
+    scheduler.print_lr(True, 0, 0.3, 7.5)
+    assert capsys.readouterr().out.splitlines() == [
+        "Adjusting learning rate of group 1 to 5.0000e-02.",
+        "Epoch 00007: adjusting learning rate of group 0 to 3.0000e-01.",
+        "Epoch 7.50: adjusting learning rate of group 0 to 3.0000e-01.",
+    ]
+
+
+def test_order_of_the_two_steps():
+    optimizer = our_optimizer()
+    scheduler = S.StepLR(optimizer, 2)
+    with pytest.warns(UserWarning, match="before optimizer.step"):
+        scheduler.step()
+    scheduler.step()
+
+    optimizer = our_optimizer()
+    scheduler = S.StepLR(optimizer, 2)
+    optimizer.step()  # without gradients, which leaves no state
+    scheduler.step()
+
+    # A compiled step marks the optimizer that it was traced with; the state of the others tells.
+    @fnn.jit
+    def train(optimizer):
+        optimizer.step(lambda: (optimizer.param_groups[0]["params"][0] ** 2).sum())
+
+    for _ in range(2):
+        optimizer = our_optimizer(rates=(0.1,))
+        scheduler = S.StepLR(optimizer, 2)
+        train(optimizer)
+        scheduler.step()
+    assert train._cache_size() == 1
+
+
+def test_other_warnings():
+    optimizer = our_optimizer()
+    scheduler = S.ExponentialLR(optimizer, 0.5)
+    with pytest.warns(UserWarning, match="get_last_lr"):
+        assert scheduler.get_lr() == [0.15, 0.025]
+    optimizer.step()
+    with pytest.warns(UserWarning, match="epoch argument"):
+        scheduler.step(3)
+    with pytest.warns(UserWarning, match="epoch argument"):
+        S.ReduceLROnPlateau(optimizer).step(1.0, 3)
+
+
+def test_rates_that_are_arrays_stay_arrays():
+    optimizer = optim.SGD([nn.Parameter(np.ones(1))], lr=jnp.float32(0.5))
+    scheduler = S.CosineAnnealingWarmRestarts(optimizer, 2)
+    scheduler.step()
+    rate = optimizer.param_groups[0]["lr"]
+    assert rate.dtype == jnp.float32
+    assert float(rate) == 0.25
+    assert scheduler.state_dict()["_last_lr"] == [0.25]
+    plateau = S.ReduceLROnPlateau(optimizer, factor=0.5, patience=0)
+    plateau.step(1.0)
+    plateau.step(1.0)
+    assert optimizer.param_groups[0]["lr"].dtype == jnp.float32
+    assert float(optimizer.param_groups[0]["lr"]) == 0.125
+
+
+def test_loading_leaves_the_given_dict_alone():
+    for make in (simple("LambdaLR", Factor(0.5)), simple("CyclicLR", 0.1, 0.2, 4), chained(STEP), sequential([], STEP)):
+        state = make(S, our_optimizer()).state_dict()
+        before = copy.deepcopy(state)
+        make(S, our_optimizer()).load_state_dict(state)
+        assert state == before
+
+
+def test_callable_objects_are_loaded():
+    scheduler = S.LambdaLR(our_optimizer(), [Factor(0.5), lambda e: 1.0])
+    state = scheduler.state_dict()
+    assert state["lr_lambdas"] == [{"base": 0.5}, None]
+    other = S.LambdaLR(our_optimizer(), [Factor(0.1), lambda e: 1.0])
+    other.load_state_dict(state)
+    assert other.lr_lambdas[0].base == 0.5
+    scheduler = S.CyclicLR(our_optimizer(), 0.1, 0.2, scale_fn=Factor(0.5))
+    other = S.CyclicLR(our_optimizer(), 0.1, 0.2, scale_fn=Factor(0.1))
+    other.load_state_dict(scheduler.state_dict())
+    assert other.scale_fn(2) == 0.25
+
+
+def test_own_scheduler():
+    class Inverse(S.LRScheduler):
+        def __init__(self, optimizer, speed, last_epoch=-1):
+            self.speed = speed
+            super().__init__(optimizer, last_epoch)
+
+        def get_lr(self):
+            return [base / (1 + self.speed * self.last_epoch) for base in self.base_lrs]
+
+    optimizer = our_optimizer()
+    scheduler = Inverse(optimizer, 0.5)
+    step = fnn.jit(lambda: scheduler.step())
+    for i in range(1, 4):
+        step()
+        np.testing.assert_allclose(values(optimizer)[0][0], 0.3 / (1 + 0.5 * i), rtol=1e-12)
+    assert scheduler.state_dict()["speed"] == 0.5
+
+
+def test_errors():
+    sgd, plain = our_optimizer(), optim.Adagrad([nn.Parameter(np.ones(1))]) if hasattr(optim, "Adagrad") else None
+    cases = [
+        (TypeError, "StepLR: optimizer must be an Optimizer, got", lambda: S.StepLR([1], 2)),
+        (TypeError, "CyclicLR: optimizer", lambda: S.CyclicLR(None, 0.1, 0.2)),
+        (TypeError, "OneCycleLR: optimizer", lambda: S.OneCycleLR(None, 0.1, 5)),
+        (TypeError, "ReduceLROnPlateau: optimizer", lambda: S.ReduceLROnPlateau(None)),
+        (KeyError, "initial_lr.*param_groups\\[0\\]", lambda: S.StepLR(our_optimizer(), 2, last_epoch=3)),
+        (ValueError, "LambdaLR: lr_lambda must have the same length", lambda: S.LambdaLR(sgd, [len])),
+        (TypeError, "LambdaLR: lr_lambda must be a function", lambda: S.LambdaLR(sgd, 0.5)),
+        (TypeError, "MultiplicativeLR: lr_lambda must be a function", lambda: S.MultiplicativeLR(sgd, [len, 2])),
+        (ValueError, "ConstantLR: factor must be", lambda: S.ConstantLR(sgd, 1.5)),
+        (ValueError, "ConstantLR: factor must be", lambda: S.ConstantLR(sgd, -0.1)),
+        (ValueError, "LinearLR: start_factor must be", lambda: S.LinearLR(sgd, 0.0)),
+        (ValueError, "LinearLR: start_factor must be", lambda: S.LinearLR(sgd, 1.1)),
+        (ValueError, "LinearLR: end_factor must be", lambda: S.LinearLR(sgd, 0.5, 1.1)),
+        (ValueError, "T_0 must be a positive integer, got 0", lambda: S.CosineAnnealingWarmRestarts(sgd, 0)),
+        (ValueError, "T_0 must be a positive integer", lambda: S.CosineAnnealingWarmRestarts(sgd, 2.5)),
+        (ValueError, "T_mult must be", lambda: S.CosineAnnealingWarmRestarts(sgd, 2, 0)),
+        (ValueError, "eta_min must be", lambda: S.CosineAnnealingWarmRestarts(sgd, 2, eta_min="0")),
+        (ValueError, "epoch must be at least 0", lambda: S.CosineAnnealingWarmRestarts(sgd, 2).step(-1)),
+        (ValueError, "mode must be one of", lambda: S.CyclicLR(sgd, 0.1, 0.2, mode="square")),
+        (ValueError, "base_lr must have the same length", lambda: S.CyclicLR(sgd, [0.1], 0.2)),
+        (ValueError, "max_lr must have the same length", lambda: S.CyclicLR(sgd, 0.1, [0.2] * 3)),
+        (ValueError, "max_momentum must have the same length", lambda: S.CyclicLR(sgd, 0.1, 0.2, max_momentum=[0.9])),
+        (ValueError, "total_steps, or epochs", lambda: S.OneCycleLR(sgd, 0.1, epochs=3)),
+        (ValueError, "total_steps must be a positive", lambda: S.OneCycleLR(sgd, 0.1, 0)),
+        (ValueError, "epochs must be a positive", lambda: S.OneCycleLR(sgd, 0.1, epochs=-1, steps_per_epoch=2)),
+        (ValueError, "steps_per_epoch must be", lambda: S.OneCycleLR(sgd, 0.1, epochs=1, steps_per_epoch=2.5)),
+        (ValueError, "pct_start must be a float", lambda: S.OneCycleLR(sgd, 0.1, 5, pct_start=1)),
+        (ValueError, "pct_start must be a float", lambda: S.OneCycleLR(sgd, 0.1, 5, pct_start=1.5)),
+        (ValueError, "anneal_strategy must be one of", lambda: S.OneCycleLR(sgd, 0.1, 5, anneal_strategy="exp")),
+        (ValueError, "factor must be a number below 1", lambda: S.ReduceLROnPlateau(sgd, factor=1.0)),
+        (ValueError, "mode must be one of", lambda: S.ReduceLROnPlateau(sgd, "least")),
+        (ValueError, "threshold_mode must be one of", lambda: S.ReduceLROnPlateau(sgd, threshold_mode="x")),
+        (ValueError, "min_lr must have the same length", lambda: S.ReduceLROnPlateau(sgd, min_lr=[0.1])),
+        (ValueError, "metrics must be one number", lambda: S.ReduceLROnPlateau(sgd).step(jnp.ones(2))),
+        (ValueError, "at least one", lambda: S.ChainedScheduler([])),
+        (ValueError, "at least one", lambda: S.SequentialLR(sgd, [], [])),
+        (TypeError, "schedulers\\[0\\] must have an attribute optimizer", lambda: S.ChainedScheduler([3])),
+        (ValueError, "must not be a ReduceLROnPlateau", lambda: S.ChainedScheduler([S.ReduceLROnPlateau(sgd)])),
+        (ValueError, "must not be a ReduceLROnPlateau", lambda: S.SequentialLR(sgd, [S.ReduceLROnPlateau(sgd)], [])),
+        (ValueError, "same optimizer.*index 1", lambda: S.ChainedScheduler([STEP(S, sgd), STEP(S, our_optimizer())])),
+        (ValueError, "same optimizer.*index 0", lambda: S.SequentialLR(sgd, [STEP(S, our_optimizer())], [])),
+        (ValueError, "milestones must be one fewer", lambda: S.SequentialLR(sgd, [STEP(S, sgd)], [3])),
+        (NotImplementedError, "get_lr", lambda: S.LRScheduler(sgd)),
+        (TypeError, "got a schedule", lambda: STEP(S, optim.SGD([nn.Parameter(np.ones(1))], lr=lambda count: 0.1))),
+    ]
+    if plain is not None:
+        cases.append((ValueError, "momentum or betas", lambda: S.OneCycleLR(plain, 0.1, 5)))
+    for kind, message, act in cases:
+        with pytest.raises(kind, match=message):
+            act()
