@@ -154,7 +154,7 @@ class GaussianNLLLoss(_Loss):
 
     Args:
         full: whether the constant log(2 pi) / 2 is added.
-        eps: the least variance; below it, no gradient reaches the variance.
+        eps: the least variance used; a smaller one gets the gradient of this one, and so is pushed up.
         reduction: "mean" for the mean of the losses, "sum" for their sum, "none" for each by itself.
 
     Shape:

@@ -49,7 +49,8 @@ class RNNBase(Module):
             direction: weight_ih_l{k}_reverse; so with the others.
         weight_hh_l{k} (Parameter): (G * H, H_out).
         bias_ih_l{k}, bias_hh_l{k} (Parameter): (G * H); only with ``bias``.
-        all_weights (list[list[Parameter]]): all of them, one list for each layer and direction.
+        all_weights (list[list[Parameter]]): all of them, one list for each layer and direction; drawn from U(-k, k),
+            k = 1 / sqrt(H).
 
     Raises:
         TypeError: if a size is no int, or ``bias`` or ``batch_first`` no bool.
@@ -210,7 +211,8 @@ class RNN(RNNBase):
             direction: weight_ih_l{k}_reverse; so with the others.
         weight_hh_l{k} (Parameter): (H, H_out).
         bias_ih_l{k}, bias_hh_l{k} (Parameter): (H); only with ``bias``.
-        all_weights (list[list[Parameter]]): all of them, one list for each layer and direction.
+        all_weights (list[list[Parameter]]): all of them, one list for each layer and direction; drawn from U(-k, k),
+            k = 1 / sqrt(H).
 
     Shape:
         D is 2 if ``bidirectional``, else 1; H_out = H.
@@ -324,7 +326,8 @@ class LSTM(RNNBase):
         weight_hh_l{k} (Parameter): (4 H, H_out).
         bias_ih_l{k}, bias_hh_l{k} (Parameter): (4 H); only with ``bias``.
         weight_hr_l{k} (Parameter): (proj_size, H); only with ``proj_size``.
-        all_weights (list[list[Parameter]]): all of them, one list for each layer and direction.
+        all_weights (list[list[Parameter]]): all of them, one list for each layer and direction; drawn from U(-k, k),
+            k = 1 / sqrt(H).
 
     Shape:
         D is 2 if ``bidirectional``, else 1; H_out is ``proj_size`` if that is positive, else H.
@@ -440,7 +443,8 @@ class GRU(RNNBase):
             direction: weight_ih_l{k}_reverse; so with the others.
         weight_hh_l{k} (Parameter): (3 H, H_out).
         bias_ih_l{k}, bias_hh_l{k} (Parameter): (3 H); only with ``bias``.
-        all_weights (list[list[Parameter]]): all of them, one list for each layer and direction.
+        all_weights (list[list[Parameter]]): all of them, one list for each layer and direction; drawn from U(-k, k),
+            k = 1 / sqrt(H).
 
     Shape:
         D is 2 if ``bidirectional``, else 1; H_out = H.
