@@ -151,7 +151,7 @@ def test_under_shard_map_with_one_device(check_vma):
 TWO_DEVICES = """
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
-from tests.nn.test_sync_batch_norm import mapped, pair, whole
+from tests.nn.modules.test_batchnorm import mapped, pair, whole
 from tests.oracle import assert_close, rand
 
 assert jax.device_count() == 2

@@ -1,5 +1,6 @@
 """Recurrent layers."""
 
+from fnn.nn.modules.rnn.base import RNNBase as RNNBase
 from fnn.nn.modules.rnn.cells import GRUCell as GRUCell
 from fnn.nn.modules.rnn.cells import LSTMCell as LSTMCell
 from fnn.nn.modules.rnn.cells import RNNCell as RNNCell
@@ -7,6 +8,5 @@ from fnn.nn.modules.rnn.cells import RNNCellBase as RNNCellBase
 from fnn.nn.modules.rnn.layers import GRU as GRU
 from fnn.nn.modules.rnn.layers import LSTM as LSTM
 from fnn.nn.modules.rnn.layers import RNN as RNN
-from fnn.nn.modules.rnn.layers import RNNBase as RNNBase
 
 __all__ = ["GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNBase", "RNNCell", "RNNCellBase"]
