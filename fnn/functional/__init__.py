@@ -18,6 +18,7 @@ from fnn.functional.loss.ctc import *
 from fnn.functional.loss.linear import *
 from fnn.functional.loss.margin import *
 from fnn.functional.loss.regression import *
+from fnn.functional.loss.triplet import *
 from fnn.functional.normalization import *
 from fnn.functional.padding import *
 from fnn.functional.pooling.adaptive import *
@@ -26,7 +27,8 @@ from fnn.functional.pooling.fractional import *
 from fnn.functional.pooling.lp import *
 from fnn.functional.pooling.max import *
 from fnn.functional.pooling.unpool import *
-from fnn.functional.rnn import *
+from fnn.functional.rnn.cells import *
+from fnn.functional.rnn.layers import *
 from fnn.functional.sparse import *
 from fnn.functional.vision.channelshuffle import *
 from fnn.functional.vision.grid import *

@@ -7,7 +7,6 @@ import jax
 from fnn.functional.arrays import ArrayLike
 from fnn.functional.checks import (
     as_array,
-    as_optional_array,
     fail,
 )
 from fnn.functional.moments import (
@@ -15,10 +14,9 @@ from fnn.functional.moments import (
     axis_size,
     batch_axes,
     channelwise,
-    check_eps,
-    check_statistics,
-    normalize_by_channel,
+    check_arguments,
     normalize_by_moments,
+    normalize_by_running_statistics,
     updated_statistics,
 )
 
@@ -59,7 +57,7 @@ def batch_norm(
         training: whether to use the statistics of the batch.
         momentum: accepted for torch's signature; see ``batch_norm_update``.
         eps: added to the variance.
-        axis_name: axis (or axes) of an enclosing ``vmap``, ``shard_map`` or ``pmap`` over which the batch is spread; when
+        axis_name: axis (or axes) of an enclosing ``vmap``, ``shard_map`` or ``pmap`` over which the batch is split; when
             training the statistics are those of the whole.
 
     Shape:
@@ -85,19 +83,12 @@ def batch_norm(
     x = as_array("batch_norm", "input", input)
     if x.ndim < 2:
         fail(ValueError, "batch_norm", "input", "at least 2-D", x)
-    names = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
-    arrays = {k: as_optional_array("batch_norm", k, v) for k, v in names.items()}
-    check_statistics("batch_norm", x, arrays, x.shape[1])
-    check_eps("batch_norm", eps)
-    w, b = arrays["weight"], arrays["bias"]
+    arrays = check_arguments("batch_norm", x, running_mean, running_var, weight, bias, eps)
     if training:
         _check_batch_size("batch_norm", x, axis_size("batch_norm", axis_name))
-        scale, shift = (None if v is None else channelwise(v, x.ndim) for v in (w, b))
+        scale, shift = (None if v is None else channelwise(v, x.ndim) for v in (arrays["weight"], arrays["bias"]))
         return normalize_by_moments(x, scale, shift, eps, batch_axes(x), axis_name)
-    mean, var = arrays["running_mean"], arrays["running_var"]
-    if mean is None or var is None:
-        raise RuntimeError("batch_norm: running_mean and running_var must be given when training is False, got None")
-    return normalize_by_channel(x, mean, var, w, b, eps)
+    return normalize_by_running_statistics("batch_norm", "training", x, arrays, eps)
 
 
 def batch_norm_update(
@@ -115,7 +106,7 @@ def batch_norm_update(
         running_mean: old means.
         running_var: old variances.
         momentum: weight of the batch, a number or an array; ``1 / n`` at the n-th batch averages over all batches.
-        axis_name: axis (or axes) of an enclosing ``vmap``, ``shard_map`` or ``pmap`` over which the batch is spread.
+        axis_name: axis (or axes) of an enclosing ``vmap``, ``shard_map`` or ``pmap`` over which the batch is split.
 
     Shape:
         - input: (N, C, *).

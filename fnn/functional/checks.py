@@ -149,7 +149,7 @@ def check_choice(function: str, argument: str, value: Any, choices: Sequence[Any
         fail(ValueError, function, argument, "one of " + ", ".join(map(repr, choices)), value)
 
 
-def check_probability(function: str, argument: str, value: float) -> None:
+def check_probability(function: str, argument: str, value: float | jax.Array) -> None:
     """Raises ValueError unless the (concrete) value lies in [0, 1]."""
     if is_concrete(value) and not 0.0 <= value <= 1.0:
         fail(ValueError, function, argument, "between 0 and 1", value)

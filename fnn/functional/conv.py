@@ -64,8 +64,8 @@ def _config(
 ) -> Config:
     channels = max(1, weight.shape[0] if transposed else weight.shape[1] * groups)
     # How many times the whole kernel is used, borders aside.
-    places = x.size // channels // (1 if transposed else prod(stride))
-    return Config(stride, pads, dilation, groups, suits_library(weight.shape, groups, places) and library_selected())
+    uses = x.size // channels // (1 if transposed else prod(stride))
+    return Config(stride, pads, dilation, groups, suits_library(weight.shape, groups, uses) and library_selected())
 
 
 def _check_arrays(
@@ -178,7 +178,7 @@ def conv1d(
         stride: steps of the kernel.
         padding: zeros added on both sides, or "valid" (none) or "same" (as many as keep the lengths; stride 1).
         dilation: distance between the kernel's elements.
-        groups: number of groups of channels convolved apart.
+        groups: number of groups of channels; each is convolved by itself.
 
     Shape:
         - input: (N, C_in, L) or (C_in, L).
@@ -221,7 +221,7 @@ def conv2d(
         stride: steps of the kernel.
         padding: zeros added on both sides, or "valid" (none) or "same" (as many as keep the lengths; stride 1).
         dilation: distance between the kernel's elements.
-        groups: number of groups of channels convolved apart.
+        groups: number of groups of channels; each is convolved by itself.
 
     Shape:
         - input: (N, C_in, H, W) or (C_in, H, W).
@@ -264,7 +264,7 @@ def conv3d(
         stride: steps of the kernel.
         padding: zeros added on both sides, or "valid" (none) or "same" (as many as keep the lengths; stride 1).
         dilation: distance between the kernel's elements.
-        groups: number of groups of channels convolved apart.
+        groups: number of groups of channels; each is convolved by itself.
 
     Shape:
         - input: (N, C_in, D, H, W) or (C_in, D, H, W).
@@ -431,7 +431,7 @@ def conv_transpose3d(
 
 
 def conv_tbc(input: ArrayLike, weight: ArrayLike, bias: ArrayLike, pad: int = 0) -> jax.Array:
-    """1-D convolution of arrays laid out as (time, batch, channels).
+    """1-D convolution of arrays laid out as (time, batch, channels), ``out[t] = bias + sum_k input[t + k - pad] @ weight[k]``.
 
     Args:
         input: the sequence.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -57,8 +58,16 @@ def _nothing_kept(input: jax.Array) -> jax.Array:
     return input * jnp.zeros((), input.dtype)
 
 
-def _apply(rule: Any, function: str, input: Any, p: Any, training: bool, rng: Any, axes: int | None) -> jax.Array:
-    """What all the variants share: the check of ``p``, the cases that draw nothing, the key."""
+def _apply(
+    rule: Callable[..., jax.Array],
+    function: str,
+    input: ArrayLike,
+    p: float | jax.Array,
+    training: bool,
+    rng: jax.Array | None,
+    axes: int | None,
+) -> jax.Array:
+    """Any variant: the check of ``p``, the cases that draw nothing, the key, then ``rule``."""
     x = as_array(function, "input", input)
     if p is None or isinstance(p, str | bytes | list | tuple):
         fail(TypeError, function, "p", "a number", p)
@@ -76,7 +85,12 @@ def _apply(rule: Any, function: str, input: Any, p: Any, training: bool, rng: An
 
 
 def dropout(
-    input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: jax.Array | None = None
+    input: ArrayLike,
+    p: float | jax.Array = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+    *,
+    rng: jax.Array | None = None,
 ) -> jax.Array:
     """Sets each element to zero with probability ``p`` and scales the others by ``1 / (1 - p)``.
 
@@ -85,7 +99,7 @@ def dropout(
         p: probability of a zero; may be traced.
         training: False returns the input.
         inplace: accepted and ignored.
-        rng: PRNG key; without it the ambient source of fnn is used.
+        rng: a JAX PRNG key; without it the ambient source gives one.
 
     Shape:
         - input, output: (*), alike.
@@ -109,7 +123,12 @@ def dropout(
 
 
 def dropout1d(
-    input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: jax.Array | None = None
+    input: ArrayLike,
+    p: float | jax.Array = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+    *,
+    rng: jax.Array | None = None,
 ) -> jax.Array:
     """Sets each channel of a sequence to zero with probability ``p`` and scales the others by ``1 / (1 - p)``.
 
@@ -118,7 +137,7 @@ def dropout1d(
         p: probability of a zero; may be traced.
         training: False returns the input.
         inplace: accepted and ignored.
-        rng: PRNG key; without it the ambient source of fnn is used.
+        rng: a JAX PRNG key; without it the ambient source gives one.
 
     Shape:
         - input, output: (N, C, L) or (C, L).
@@ -146,7 +165,12 @@ def dropout1d(
 
 
 def dropout2d(
-    input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: jax.Array | None = None
+    input: ArrayLike,
+    p: float | jax.Array = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+    *,
+    rng: jax.Array | None = None,
 ) -> jax.Array:
     """Sets each channel of an image to zero with probability ``p`` and scales the others by ``1 / (1 - p)``.
 
@@ -155,7 +179,7 @@ def dropout2d(
         p: probability of a zero; may be traced.
         training: False returns the input.
         inplace: accepted and ignored.
-        rng: PRNG key; without it the ambient source of fnn is used.
+        rng: a JAX PRNG key; without it the ambient source gives one.
 
     Shape:
         - input, output: (N, C, H, W). As in torch, (N, C, L) is accepted with a UserWarning, and so is any other rank
@@ -196,7 +220,12 @@ def dropout2d(
 
 
 def dropout3d(
-    input: ArrayLike, p: float = 0.5, training: bool = True, inplace: bool = False, *, rng: jax.Array | None = None
+    input: ArrayLike,
+    p: float | jax.Array = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+    *,
+    rng: jax.Array | None = None,
 ) -> jax.Array:
     """Sets each channel of a volume to zero with probability ``p`` and scales the others by ``1 / (1 - p)``.
 
@@ -205,7 +234,7 @@ def dropout3d(
         p: probability of a zero; may be traced.
         training: False returns the input.
         inplace: accepted and ignored.
-        rng: PRNG key; without it the ambient source of fnn is used.
+        rng: a JAX PRNG key; without it the ambient source gives one.
 
     Shape:
         - input, output: (N, C, D, H, W) or (C, D, H, W). As in torch, other ranks are accepted with a UserWarning:
@@ -240,7 +269,12 @@ def dropout3d(
 
 
 def alpha_dropout(
-    input: ArrayLike, p: float = 0.5, training: bool = False, inplace: bool = False, *, rng: jax.Array | None = None
+    input: ArrayLike,
+    p: float | jax.Array = 0.5,
+    training: bool = False,
+    inplace: bool = False,
+    *,
+    rng: jax.Array | None = None,
 ) -> jax.Array:
     """Dropout that keeps mean 0 and variance 1, for networks of SELU units.
 
@@ -252,7 +286,7 @@ def alpha_dropout(
         p: probability of saturation; may be traced.
         training: False (the default) returns the input.
         inplace: accepted and ignored.
-        rng: PRNG key; without it the ambient source of fnn is used.
+        rng: a JAX PRNG key; without it the ambient source gives one.
 
     Shape:
         - input, output: (*), alike.
@@ -277,7 +311,12 @@ def alpha_dropout(
 
 
 def feature_alpha_dropout(
-    input: ArrayLike, p: float = 0.5, training: bool = False, inplace: bool = False, *, rng: jax.Array | None = None
+    input: ArrayLike,
+    p: float | jax.Array = 0.5,
+    training: bool = False,
+    inplace: bool = False,
+    *,
+    rng: jax.Array | None = None,
 ) -> jax.Array:
     """``alpha_dropout`` of whole channels.
 
@@ -286,7 +325,7 @@ def feature_alpha_dropout(
         p: probability of saturation; may be traced.
         training: False (the default) returns the input.
         inplace: accepted and ignored.
-        rng: PRNG key; without it the ambient source of fnn is used.
+        rng: a JAX PRNG key; without it the ambient source gives one.
 
     Shape:
         - input, output: (N, C, *).

@@ -111,7 +111,7 @@ def unfold(
         - output: (N, C * kh * kw, L) or (C * kh * kw, L), L the number of blocks.
 
     Returns:
-        the columns, blocks in row-major order of their places.
+        the columns, blocks in row-major order of their positions.
 
     Raises:
         TypeError: if the input is not floating, or a size is not an integer.
@@ -185,6 +185,6 @@ def fold(
         fail(ValueError, "fold", "input", f"of a number of rows that the kernel's {area} elements divide", x)
     counts = windows.counts(size)
     if min(counts) < 1 or x.shape[-1] != math.prod(counts):
-        places = max(counts[0], 0) * max(counts[1], 0)
-        fail(ValueError, "fold", "input", f"of {places} columns, one for each of the {counts} blocks", x)
+        columns = max(counts[0], 0) * max(counts[1], 0)
+        fail(ValueError, "fold", "input", f"of {columns} columns, one for each of the {counts} blocks", x)
     return _fold(x, size, windows) if x.ndim == 3 else _fold(x[None], size, windows)[0]

@@ -7,15 +7,13 @@ import jax
 from fnn.functional.arrays import ArrayLike
 from fnn.functional.checks import (
     as_array,
-    as_optional_array,
     fail,
 )
 from fnn.functional.moments import (
     channelwise,
-    check_eps,
-    check_statistics,
-    normalize_by_channel,
+    check_arguments,
     normalize_by_moments,
+    normalize_by_running_statistics,
     updated_statistics,
 )
 
@@ -35,7 +33,7 @@ def instance_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> jax.Array:
-    """Normalizes each channel of each sample over its positions (Ulyanov et al., 2016).
+    """Normalizes each channel of each sample, ``(x - mean) / sqrt(var + eps) * weight + bias`` (Ulyanov et al., 2016).
 
     Nothing is changed in place: ``instance_norm_update`` returns the new running statistics.
 
@@ -72,25 +70,16 @@ def instance_norm(
     x = as_array("instance_norm", "input", input)
     if x.ndim < 3:
         fail(ValueError, "instance_norm", "input", "at least 3-D", x)
-    names = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
-    arrays = {k: as_optional_array("instance_norm", k, v) for k, v in names.items()}
-    check_statistics("instance_norm", x, arrays, x.shape[1])
-    check_eps("instance_norm", eps)
-    w, b = arrays["weight"], arrays["bias"]
+    arrays = check_arguments("instance_norm", x, running_mean, running_var, weight, bias, eps)
     if use_input_stats:
         positions = 1
         for n in x.shape[2:]:
             positions *= n
         if positions == 1:
             fail(ValueError, "instance_norm", "input", "of more than 1 position when its statistics are used", x)
-        scale, shift = (None if v is None else channelwise(v, x.ndim) for v in (w, b))
+        scale, shift = (None if v is None else channelwise(v, x.ndim) for v in (arrays["weight"], arrays["bias"]))
         return normalize_by_moments(x, scale, shift, eps, tuple(range(2, x.ndim)))
-    mean, var = arrays["running_mean"], arrays["running_var"]
-    if mean is None or var is None:
-        raise RuntimeError(
-            "instance_norm: running_mean and running_var must be given when use_input_stats is False, got None"
-        )
-    return normalize_by_channel(x, mean, var, w, b, eps)
+    return normalize_by_running_statistics("instance_norm", "use_input_stats", x, arrays, eps)
 
 
 def instance_norm_update(

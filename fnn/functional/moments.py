@@ -13,6 +13,7 @@ from jax import lax
 from fnn.functional.arrays import ArrayLike, is_concrete, widen
 from fnn.functional.checks import (
     as_array,
+    as_optional_array,
     check_floating,
     check_same_dtype,
     check_shape,
@@ -64,6 +65,33 @@ def check_statistics(function: str, x: jax.Array, names: dict[str, jax.Array | N
         # torch lets parameters and statistics of half inputs be float32.
         statistics = {k: v for k, v in statistics.items() if v.dtype != jnp.float32}
     check_same_dtype(function, input=x, **statistics)
+
+
+def check_arguments(
+    function: str,
+    x: jax.Array,
+    running_mean: ArrayLike | None,
+    running_var: ArrayLike | None,
+    weight: ArrayLike | None,
+    bias: ArrayLike | None,
+    eps: float | jax.Array,
+) -> dict[str, jax.Array | None]:
+    """The four vectors of a norm with running statistics as arrays, checked against the input."""
+    given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
+    arrays = {name: as_optional_array(function, name, value) for name, value in given.items()}
+    check_statistics(function, x, arrays, x.shape[1])
+    check_eps(function, eps)
+    return arrays
+
+
+def normalize_by_running_statistics(
+    function: str, flag: str, x: jax.Array, arrays: dict[str, jax.Array | None], eps: float | jax.Array
+) -> jax.Array:
+    """By the running statistics among the arrays; RuntimeError, naming the flag that asks for them, if one is missing."""
+    mean, var = arrays["running_mean"], arrays["running_var"]
+    if mean is None or var is None:
+        raise RuntimeError(f"{function}: running_mean and running_var must be given when {flag} is False, got None")
+    return normalize_by_channel(x, mean, var, arrays["weight"], arrays["bias"], eps)
 
 
 @jax.jit

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from fnn.functional.arrays import ArrayLike, widen
@@ -107,7 +108,7 @@ def _rms_norm(
     x: jax.Array, weight: jax.Array | None, eps: float | jax.Array | None, axes: tuple[int, ...]
 ) -> jax.Array:
     wide = widen(x)
-    least = jnp.finfo(wide.dtype).eps if eps is None else eps
+    least = np.finfo(wide.dtype).eps if eps is None else eps
     scale = lax.rsqrt(jnp.mean(jnp.square(wide), axes, keepdims=True) + least)
     return affine(wide * scale, weight, None, x.dtype)
 
@@ -118,7 +119,7 @@ def rms_norm(
     weight: ArrayLike | None = None,
     eps: float | None = None,
 ) -> jax.Array:
-    """Divides by the root mean square over the trailing axes (Zhang and Sennrich, 2019).
+    """Divides by the root mean square over the trailing axes, ``x / sqrt(mean(x**2) + eps) * weight`` (Zhang and Sennrich, 2019).
 
     Args:
         input: array.
@@ -170,7 +171,7 @@ def group_norm(
     bias: ArrayLike | None = None,
     eps: float = 1e-5,
 ) -> jax.Array:
-    """Normalizes each group of channels of each sample (Wu and He, 2018).
+    """Normalizes each group of channels of each sample, ``(x - mean) / sqrt(var + eps) * weight + bias`` (Wu and He, 2018).
 
     Args:
         input: array with channels on axis 1.
@@ -270,14 +271,34 @@ def _cross_map_lrn(x: jax.Array, size: int, alpha: float, beta: float, k: float)
 
 
 def cross_map_lrn(input: ArrayLike, size: int, alpha: float, beta: float, k: float) -> jax.Array:
-    """What ``torch.nn.CrossMapLRN2d`` computes; torch has no public function of it.
+    """The rule of ``torch.nn.CrossMapLRN2d``, of which torch has no public function.
 
     ``local_response_norm`` with the window of an odd ``size``, save that from channel ``(size + 1) // 2`` on the square of
     the first channel stays in the sum; the gradient is the true one of this value.
 
+    Args:
+        input: images.
+        size: number of neighbouring channels.
+        alpha: factor of the mean square.
+        beta: exponent.
+        k: added constant.
+
+    Shape:
+        - input, output: (N, C, H, W).
+
+    Returns:
+        the normalized array.
+
     Raises:
         TypeError: if the dtype is not floating.
         ValueError: if the input is not 4-D, or ``size`` is not positive.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.CrossMapLRN2d.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> cross_map_lrn(jnp.ones((1, 1, 1, 1)), 1, 1.0, 1.0, 1.0).tolist()
+        [[[[0.5]]]]
     """
     x = as_array("CrossMapLRN2d", "input", input)
     if x.ndim != 4:

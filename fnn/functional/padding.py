@@ -32,7 +32,7 @@ def _reflect_or_replicate(x: jax.Array, axis: int, low: int, high: int, mode: st
     """The three stretches of the output, before, inside and after the input; a negative pad shortens them."""
     size = x.shape[axis]
     begin, end = -low, size + high
-    parts = []
+    pieces = []
 
     def mirrored(start: int, stop: int) -> jax.Array:
         return lax.rev(lax.slice_in_dim(x, start, stop, axis=axis), (axis,))
@@ -43,27 +43,29 @@ def _reflect_or_replicate(x: jax.Array, axis: int, low: int, high: int, mode: st
 
     first, last = begin, min(0, end)
     if first < last:
-        parts.append(mirrored(1 - last, 1 - first) if mode == "reflect" else repeated(0, last - first))
+        pieces.append(mirrored(1 - last, 1 - first) if mode == "reflect" else repeated(0, last - first))
     first, last = max(0, begin), min(size, end)
     if first < last:
-        parts.append(lax.slice_in_dim(x, first, last, axis=axis))
+        pieces.append(lax.slice_in_dim(x, first, last, axis=axis))
     first, last = max(size, begin), end
     if first < last:
         mirror = 2 * (size - 1) + 1
-        parts.append(mirrored(mirror - last, mirror - first) if mode == "reflect" else repeated(size - 1, last - first))
-    return parts[0] if len(parts) == 1 else lax.concatenate(parts, axis)
+        pieces.append(
+            mirrored(mirror - last, mirror - first) if mode == "reflect" else repeated(size - 1, last - first)
+        )
+    return pieces[0] if len(pieces) == 1 else lax.concatenate(pieces, axis)
 
 
 def _circular(x: jax.Array, axis: int, low: int, high: int) -> jax.Array:
     """Crops by the negative pads, then wraps what is left."""
     x = lax.slice_in_dim(x, max(-low, 0), x.shape[axis] - max(-high, 0), axis=axis)
     size = x.shape[axis]
-    parts = [x]
+    pieces = [x]
     if low > 0:
-        parts.insert(0, lax.slice_in_dim(x, size - low, size, axis=axis))
+        pieces.insert(0, lax.slice_in_dim(x, size - low, size, axis=axis))
     if high > 0:
-        parts.append(lax.slice_in_dim(x, 0, high, axis=axis))
-    return parts[0] if len(parts) == 1 else lax.concatenate(parts, axis)
+        pieces.append(lax.slice_in_dim(x, 0, high, axis=axis))
+    return pieces[0] if len(pieces) == 1 else lax.concatenate(pieces, axis)
 
 
 @partial(jax.jit, static_argnames=("pairs", "mode"))

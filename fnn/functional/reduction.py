@@ -13,22 +13,28 @@ from fnn.functional.checks import check_choice
 _REDUCTIONS = ("none", "mean", "sum")
 
 
-def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: str, stacklevel: int = 3) -> str:
     """torch's deprecated ``size_average`` and ``reduce`` flags folded into ``reduction``, with a DeprecationWarning."""
     if size_average is None and reduce is None:
         return reduction
     size_average = True if size_average is None else size_average
     reduce = True if reduce is None else reduce
     resolved = "none" if not reduce else "mean" if size_average else "sum"
-    warnings.warn(
-        f"size_average and reduce are deprecated, use reduction={resolved!r} instead", DeprecationWarning, stacklevel=3
-    )
+    message = f"size_average and reduce are deprecated, use reduction={resolved!r} instead"
+    warnings.warn(message, DeprecationWarning, stacklevel=stacklevel)
     return resolved
 
 
 def check_reduction(function: str, reduction: Any) -> None:
     """Raises ValueError unless ``reduction`` is 'none', 'mean' or 'sum'."""
     check_choice(function, "reduction", reduction, _REDUCTIONS)
+
+
+def resolve_reduction(function: str, size_average: bool | None, reduce: bool | None, reduction: str) -> str:
+    """The reduction that a loss function's three arguments ask for, checked; to be called by that function itself."""
+    reduction = legacy_reduction(size_average, reduce, reduction, stacklevel=4)
+    check_reduction(function, reduction)
+    return reduction
 
 
 def reduce_loss(loss: jax.Array, reduction: str) -> jax.Array:

@@ -309,6 +309,8 @@ def embedding_bag(
 ) -> jax.Array:
     """Sum, mean or maximum of bags of rows of a table.
 
+    ``output[b] = sum_i per_sample_weights[i] * weight[input[i]]`` over the indices i of bag b, or their mean or maximum.
+
     Args:
         input: indices of rows; each row of a 2-D input is a bag, a 1-D input is cut into bags by ``offsets``.
         weight: the table.
@@ -393,7 +395,7 @@ def _one_hot(input: jax.Array, num_classes: int) -> jax.Array:
 
 
 def one_hot(input: ArrayLike, num_classes: int = -1) -> jax.Array:
-    """A 1 at the index of the class among zeros, along a new last axis.
+    """A 1 at the index of the class among zeros, ``output[..., c] = 1 if input[...] == c else 0``.
 
     Args:
         input: class indices.

@@ -1,4 +1,4 @@
-"""Normalization against PyTorch."""
+"""``batchnorm``, ``instancenorm`` and ``normalization`` against PyTorch."""
 
 import jax.numpy as jnp
 import numpy as np

@@ -1,4 +1,4 @@
-"""What the activation families share: checks of the input and of numbers, and the form of an elementwise rule."""
+"""Checks of an activation's input and numbers, and the form of an elementwise rule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnn.functional.arrays import widen
-from fnn.functional.checks import as_array, fail
+from fnn.functional.checks import as_array, check_floating, fail
 
 
 def elementwise(rule: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
@@ -27,8 +27,7 @@ def elementwise(rule: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
 def floating(function: str, input: Any) -> jax.Array:
     """The input as an array of a real floating dtype; TypeError otherwise."""
     x = as_array(function, "input", input)
-    if not jnp.issubdtype(x.dtype, jnp.floating):
-        fail(TypeError, function, "input", "of a floating dtype", x)
+    check_floating(function, input=x)
     return x
 
 

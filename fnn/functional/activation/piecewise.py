@@ -325,7 +325,7 @@ def rrelu(
     *,
     rng: jax.Array | None = None,
 ) -> jax.Array:
-    """Leaky rectifier whose slope is drawn for each element, uniform in [lower, upper).
+    """Leaky rectifier, ``x`` if ``x > 0``, else ``a * x``, with a drawn for each element, uniform in [lower, upper).
 
     Args:
         input: array.
@@ -333,7 +333,7 @@ def rrelu(
         upper: largest slope.
         training: False takes the mean of the two slopes and draws nothing.
         inplace: accepted and ignored.
-        rng: PRNG key; without it the ambient source of fnn is used.
+        rng: a JAX PRNG key; without it the ambient source gives one.
 
     Shape:
         - input, output: (*), alike.
@@ -405,7 +405,7 @@ def _hardshrink(x: jax.Array, lambd: jax.Array) -> jax.Array:
 
 
 def hardshrink(input: ArrayLike, lambd: float = 0.5) -> jax.Array:
-    """Sets to 0 what lies within [-lambd, lambd].
+    """Sets to 0 what lies within [-lambd, lambd]: ``x`` if ``|x| > lambd``, else 0.
 
     Args:
         input: array.

@@ -198,7 +198,7 @@ def gumbel_softmax(
         hard: return the sample as an exact one-hot array with the gradient of the soft one (straight through).
         eps: deprecated, without effect.
         dim: the axis of the categories.
-        rng: PRNG key; without it the ambient source of fnn is used.
+        rng: a JAX PRNG key; without it the ambient source gives one.
 
     Shape:
         - logits, output: (*), alike.

@@ -60,11 +60,11 @@ def _projections(inputs: tuple[Any, ...], weights: tuple[Any, ...], bias: Any) -
         return [linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases, strict=True)]
     size = weights[0].shape[0] // 3
     counts = {1: (3,), 2: (1, 2), 3: (1, 1, 1)}[len(inputs)]
-    parts: list[jax.Array] = []
+    projected: list[jax.Array] = []
     for x, count in zip(inputs, counts, strict=True):
-        rows = slice(len(parts) * size, (len(parts) + count) * size)
-        parts += jnp.split(linear(x, weights[0][rows], None if bias is None else bias[rows]), count, -1)
-    return parts
+        rows = slice(len(projected) * size, (len(projected) + count) * size)
+        projected += jnp.split(linear(x, weights[0][rows], None if bias is None else bias[rows]), count, -1)
+    return projected
 
 
 @partial(jax.jit, static_argnames=("num_heads", "add_zero_attn", "is_causal", "need_weights", "average"))
@@ -350,7 +350,7 @@ def multi_head_attention_forward(
         average_attn_weights: whether the returned weights are averaged over the heads.
         is_causal: says that ``attn_mask``, which must be given, is the causal mask. It is then not read unless the
             weights or ``key_padding_mask`` need it.
-        rng: a JAX PRNG key for the dropout.
+        rng: a JAX PRNG key for the dropout; without it the ambient source gives one.
 
     Shape:
         - query: (L, N, E) or (L, E).

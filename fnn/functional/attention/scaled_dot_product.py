@@ -56,8 +56,8 @@ def scaled_dot_product_attention(
     """Attention, ``softmax(query @ key.T * scale + mask) @ value`` (Vaswani et al., 2017).
 
     On CUDA cuDNN computes it where it can: halves, E = Ev up to 128, no dropout, ``scale`` a number, a boolean mask or a
-    square causal one, L and S even and at least 64. Arrays spread over several devices must then all be so in the same
-    way, and not along L, S or E; ``fnn.kernels.plain()`` lifts that.
+    square causal one, L and S even and at least 64. Arrays sharded over several devices must then all be sharded in the
+    same way, and not along L, S or E; ``fnn.kernels.plain()`` lifts that.
 
     Args:
         query: what looks.
@@ -69,7 +69,7 @@ def scaled_dot_product_attention(
         is_causal: whether query i looks at keys 0 to i only; excludes ``attn_mask``.
         scale: factor of the scores, 1/sqrt(E) if not given.
         enable_gqa: whether key and value may have fewer heads (axis -3), each shared by several query heads.
-        rng: a JAX PRNG key for the dropout.
+        rng: a JAX PRNG key for the dropout; without it the ambient source gives one.
 
     Shape:
         - query: (*, Hq, L, E) or (*, L, E).

@@ -7,3 +7,4 @@ from fnn.functional.loss.linear import *
 from fnn.functional.loss.linear import LinearCrossEntropyOptions as LinearCrossEntropyOptions
 from fnn.functional.loss.margin import *
 from fnn.functional.loss.regression import *
+from fnn.functional.loss.triplet import *

@@ -13,7 +13,7 @@ import numpy as np
 from fnn.functional.arrays import ArrayLike, is_concrete, widen
 from fnn.functional.checks import fail
 from fnn.functional.loss.common import as_floats, check_broadcast, finish
-from fnn.functional.reduction import check_reduction, legacy_reduction
+from fnn.functional.reduction import resolve_reduction
 
 __all__ = [
     "binary_cross_entropy",
@@ -69,12 +69,14 @@ def _check_fits(function: str, argument: str, value: jax.Array | None, shape: tu
             fail(ValueError, function, argument, f"of a shape that broadcasts to {list(shape)}", value)
 
 
-def _floats_with(function: str, input: Any, target: Any, **optional: Any) -> tuple[jax.Array | None, ...]:
+def _floats_with(
+    function: str, input: Any, target: Any, **optional: Any
+) -> tuple[jax.Array, jax.Array, list[jax.Array | None]]:
     """``as_floats`` of input, target and the optional arguments that are given."""
     given = {name: value for name, value in optional.items() if value is not None}
-    arrays = as_floats(function, input=input, target=target, **given)
-    extra = iter(arrays[2:])
-    return (*arrays[:2], *(None if value is None else next(extra) for value in optional.values()))
+    x, t, *rest = as_floats(function, input=input, target=target, **given)
+    arrays = dict(zip(given, rest, strict=True))
+    return x, t, [arrays.get(name) for name in optional]
 
 
 def _check_unit_range(function: str, argument: str, value: jax.Array) -> None:
@@ -131,12 +133,8 @@ def binary_cross_entropy(
         >>> float(binary_cross_entropy(jnp.array([0.5, 0.0]), jnp.array([1.0, 1.0]), reduction="none")[1])
         100.0
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy_reduction(size_average, reduce, reduction)
-    check_reduction("binary_cross_entropy", reduction)
-    x, t, w = _floats_with("binary_cross_entropy", input, target, weight=weight)
-    assert x is not None
-    assert t is not None
+    reduction = resolve_reduction("binary_cross_entropy", size_average, reduce, reduction)
+    x, t, (w,) = _floats_with("binary_cross_entropy", input, target, weight=weight)
     if x.shape != t.shape:
         fail(ValueError, "binary_cross_entropy", "target", f"of the shape of input {list(x.shape)}", t)
     _check_fits("binary_cross_entropy", "weight", w, x.shape)
@@ -197,13 +195,9 @@ def binary_cross_entropy_with_logits(
         >>> float(binary_cross_entropy_with_logits(jnp.array([1000.0]), jnp.array([0.0])))
         1000.0
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy_reduction(size_average, reduce, reduction)
     name = "binary_cross_entropy_with_logits"
-    check_reduction(name, reduction)
-    x, t, w, p = _floats_with(name, input, target, weight=weight, pos_weight=pos_weight)
-    assert x is not None
-    assert t is not None
+    reduction = resolve_reduction(name, size_average, reduce, reduction)
+    x, t, (w, p) = _floats_with(name, input, target, weight=weight, pos_weight=pos_weight)
     if x.shape != t.shape:
         fail(ValueError, name, "target", f"of the shape of input {list(x.shape)}", t)
     _check_fits(name, "weight", w, x.shape)
@@ -251,9 +245,7 @@ def soft_margin_loss(
         >>> float(soft_margin_loss(jnp.array([-2000.0]), jnp.array([1.0])))
         2000.0
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy_reduction(size_average, reduce, reduction)
-    check_reduction("soft_margin_loss", reduction)
+    reduction = resolve_reduction("soft_margin_loss", size_average, reduce, reduction)
     x, t = as_floats("soft_margin_loss", input=input, target=target)
     check_broadcast("soft_margin_loss", input=x, target=t)
     return _soft_margin(x, t, reduction)
@@ -307,12 +299,8 @@ def multilabel_soft_margin_loss(
         >>> bool(jnp.allclose(multilabel_soft_margin_loss(jnp.zeros((2, 3)), jnp.ones((2, 3))), jnp.log(2.0)))
         True
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy_reduction(size_average, reduce, reduction)
-    check_reduction("multilabel_soft_margin_loss", reduction)
-    x, t, w = _floats_with("multilabel_soft_margin_loss", input, target, weight=weight)
-    assert x is not None
-    assert t is not None
+    reduction = resolve_reduction("multilabel_soft_margin_loss", size_average, reduce, reduction)
+    x, t, (w,) = _floats_with("multilabel_soft_margin_loss", input, target, weight=weight)
     if x.ndim == 0:
         fail(ValueError, "multilabel_soft_margin_loss", "input", "at least 1-D", x)
     check_broadcast("multilabel_soft_margin_loss", input=x, target=t, weight=w)

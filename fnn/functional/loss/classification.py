@@ -21,7 +21,7 @@ from fnn.functional.checks import (
     check_shape,
     fail,
 )
-from fnn.functional.reduction import check_reduction, legacy_reduction
+from fnn.functional.reduction import resolve_reduction
 
 __all__ = ["cross_entropy", "nll_loss"]
 
@@ -217,9 +217,7 @@ def nll_loss(
         >>> float(nll_loss(jnp.log(jnp.array([[0.5, 0.5]])), jnp.array([1]), reduction="sum")) == float(-jnp.log(0.5))
         True
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy_reduction(size_average, reduce, reduction)
-    check_reduction("nll_loss", reduction)
+    reduction = resolve_reduction("nll_loss", size_average, reduce, reduction)
     values = as_array("nll_loss", "input", input)
     labels = as_array("nll_loss", "target", target)
     factors = as_optional_array("nll_loss", "weight", weight)
@@ -280,9 +278,7 @@ def cross_entropy(
         >>> bool(jnp.allclose(cross_entropy(jnp.zeros((2, 4)), jnp.array([0, 3])), jnp.log(4.0)))
         True
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy_reduction(size_average, reduce, reduction)
-    check_reduction("cross_entropy", reduction)
+    reduction = resolve_reduction("cross_entropy", size_average, reduce, reduction)
     values = as_array("cross_entropy", "input", input)
     labels = as_array("cross_entropy", "target", target)
     factors = as_optional_array("cross_entropy", "weight", weight)

@@ -1,4 +1,4 @@
-"""What the loss families share: dtype and shape checks of the arguments, arithmetic in float32 for half types."""
+"""Checks of the losses' dtypes and shapes, their reduction, and arithmetic of several of them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.functional.arrays import ArrayLike, is_weak
+from fnn.functional.arrays import is_weak
 from fnn.functional.checks import as_array, check_same_dtype, describe, fail
 from fnn.functional.reduction import reduce_loss
-
-Weight = ArrayLike | None
 
 
 def as_floats(function: str, **values: Any) -> tuple[jax.Array, ...]:
@@ -55,6 +53,13 @@ def warn_shapes(function: str, input: jax.Array, target: jax.Array) -> None:
             UserWarning,
             stacklevel=3,
         )
+
+
+def in_chunks(array: jax.Array, size: int) -> jax.Array:
+    """The array with its first axis cut into rows of ``size``, the last one filled up with zeros."""
+    count = -(-array.shape[0] // size)
+    padded = jnp.pad(array, [(0, count * size - array.shape[0])] + [(0, 0)] * (array.ndim - 1))
+    return padded.reshape(count, size, *array.shape[1:])
 
 
 def finish(loss: jax.Array, reduction: str, dtype: Any) -> jax.Array:

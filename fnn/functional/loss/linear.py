@@ -28,6 +28,7 @@ from fnn.functional.loss.classification import (
     probability_terms,
     reduce_terms,
 )
+from fnn.functional.loss.common import in_chunks
 from fnn.functional.reduction import check_reduction
 
 __all__ = ["linear_cross_entropy"]
@@ -80,15 +81,9 @@ def _chunked(
     if rows <= chunk:
         loss, scale = terms(input, target)
     else:
-        count = -(-rows // chunk)
-
-        def split(a: jax.Array) -> jax.Array:
-            a = jnp.pad(a, [(0, count * chunk - rows)] + [(0, 0)] * (a.ndim - 1))
-            return a.reshape(count, chunk, *a.shape[1:])
-
         body = jax.checkpoint(lambda _, now: (None, terms(*now)), prevent_cse=False)
-        _, (loss, scale) = jax.lax.scan(body, None, (split(input), split(target)))
-        loss, scale = (a.reshape(count * chunk, *outputs[1:])[:rows] for a in (loss, scale))
+        _, (loss, scale) = jax.lax.scan(body, None, (in_chunks(input, chunk), in_chunks(target, chunk)))
+        loss, scale = (a.reshape(-1, *outputs[1:])[:rows] for a in (loss, scale))
     return reduce_terms(loss, scale, reduction).astype(dtype)
 
 

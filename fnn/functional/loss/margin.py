@@ -1,8 +1,7 @@
-"""Margin losses: ranking, hinge, multi-class and multi-label margins, cosine embedding, triplets."""
+"""Margin losses: ranking, hinge and cosine embedding, multi-class and multi-label margins."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -21,9 +20,8 @@ from fnn.functional.checks import (
     fail,
 )
 from fnn.functional.loss.classification import check_class_weight, pick, safe_targets
-from fnn.functional.loss.common import as_floats, check_broadcast, finish, positive_part
-from fnn.functional.reduction import check_reduction, legacy_reduction
-from fnn.functional.vector_norm import vector_norm
+from fnn.functional.loss.common import as_floats, check_broadcast, finish, in_chunks, positive_part
+from fnn.functional.reduction import resolve_reduction
 
 __all__ = [
     "cosine_embedding_loss",
@@ -31,15 +29,13 @@ __all__ = [
     "margin_ranking_loss",
     "multi_margin_loss",
     "multilabel_margin_loss",
-    "triplet_margin_loss",
-    "triplet_margin_with_distance_loss",
 ]
 
 # Pairs of label and class that multilabel_margin_loss holds at once.
 _HELD = 1 << 18
 
 
-def _signed_parts(target: jax.Array, positive: jax.Array, negative: jax.Array) -> jax.Array:
+def _by_sign(target: jax.Array, positive: jax.Array, negative: jax.Array) -> jax.Array:
     """``positive`` unless the target is -1, plus ``negative`` unless it is 1."""
     return jnp.where(target != -1, positive, 0) + jnp.where(target != 1, negative, 0)
 
@@ -88,9 +84,7 @@ def margin_ranking_loss(
         >>> float(margin_ranking_loss(jnp.array([1.0]), jnp.array([3.0]), jnp.array([1.0])))
         2.0
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy_reduction(size_average, reduce, reduction)
-    check_reduction("margin_ranking_loss", reduction)
+    reduction = resolve_reduction("margin_ranking_loss", size_average, reduce, reduction)
     a, b, t = as_floats("margin_ranking_loss", input1=input1, input2=input2, target=target)
     if not a.ndim == b.ndim == t.ndim:
         wrong = t if a.ndim == b.ndim else b
@@ -103,7 +97,7 @@ def margin_ranking_loss(
 def _hinge_embedding(input: jax.Array, target: jax.Array, margin: Any, reduction: str) -> jax.Array:
     dtype = input.dtype
     input, target = widen(input), widen(target)
-    return finish(_signed_parts(target, input, positive_part(margin - input)), reduction, dtype)
+    return finish(_by_sign(target, input, positive_part(margin - input)), reduction, dtype)
 
 
 def hinge_embedding_loss(
@@ -143,9 +137,7 @@ def hinge_embedding_loss(
         >>> float(hinge_embedding_loss(jnp.array([3.0, 0.5]), jnp.array([1, -1]), reduction="sum"))
         3.5
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy_reduction(size_average, reduce, reduction)
-    check_reduction("hinge_embedding_loss", reduction)
+    reduction = resolve_reduction("hinge_embedding_loss", size_average, reduce, reduction)
     x, t = as_floats("hinge_embedding_loss", input=input, target=target)
     check_broadcast("hinge_embedding_loss", input=x, target=t)
     return _hinge_embedding(x, t, margin, reduction)
@@ -239,9 +231,7 @@ def multi_margin_loss(
         >>> float(multi_margin_loss(jnp.array([[2.0, 1.5]]), jnp.array([0])))
         0.25
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy_reduction(size_average, reduce, reduction)
-    check_reduction("multi_margin_loss", reduction)
+    reduction = resolve_reduction("multi_margin_loss", size_average, reduce, reduction)
     if p not in (1, 2):
         fail(ValueError, "multi_margin_loss", "p", "1 or 2", p)
     x, rows = _rows("multi_margin_loss", input)
@@ -268,22 +258,19 @@ def _multilabel_margin(
     named = jnp.zeros(input.shape, bool).at[jnp.arange(rows)[:, None], labels].max(live)
     scores = jnp.take_along_axis(input, labels, 1, mode="promise_in_bounds")
 
-    def part(now: tuple[jax.Array, jax.Array]) -> jax.Array:
+    def gaps(now: tuple[jax.Array, jax.Array]) -> jax.Array:
         score, used = now
         gap = _above(1 - score[:, :, None] + input)
         return jnp.sum(jnp.where(used[:, :, None] & ~named, gap, 0), (0, 2))
 
     block = max(1, min(most, held // max(1, rows * classes)))
     if block >= most:
-        loss = part((scores.T, live.T))
+        loss = gaps((scores.T, live.T))
     else:
-        count = -(-most // block)
-
-        def split(a: jax.Array) -> jax.Array:
-            return jnp.pad(a.T, ((0, count * block - most), (0, 0))).reshape(count, block, rows)
-
-        body = jax.checkpoint(lambda total, now: (total + part(now), None), prevent_cse=False)
-        loss, _ = jax.lax.scan(body, jnp.zeros(rows, input.dtype), (split(scores), split(live)))
+        body = jax.checkpoint(lambda total, now: (total + gaps(now), None), prevent_cse=False)
+        loss, _ = jax.lax.scan(
+            body, jnp.zeros(rows, input.dtype), (in_chunks(scores.T, block), in_chunks(live.T, block))
+        )
     loss = loss / classes * jnp.where(wrong, jnp.nan, jnp.ones((), loss.dtype))
     return _finish_rows(loss, reduction, shape, dtype)
 
@@ -324,9 +311,7 @@ def multilabel_margin_loss(
         >>> float(multilabel_margin_loss(jnp.array([2.0, 1.5]), jnp.array([0, -1])))
         0.25
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy_reduction(size_average, reduce, reduction)
-    check_reduction("multilabel_margin_loss", reduction)
+    reduction = resolve_reduction("multilabel_margin_loss", size_average, reduce, reduction)
     x, rows = _rows("multilabel_margin_loss", input)
     t = as_array("multilabel_margin_loss", "target", target)
     check_integer("multilabel_margin_loss", target=t)
@@ -395,9 +380,7 @@ def cosine_embedding_loss(
         >>> float(cosine_embedding_loss(jnp.array([1.0, 0.0]), jnp.array([0.0, 2.0]), jnp.array(1)))
         1.0
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy_reduction(size_average, reduce, reduction)
-    check_reduction("cosine_embedding_loss", reduction)
+    reduction = resolve_reduction("cosine_embedding_loss", size_average, reduce, reduction)
     a, b = as_floats("cosine_embedding_loss", input1=input1, input2=input2)
     t = as_array("cosine_embedding_loss", "target", target)
     if t.ndim > 1:
@@ -408,160 +391,3 @@ def cosine_embedding_loss(
     check_broadcast("cosine_embedding_loss", input1=a, input2=b)
     check_broadcast("cosine_embedding_loss", input1=a[..., 0], input2=b[..., 0], target=t)
     return _cosine_embedding(a, b, t.astype(a.dtype), margin, reduction)
-
-
-def _distance(x: jax.Array, y: jax.Array, p: float, eps: Any) -> jax.Array:
-    """The p-norm of ``x - y + eps`` over the last axis, with derivative 0 where the norm has none."""
-    return vector_norm(x - y + eps, p, -1)
-
-
-def _triplet(near: jax.Array, far: jax.Array, between: jax.Array | None, margin: Any) -> jax.Array:
-    """The hinge on two distances; with ``between``, on the shorter of the two to the negative."""
-    return positive_part(margin + near - (far if between is None else jnp.minimum(far, between)))
-
-
-@partial(jax.jit, static_argnames=("p", "swap", "reduction"))
-def _triplet_margin(
-    anchor: jax.Array,
-    positive: jax.Array,
-    negative: jax.Array,
-    margin: Any,
-    eps: Any,
-    p: float,
-    swap: bool,
-    reduction: str,
-) -> jax.Array:
-    dtype = anchor.dtype
-    anchor, positive, negative = widen(anchor), widen(positive), widen(negative)
-    near, far = _distance(anchor, positive, p, eps), _distance(anchor, negative, p, eps)
-    between = _distance(positive, negative, p, eps) if swap else None
-    return finish(_triplet(near, far, between, margin), reduction, dtype)
-
-
-@partial(jax.jit, static_argnames=("reduction",))
-def _triplet_of_distances(
-    near: jax.Array, far: jax.Array, between: jax.Array | None, margin: Any, reduction: str
-) -> jax.Array:
-    dtype = near.dtype
-    near, far, between = widen(near), widen(far), widen(between)
-    return finish(_triplet(near, far, between, margin), reduction, dtype)
-
-
-def _triplet_arguments(function: str, anchor: Any, positive: Any, negative: Any, margin: Any) -> tuple[jax.Array, ...]:
-    a, p, n = as_floats(function, anchor=anchor, positive=positive, negative=negative)
-    for argument, value in (("positive", p), ("negative", n)):
-        if value.ndim != a.ndim:
-            fail(ValueError, function, argument, f"{a.ndim}-D as anchor", value)
-    check_broadcast(function, anchor=a, positive=p, negative=n)
-    if is_concrete(margin) and margin <= 0:
-        fail(ValueError, function, "margin", "positive", margin)
-    return a, p, n
-
-
-def triplet_margin_loss(
-    anchor: ArrayLike,
-    positive: ArrayLike,
-    negative: ArrayLike,
-    margin: float = 1.0,
-    p: float = 2,
-    eps: float = 1e-6,
-    swap: bool = False,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> jax.Array:
-    """Hinge that wants the anchor nearer to the positive than to the negative by a margin.
-
-    ``max(0, d(anchor, positive) - d(anchor, negative) + margin)`` with ``d(x, y) = norm(x - y + eps, p)``.
-
-    Args:
-        anchor: vectors.
-        positive: vectors that should be near the anchor.
-        negative: vectors that should be far from it.
-        margin: the difference wanted, positive.
-        p: order of the norm.
-        eps: added to the difference.
-        swap: whether to use ``d(positive, negative)`` where that is less than ``d(anchor, negative)``
-            (Balntas et al., 2016).
-        size_average: deprecated, see ``reduction``.
-        reduce: deprecated, see ``reduction``.
-        reduction: 'none', 'mean' or 'sum'.
-
-    Shape:
-        - anchor, positive, negative: (*, D), of one rank, broadcast together.
-
-    Returns:
-        a scalar; for 'none' an array of shape (*).
-
-    Raises:
-        TypeError: if the dtypes differ or are not floating.
-        ValueError: if ranks or shapes disagree, ``margin`` is not positive or ``reduction`` is unknown.
-
-    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.triplet_margin_loss.html
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> float(triplet_margin_loss(jnp.array([0.0]), jnp.array([2.0]), jnp.array([1.0]), eps=0.0))
-        2.0
-    """
-    if size_average is not None or reduce is not None:
-        reduction = legacy_reduction(size_average, reduce, reduction)
-    check_reduction("triplet_margin_loss", reduction)
-    a, b, c = _triplet_arguments("triplet_margin_loss", anchor, positive, negative, margin)
-    if a.ndim == 0:
-        a, b, c = a[None], b[None], c[None]
-    return _triplet_margin(a, b, c, margin, eps, float(p), bool(swap), reduction)
-
-
-def triplet_margin_with_distance_loss(
-    anchor: ArrayLike,
-    positive: ArrayLike,
-    negative: ArrayLike,
-    *,
-    distance_function: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
-    margin: float = 1.0,
-    swap: bool = False,
-    reduction: str = "mean",
-) -> jax.Array:
-    """``triplet_margin_loss`` with a distance of one's own.
-
-    ``max(0, d(anchor, positive) - d(anchor, negative) + margin)``
-
-    Args:
-        anchor: vectors.
-        positive: vectors that should be near the anchor.
-        negative: vectors that should be far from it.
-        distance_function: d; ``None`` is the Euclidean distance of ``triplet_margin_loss``.
-        margin: the difference wanted, positive.
-        swap: whether to use ``d(positive, negative)`` where that is less than ``d(anchor, negative)``.
-        reduction: 'none', 'mean' or 'sum'.
-
-    Shape:
-        - anchor, positive, negative: (*, D), of one rank, broadcast together.
-
-    Returns:
-        a scalar; for 'none' an array of the shape of the distances.
-
-    Raises:
-        TypeError: if the dtypes differ or are not floating.
-        ValueError: if ranks or shapes disagree, ``margin`` is not positive or ``reduction`` is unknown.
-
-    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.triplet_margin_with_distance_loss.html
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> city = lambda x, y: jnp.abs(x - y).sum(-1)
-        >>> a, b, c = jnp.zeros(2), jnp.ones(2), jnp.full(2, 2.0)
-        >>> float(triplet_margin_with_distance_loss(a, b, c, distance_function=city, margin=3.0))
-        1.0
-    """
-    name = "triplet_margin_with_distance_loss"
-    check_reduction(name, reduction)
-    a, b, c = _triplet_arguments(name, anchor, positive, negative, margin)
-    if distance_function is None:
-        if a.ndim == 0:
-            a, b, c = a[None], b[None], c[None]
-        return _triplet_margin(a, b, c, margin, 1e-6, 2.0, bool(swap), reduction)
-    near, far = (as_array(name, "distance_function", distance_function(a, other)) for other in (b, c))
-    between = as_array(name, "distance_function", distance_function(b, c)) if swap else None
-    return _triplet_of_distances(near, far, between, margin, reduction)

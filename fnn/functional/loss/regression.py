@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from fnn.functional.arrays import ArrayLike, absolute, is_concrete, widen
 from fnn.functional.checks import as_array, check_choice, check_same_dtype, fail
 from fnn.functional.loss.common import as_floats, check_broadcast, finish, warn_shapes
-from fnn.functional.reduction import check_reduction, legacy_reduction
+from fnn.functional.reduction import check_reduction, legacy_reduction, resolve_reduction
 
 __all__ = [
     "gaussian_nll_loss",
@@ -106,9 +106,7 @@ def l1_loss(
         >>> float(l1_loss(jnp.array([1.0, 2.0]), jnp.array([0.0, 5.0])))
         2.0
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy_reduction(size_average, reduce, reduction)
-    check_reduction("l1_loss", reduction)
+    reduction = resolve_reduction("l1_loss", size_average, reduce, reduction)
     x, y = as_floats("l1_loss", input=input, target=target)
     check_broadcast("l1_loss", input=x, target=y)
     warn_shapes("l1_loss", x, y)
@@ -152,9 +150,7 @@ def mse_loss(
         >>> float(mse_loss(jnp.array([1.0, 2.0]), jnp.array([0.0, 5.0])))
         5.0
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy_reduction(size_average, reduce, reduction)
-    check_reduction("mse_loss", reduction)
+    reduction = resolve_reduction("mse_loss", size_average, reduce, reduction)
     x, y = as_floats("mse_loss", input=input, target=target)
     check_broadcast("mse_loss", input=x, target=y)
     warn_shapes("mse_loss", x, y)
@@ -199,9 +195,7 @@ def smooth_l1_loss(
         >>> float(smooth_l1_loss(jnp.array([1.0, 3.0]), jnp.array([1.5, 0.0]), reduction="sum"))
         2.625
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy_reduction(size_average, reduce, reduction)
-    check_reduction("smooth_l1_loss", reduction)
+    reduction = resolve_reduction("smooth_l1_loss", size_average, reduce, reduction)
     x, y = as_floats("smooth_l1_loss", input=input, target=target)
     check_broadcast("smooth_l1_loss", input=x, target=y)
     warn_shapes("smooth_l1_loss", x, y)
@@ -381,9 +375,7 @@ def poisson_nll_loss(
         >>> float(poisson_nll_loss(jnp.array([0.0]), jnp.array([3.0])))
         1.0
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy_reduction(size_average, reduce, reduction)
-    check_reduction("poisson_nll_loss", reduction)
+    reduction = resolve_reduction("poisson_nll_loss", size_average, reduce, reduction)
     x, y = as_floats("poisson_nll_loss", input=input, target=target)
     check_broadcast("poisson_nll_loss", input=x, target=y)
     return _poisson(x, y, eps, bool(log_input), bool(full), reduction)

@@ -1,4 +1,4 @@
-"""Pooling over windows that divide the input into a given number of parts."""
+"""Pooling over a given number of windows that cover the input."""
 
 from __future__ import annotations
 

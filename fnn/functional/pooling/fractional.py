@@ -152,7 +152,7 @@ def fractional_max_pool2d(
         output_ratio: in place of ``output_size``, its ratio to the size of the input, a number or two.
         return_indices: whether the flat position of each maximum in its plane is returned too.
         _random_samples: the numbers u, in place of a draw.
-        rng: a JAX PRNG key; the ambient source if None.
+        rng: a JAX PRNG key; without it the ambient source gives one.
 
     Shape:
         - input: (N, C, H, W) or (C, H, W).
@@ -295,7 +295,7 @@ def fractional_max_pool3d(
         output_ratio: in place of ``output_size``, its ratio to the size of the input, a number or three.
         return_indices: whether the flat position of each maximum in its volume is returned too.
         _random_samples: the numbers u, in place of a draw.
-        rng: a JAX PRNG key; the ambient source if None.
+        rng: a JAX PRNG key; without it the ambient source gives one.
 
     Shape:
         - input: (N, C, D, H, W) or (C, D, H, W).

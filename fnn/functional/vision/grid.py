@@ -22,6 +22,7 @@ from fnn.functional.checks import (
     check_shape,
     fail,
 )
+from fnn.functional.vision.common import cubic_far, cubic_near
 
 __all__ = ["affine_grid", "grid_sample"]
 
@@ -49,7 +50,8 @@ def _reflect(x: jax.Array, size: int, align_corners: bool) -> jax.Array:
     return jnp.where(odd, span - rest, rest) + start
 
 
-def _place(x: jax.Array, size: int, padding_mode: str, align_corners: bool) -> jax.Array:
+def _confined(x: jax.Array, size: int, padding_mode: str, align_corners: bool) -> jax.Array:
+    """The coordinate brought into the input, except by 'zeros', which leaves it outside."""
     if padding_mode == "reflection":
         x = _reflect(x, size, align_corners)
     return x if padding_mode == "zeros" else _clamp(x, size)
@@ -58,14 +60,7 @@ def _place(x: jax.Array, size: int, padding_mode: str, align_corners: bool) -> j
 def _cubic_weights(t: jax.Array) -> list[jax.Array]:
     """Weights of the four taps around a point that lies ``t`` past the second (Keys, a = -0.75)."""
     a = -0.75
-
-    def near(d: jax.Array) -> jax.Array:
-        return ((a + 2) * d - (a + 3)) * d * d + 1
-
-    def far(d: jax.Array) -> jax.Array:
-        return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
-
-    return [far(t + 1), near(t), near(1 - t), far(2 - t)]
+    return [cubic_far(t + 1, a), cubic_near(t, a), cubic_near(1 - t, a), cubic_far(2 - t, a)]
 
 
 def _gather(flat: jax.Array, points: list[jax.Array], sizes: tuple[int, ...]) -> jax.Array:
@@ -91,20 +86,20 @@ def _sample(x: jax.Array, grid: jax.Array, mode: str, padding_mode: str, align_c
     points = grid.reshape(n, math.prod(grid.shape[1:-1]), len(sizes))
     # The last coordinate of a grid point belongs to the first spatial axis.
     pixels = [_to_pixels(points[..., len(sizes) - 1 - k], size, align_corners) for k, size in enumerate(sizes)]
-    place = partial(_place, padding_mode=padding_mode, align_corners=align_corners)
+    confined = partial(_confined, padding_mode=padding_mode, align_corners=align_corners)
     shape = (n, channels, *grid.shape[1:-1])
     if mode == "nearest":
-        rounded = [jnp.round(jax.lax.stop_gradient(place(p, size))) for p, size in zip(pixels, sizes, strict=True)]
+        rounded = [jnp.round(jax.lax.stop_gradient(confined(p, size))) for p, size in zip(pixels, sizes, strict=True)]
         return _gather(flat, rounded, sizes).reshape(shape).astype(dtype)
     taps: list[list[tuple[jax.Array, jax.Array]]] = []
     for p, size in zip(pixels, sizes, strict=True):
-        p = place(p, size) if mode == "bilinear" else p
+        p = confined(p, size) if mode == "bilinear" else p
         low = jax.lax.stop_gradient(jnp.floor(p))
         if mode == "bilinear":
             taps.append([(low, low + 1 - p), (low + 1, p - low)])
         else:
             weights = _cubic_weights(p - low)
-            taps.append([(place(low + k - 1, size), w) for k, w in enumerate(weights)])
+            taps.append([(confined(low + k - 1, size), w) for k, w in enumerate(weights)])
     total = jnp.zeros((n, channels, points.shape[1]), x.dtype)
     for corner in itertools.product(*taps):
         weight = corner[0][1]

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from fnn.functional.vision.common import cubic_far, cubic_near
+
 # Taps beyond which a strongly shrunk axis is summed by a loop instead of one unrolled term a tap.
 _UNROLLED_TAPS = 8
 _Scales = tuple[float | None, ...]
@@ -54,9 +56,7 @@ def _take(x: jax.Array, index: np.ndarray, axis: int) -> jax.Array:
 
 def _cubic(distance: np.ndarray, a: float) -> np.ndarray:
     d = np.abs(distance)
-    near = ((a + 2) * d - (a + 3)) * d * d + 1
-    far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
-    return np.where(d < 1, near, np.where(d < 2, far, 0.0))
+    return np.where(d < 1, cubic_near(d, a), np.where(d < 2, cubic_far(d, a), 0.0))
 
 
 def _linear_taps(
@@ -65,8 +65,8 @@ def _linear_taps(
     position = np.maximum(_positions(size, out, scale, align_corners), 0.0)
     low = np.minimum(np.floor(position).astype(np.int64), size - 1)
     high = np.minimum(low + 1, size - 1)
-    part = np.clip(position - low, 0.0, 1.0)
-    weights = np.stack([1.0 - part, part])
+    fraction = np.clip(position - low, 0.0, 1.0)
+    weights = np.stack([1.0 - fraction, fraction])
     return np.stack([low, high]), weights, np.ones_like(weights, bool)
 
 
@@ -75,9 +75,9 @@ def _cubic_taps(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     position = _positions(size, out, scale, align_corners)
     low = np.floor(position).astype(np.int64)
-    part = position - low
+    fraction = position - low
     index = np.stack([np.clip(low + k, 0, size - 1) for k in (-1, 0, 1, 2)])
-    weights = np.stack([_cubic(part - k, -0.75) for k in (-1, 0, 1, 2)])
+    weights = np.stack([_cubic(fraction - k, -0.75) for k in (-1, 0, 1, 2)])
     return index, weights, np.ones_like(weights, bool)
 
 

@@ -11,45 +11,11 @@ import pytest
 import fnn
 from fnn import functional as F
 from fnn.functional import activation
+from tests.functional.activation.table import TABLE
 from tests.functional.families import function_names
 from tests.oracle import assert_close, check_against_torch, check_transforms, from_torch, needs_torch, rand, to_torch
 
-# name, options; each is one compilation or so.
-TABLE = [
-    ("threshold", {"threshold": 0.3, "value": -2.0}),
-    ("relu", {}),
-    ("relu6", {}),
-    ("hardtanh", {}),
-    ("hardtanh", {"min_val": -2.5, "max_val": 0.5}),
-    ("hardsigmoid", {}),
-    ("hardswish", {}),
-    ("elu", {}),
-    ("elu", {"alpha": 0.3}),
-    ("selu", {}),
-    ("celu", {}),
-    ("celu", {"alpha": 2.5}),
-    ("leaky_relu", {}),
-    ("leaky_relu", {"negative_slope": -0.4}),
-    ("rrelu", {}),
-    ("rrelu", {"lower": 0.1, "upper": 0.9}),
-    ("gelu", {}),
-    ("gelu", {"approximate": "tanh"}),
-    ("silu", {}),
-    ("mish", {}),
-    ("softplus", {}),
-    ("softplus", {"beta": 2.5, "threshold": 3.0}),
-    ("softplus", {"beta": -1.5}),
-    ("softsign", {}),
-    ("softshrink", {}),
-    ("softshrink", {"lambd": 2.0}),
-    ("hardshrink", {}),
-    ("hardshrink", {"lambd": 1.5}),
-    ("tanhshrink", {}),
-    ("logsigmoid", {}),
-    ("sigmoid", {}),
-    ("tanh", {}),
-]
-IDS = [f"{n}-{'-'.join(map(str, o.values()))}" for n, o in TABLE]
+IDS = [f"{name}-{'-'.join(map(str, options.values()))}" for name, _, options in TABLE]
 ALIASES = ["celu_", "elu_", "hardtanh_", "leaky_relu_", "relu_", "rrelu_", "selu_", "threshold_"]
 KINKS = [-6.0, -3.0, -1.0, -0.5, 0.0, 0.3, 0.5, 1.0, 3.0, 6.0]
 # torch gives NaN where the limit is 0 (hardswish) or infinity (gelu, by platform).
@@ -59,7 +25,7 @@ FINITE_AT_INFINITY = {"hardswish", "gelu"}
 def by_name():
     """The table, with the second and further options of a function marked slow."""
     seen, rows = set(), []
-    for (name, options), label in zip(TABLE, IDS, strict=True):
+    for (name, _, options), label in zip(TABLE, IDS, strict=True):
         marks = [pytest.mark.slow] if name in seen else []
         seen.add(name)
         rows.append(pytest.param(name, options, id=label, marks=marks))
@@ -120,7 +86,7 @@ def test_elementwise_transforms(name, options):
 
 @needs_torch
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "options"), TABLE, ids=IDS)
+@pytest.mark.parametrize(("name", "options"), [(name, options) for name, _, options in TABLE], ids=IDS)
 def test_half_types(name, options):
     import torch
 
@@ -135,9 +101,9 @@ def test_half_types(name, options):
         assert_close(y.astype(jnp.float32), from_torch(t.float()), 2 * eps, 5 * eps, f"{name} in {ours}")
 
 
-@pytest.mark.parametrize("name", sorted({n for n, _ in TABLE} | {"prelu", "glu"}))
+@pytest.mark.parametrize("name", sorted({n for n, _, _ in TABLE} | {"prelu", "glu"}))
 def test_empty(name):
-    options = next((o for n, o in TABLE if n == name), {})
+    options = next((o for n, _, o in TABLE if n == name), {})
     args = (jnp.ones(1),) if name == "prelu" else ()
     assert getattr(F, name)(jnp.zeros((0, 4)), *args, **options).shape == (0, 2 if name == "glu" else 4)
 

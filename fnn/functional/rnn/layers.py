@@ -1,4 +1,4 @@
-"""Recurrent networks as functions of their weights: single cells, and stacks of layers over time."""
+"""Recurrent networks over time, in layers and directions, as functions of their weights."""
 
 from __future__ import annotations
 
@@ -24,217 +24,17 @@ from fnn.functional.checks import (
     fail,
 )
 from fnn.functional.dropout import dropout as drop
-from fnn.kernels.recurrent import gru_step, lstm_step, recurrence, rnn_step
+from fnn.functional.rnn.common import project, split_gru_bias, state_pair
+from fnn.kernels.recurrent import recurrence
 from fnn.random.generator import next_key
 
-__all__ = ["gru", "gru_cell", "lstm", "lstm_cell", "rnn", "rnn_cell"]
+__all__ = [
+    "gru",
+    "lstm",
+    "rnn",
+]
 
 _GATES = {"lstm": 4, "gru": 3, "tanh": 1, "relu": 1}
-
-
-def _project(x: jax.Array, w: jax.Array, *biases: jax.Array | None) -> jax.Array:
-    """``x @ w.T`` and the biases that there are."""
-    out = x @ w.T
-    for bias in biases:
-        out = out if bias is None else out + bias
-    return out
-
-
-def _split_gru_bias(bias: jax.Array | None) -> tuple[jax.Array | None, jax.Array | None]:
-    """The hidden biases of a GRU: those that may join the input's, and that of n, which r multiplies."""
-    if bias is None:
-        return None, None
-    size = bias.shape[0] // 3
-    return bias.at[2 * size :].set(0), bias[2 * size :]
-
-
-# Cells
-
-
-def _cell_arguments(
-    name: str,
-    gates: int,
-    input: ArrayLike,
-    states: Sequence[tuple[str, ArrayLike | None]],
-    w_ih: ArrayLike,
-    w_hh: ArrayLike,
-    b_ih: ArrayLike | None,
-    b_hh: ArrayLike | None,
-) -> tuple[Any, ...]:
-    """The checked arrays: input and states as batches, weights, biases; and whether the input was a batch."""
-    x = as_array(name, "input", input)
-    weights = {"w_ih": as_array(name, "w_ih", w_ih), "w_hh": as_array(name, "w_hh", w_hh)}
-    for argument, w in weights.items():
-        if w.ndim != 2 or w.shape[0] % gates:
-            fail(ValueError, name, argument, f"2-D with a multiple of {gates} rows", w)
-    size = weights["w_hh"].shape[1]
-    check_shape(name, "w_hh", weights["w_hh"], (gates * size, size))
-    check_shape(name, "w_ih", weights["w_ih"], (gates * size, None))
-    biases = {"b_ih": as_optional_array(name, "b_ih", b_ih), "b_hh": as_optional_array(name, "b_hh", b_hh)}
-    for argument, bias in biases.items():
-        if bias is not None:
-            check_shape(name, argument, bias, (gates * size,))
-    if x.ndim not in (1, 2) or x.shape[-1] != weights["w_ih"].shape[1]:
-        fail(ValueError, name, "input", f"(N, I) or (I) with I = {weights['w_ih'].shape[1]}", x)
-    batch = x.shape[:-1]
-    arrays: dict[str, Any] = {}
-    for argument, state in states:
-        arrays[argument] = jnp.zeros((*batch, size), x.dtype) if state is None else as_array(name, argument, state)
-        check_shape(name, argument, arrays[argument], (*batch, size))
-    present = {k: v for k, v in {"input": x, **arrays, **weights, **biases}.items() if v is not None}
-    check_floating(name, **present)
-    check_same_dtype(name, **present)
-    return x, tuple(arrays.values()), (*weights.values(), *biases.values())
-
-
-@partial(jax.jit, static_argnames="mode")
-def _rnn_cell(x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, mode: str) -> jax.Array:
-    return rnn_step(_project(x, w_ih, b_ih, b_hh), h, w_hh, mode)
-
-
-@jax.jit
-def _lstm_cell(x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> tuple[jax.Array, jax.Array]:
-    return lstm_step(_project(x, w_ih, b_ih, b_hh), h, c, w_hh, None)[:2]
-
-
-@jax.jit
-def _gru_cell(x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> jax.Array:
-    joined, of_n = _split_gru_bias(b_hh)
-    return gru_step(_project(x, w_ih, b_ih, joined), h, w_hh, of_n)[0]
-
-
-def rnn_cell(
-    input: ArrayLike,
-    hx: ArrayLike | None,
-    w_ih: ArrayLike,
-    w_hh: ArrayLike,
-    b_ih: ArrayLike | None = None,
-    b_hh: ArrayLike | None = None,
-    nonlinearity: str = "tanh",
-) -> jax.Array:
-    """One step of an Elman network, ``tanh(w_ih x + b_ih + w_hh h + b_hh)``, or relu in place of tanh.
-
-    Args:
-        input: x.
-        hx: h; zero if None.
-        w_ih: input weights.
-        w_hh: hidden weights.
-        b_ih: input bias.
-        b_hh: hidden bias.
-        nonlinearity: 'tanh' or 'relu'.
-
-    Shape:
-        - input: (N, I) or (I); hx and output: (N, H) or (H).
-        - w_ih: (H, I); w_hh: (H, H); b_ih and b_hh: (H).
-
-    Returns:
-        the next hidden state.
-
-    Raises:
-        TypeError: if the dtypes differ or are not floating.
-        ValueError: if shapes do not fit or ``nonlinearity`` is unknown.
-
-    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.RNNCell.html
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> rnn_cell(jnp.ones((1, 2)), None, jnp.ones((3, 2)), jnp.ones((3, 3)), nonlinearity="relu").tolist()
-        [[2.0, 2.0, 2.0]]
-    """
-    check_choice("rnn_cell", "nonlinearity", nonlinearity, ("tanh", "relu"))
-    x, (h,), weights = _cell_arguments("rnn_cell", 1, input, [("hx", hx)], w_ih, w_hh, b_ih, b_hh)
-    return _rnn_cell(x, h, *weights, nonlinearity)
-
-
-def lstm_cell(
-    input: ArrayLike,
-    hx: tuple[ArrayLike, ArrayLike] | None,
-    w_ih: ArrayLike,
-    w_hh: ArrayLike,
-    b_ih: ArrayLike | None = None,
-    b_hh: ArrayLike | None = None,
-) -> tuple[jax.Array, jax.Array]:
-    """One step of long short-term memory (Hochreiter and Schmidhuber, 1997).
-
-    With i, f, o = sigmoid and g = tanh of ``w_ih x + b_ih + w_hh h + b_hh``: ``c' = f c + i g``, ``h' = o tanh(c')``.
-
-    Args:
-        input: x.
-        hx: the pair h, c; zeros if None.
-        w_ih: input weights, rows by gates i, f, g, o.
-        w_hh: hidden weights, likewise.
-        b_ih: input bias.
-        b_hh: hidden bias.
-
-    Shape:
-        - input: (N, I) or (I); h and c: (N, H) or (H).
-        - w_ih: (4 H, I); w_hh: (4 H, H); b_ih and b_hh: (4 H).
-
-    Returns:
-        the next pair (h, c).
-
-    Raises:
-        TypeError: if the dtypes differ or are not floating, or ``hx`` is no pair.
-        ValueError: if shapes do not fit.
-
-    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.LSTMCell.html
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> h, c = lstm_cell(jnp.ones((1, 2)), None, jnp.zeros((12, 2)), jnp.zeros((12, 3)))
-        >>> h.shape, c.shape
-        ((1, 3), (1, 3))
-    """
-    h, c = _pair("lstm_cell", hx)
-    states = [("hx[0]", h), ("hx[1]", c)]
-    x, (h, c), weights = _cell_arguments("lstm_cell", 4, input, states, w_ih, w_hh, b_ih, b_hh)
-    return _lstm_cell(x, h, c, *weights)
-
-
-def gru_cell(
-    input: ArrayLike,
-    hx: ArrayLike | None,
-    w_ih: ArrayLike,
-    w_hh: ArrayLike,
-    b_ih: ArrayLike | None = None,
-    b_hh: ArrayLike | None = None,
-) -> jax.Array:
-    """One step of a gated recurrent unit (Cho et al., 2014).
-
-    r, z = sigmoid of ``w_ih x + b_ih + w_hh h + b_hh``, n = tanh(w_in x + b_in + r (w_hn h + b_hn)):
-    ``h' = (1 - z) n + z h``.
-
-    Args:
-        input: x.
-        hx: h; zero if None.
-        w_ih: input weights, rows by gates r, z, n.
-        w_hh: hidden weights, likewise.
-        b_ih: input bias.
-        b_hh: hidden bias.
-
-    Shape:
-        - input: (N, I) or (I); hx and output: (N, H) or (H).
-        - w_ih: (3 H, I); w_hh: (3 H, H); b_ih and b_hh: (3 H).
-
-    Returns:
-        the next hidden state.
-
-    Raises:
-        TypeError: if the dtypes differ or are not floating.
-        ValueError: if shapes do not fit.
-
-    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.GRUCell.html
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> gru_cell(jnp.ones((1, 2)), jnp.ones((1, 3)), jnp.zeros((9, 2)), jnp.zeros((9, 3))).tolist()
-        [[0.5, 0.5, 0.5]]
-    """
-    x, (h,), weights = _cell_arguments("gru_cell", 3, input, [("hx", hx)], w_ih, w_hh, b_ih, b_hh)
-    return _gru_cell(x, h, *weights)
-
-
-# Stacks over time
 
 
 class _Stack(NamedTuple):
@@ -274,10 +74,10 @@ def _run(
         for direction in range(stack.directions):
             w_ih, w_hh, b_ih, b_hh, projection = stack.cell(weights, layer, direction)
             number = layer * stack.directions + direction
-            joined, of_n = _split_gru_bias(b_hh) if stack.mode == "gru" else (b_hh, None)
+            joined, of_n = split_gru_bias(b_hh) if stack.mode == "gru" else (b_hh, None)
             hs, c = recurrence(
                 stack.mode,
-                _project(x, w_ih, b_ih, joined),
+                project(x, w_ih, b_ih, joined),
                 h0[number],
                 None if c0 is None else c0[number],
                 w_hh,
@@ -325,7 +125,7 @@ def _stack(
     hidden = flat[1].shape[0] // _GATES[mode]
     rows = stack.layers * stack.directions
     sizes = {"hx": proj_size or hidden} if mode != "lstm" else {"hx[0]": proj_size or hidden, "hx[1]": hidden}
-    given = _pair(name, hx) if mode == "lstm" else (hx,)
+    given = state_pair(name, hx) if mode == "lstm" else (hx,)
     states: dict[str, Any] = {}
     for (argument, size), state in zip(sizes.items(), given, strict=True):
         shape = (rows, x.shape[1], size) if batched else (rows, size)
@@ -344,14 +144,6 @@ def _stack(
     if not batched:
         return output[:, 0], h[:, 0], None if c is None else c[:, 0]
     return output.swapaxes(0, 1) if batch_first else output, h, c
-
-
-def _pair(name: str, hx: Any) -> tuple[Any, Any]:
-    if hx is None:
-        return None, None
-    if not isinstance(hx, tuple | list) or len(hx) != 2:
-        fail(TypeError, name, "hx", "a pair (h, c) or None", hx)
-    return hx[0], hx[1]
 
 
 def _lengths(name: str, lengths: ArrayLike | None, x: jax.Array, batched: bool) -> jax.Array | None:
@@ -399,10 +191,10 @@ def _weights(
     hidden = rows // _GATES[mode]
     out = projection or hidden
     for i, array in enumerate(flat):
-        layer, place = i // (per_cell * directions), i % per_cell
+        layer, slot = i // (per_cell * directions), i % per_cell
         columns = width if layer == 0 else out * directions
-        shape: tuple[int, ...] = ((rows, columns), (rows, out), (rows,), (rows,))[min(place, 3)]
-        if projection and place == per_cell - 1:
+        shape: tuple[int, ...] = ((rows, columns), (rows, out), (rows,), (rows,))[min(slot, 3)]
+        if projection and slot == per_cell - 1:
             shape = (projection, hidden)
         check_shape(name, f"weights[{i}]", array, shape)
     return stack, flat
@@ -435,7 +227,7 @@ def rnn(
         training: whether to drop.
         nonlinearity: 'tanh' or 'relu'.
         lengths: of each sequence, how many time steps count; the outputs after them are zero.
-        rng: a JAX PRNG key for the dropout.
+        rng: a JAX PRNG key for the dropout; without it the ambient source gives one.
 
     Shape:
         - input: (T, B, I), (B, T, I) with ``batch_first``, or (T, I). D = 2 if bidirectional, else 1.
@@ -491,7 +283,7 @@ def lstm(
         training: whether to drop.
         proj_size: if positive, the size to which w_hr projects the hidden state (Sak et al., 2014).
         lengths: of each sequence, how many time steps count; the outputs after them are zero.
-        rng: a JAX PRNG key for the dropout.
+        rng: a JAX PRNG key for the dropout; without it the ambient source gives one.
 
     Shape:
         - input: (T, B, I), (B, T, I) with ``batch_first``, or (T, I). D = 2 if bidirectional, else 1; P is
@@ -546,7 +338,7 @@ def gru(
         dropout: probability with which elements of the output of each layer but the last are dropped in training.
         training: whether to drop.
         lengths: of each sequence, how many time steps count; the outputs after them are zero.
-        rng: a JAX PRNG key for the dropout.
+        rng: a JAX PRNG key for the dropout; without it the ambient source gives one.
 
     Shape:
         - input: (T, B, I), (B, T, I) with ``batch_first``, or (T, I). D = 2 if bidirectional, else 1.

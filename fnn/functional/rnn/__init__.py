@@ -1,0 +1,4 @@
+"""Recurrent networks."""
+
+from fnn.functional.rnn.cells import *
+from fnn.functional.rnn.layers import *
