@@ -85,7 +85,7 @@ def _plain_input(dy: jax.Array, w: jax.Array, case: Case, bounds: Bounds) -> jax
     return plain_transposed(dy, w, case.sizes, case.config)
 
 
-def _phases_suit_not(case: Case, bounds: Bounds) -> bool:
+def _is_left_to_xla(case: Case, bounds: Bounds) -> bool:
     many_taps = _many_taps(case, bounds) and not volume.is_volume(case, bounds)
     return prod(case.config.stride) > bounds.many_phases or many_taps
 
@@ -133,7 +133,7 @@ INPUT: Table = (
     Form("patches", patches.suits, patches.input_gradient),
     Form("narrow", narrow.suits_input_gradient, narrow.input_gradient),
     Form("few places", few_places.suits_input_gradient, few_places.input_gradient),
-    Form("plain", _phases_suit_not, _plain_input),
+    Form("plain", _is_left_to_xla, _plain_input),
     Form("images", _images_suit_input, images.input_gradient),
     Form("phases", always, _phases_input),
 )
