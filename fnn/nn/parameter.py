@@ -178,7 +178,7 @@ jax.tree_util.register_pytree_node(Parameter, lambda p: ((p.data,), p._requires_
 jax.tree_util.register_pytree_node(Buffer, lambda b: ((b.data,), b.persistent), _unflatten_buffer)
 
 
-_DRY_RUN = "call the model once, eagerly, on a batch of the right shape (a dry run) to initialize it"
+DRY_RUN = "call the model once, eagerly, on a batch of the right shape (a dry run) to initialize it"
 
 
 class _Pending:
@@ -198,7 +198,7 @@ class _Pending:
     def refuse(self, use: str) -> NoReturn:
         box = self._box()
         name = "an uninitialized parameter or buffer" if box is None else box.describe()
-        raise RuntimeError(f"{name} has no {use} yet; {_DRY_RUN}")
+        raise RuntimeError(f"{name} has no {use} yet; {DRY_RUN}")
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -241,7 +241,7 @@ class _Uninitialized(ArrayBox):
             RuntimeError: inside a JAX transformation, which would end with a traced array in the box.
         """
         if self._origin != trace_state():
-            raise RuntimeError(f"{self.describe()} cannot be initialized inside a JAX transformation; {_DRY_RUN}")
+            raise RuntimeError(f"{self.describe()} cannot be initialized inside a JAX transformation; {DRY_RUN}")
         pending: _Pending = self._data
         self._data = empty(
             (shape,) if isinstance(shape, int) else tuple(shape),

@@ -51,6 +51,8 @@ assert_type(layer(jnp.exp(ones(2, 3)), flip=True), tuple[jax.Array, jax.Array])
 
 x = jnp.exp(ones(2, 4, 8))
 assert_type(nn.Linear(8, 2)(x), jax.Array)
+assert_type(nn.LazyLinear(2)(x), jax.Array)
+assert_type(nn.BatchNorm1d(4).eval()(x), jax.Array)
 assert_type(nn.MaxPool1d(2)(x), jax.Array)
 assert_type(nn.MaxPool1d(2, return_indices=True)(x), tuple[jax.Array, jax.Array])
 assert_type(nn.LSTM(8, 3)(x), tuple[jax.Array, tuple[jax.Array, jax.Array]])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fnn.nn.parameter import _DRY_RUN, is_lazy
+from fnn.nn.parameter import DRY_RUN, is_lazy
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import trace_state
+
+if TYPE_CHECKING:
+    from fnn.nn.modules.module import HasForward, Output, P
 
 __all__ = ["LazyModuleMixin"]
 
@@ -46,17 +49,23 @@ class LazyModuleMixin:
         """Whether a parameter or buffer of this module itself has no values yet."""
         return any(is_lazy(box) for box in _boxes(self).values())
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if "_uninitialized_" not in self.__dict__:
-            return super().__call__(*args, **kwargs)  # pyright: ignore[reportAttributeAccessIssue]
-        self._infer_parameters(self, args, kwargs)
-        return self(*args, **kwargs)
+    if TYPE_CHECKING:
+
+        def __call__(self: HasForward[P, Output], *args: P.args, **kwargs: P.kwargs) -> Output: ...
+
+    else:
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            if "_uninitialized_" not in self.__dict__:
+                return super().__call__(*args, **kwargs)
+            self._infer_parameters(self, args, kwargs)
+            return self(*args, **kwargs)
 
     def _infer_parameters(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> None:
         """Initializes ``module`` for the arguments and makes it what it is to become."""
         name = type(module).__name__
         if module.has_uninitialized_params() and module._stateful_origin_ != trace_state():
-            raise RuntimeError(f"{name}: its first call cannot be inside a JAX transformation; {_DRY_RUN}")
+            raise RuntimeError(f"{name}: its first call cannot be inside a JAX transformation; {DRY_RUN}")
         module.initialize_parameters(*args, **(kwargs or {}))
         if module.has_uninitialized_params():
             raise RuntimeError(f"module {name} has not been fully initialized")
@@ -94,7 +103,7 @@ class LazyModuleMixin:
 
     def _stateful_prepare_(self) -> Callable[[], None] | None:
         if self.has_uninitialized_params():
-            raise RuntimeError(f"fnn.jit: {type(self).__name__} is uninitialized; {_DRY_RUN}, then compile")
+            raise RuntimeError(f"fnn.jit: {type(self).__name__} is uninitialized; {DRY_RUN}, then compile")
         return super()._stateful_prepare_()  # pyright: ignore[reportAttributeAccessIssue]
 
     def _stateful_snapshot_(self) -> Callable[[], None]:
