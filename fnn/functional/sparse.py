@@ -25,6 +25,7 @@ from fnn.functional.checks import (
     fail,
 )
 from fnn.functional.vector_norm import norm_order, vector_norm
+from fnn.kernels.precision import wide_dtype
 
 __all__ = ["embedding", "embedding_bag", "embedding_renorm", "one_hot"]
 
@@ -259,7 +260,7 @@ def _embedding_bag(
         out = jnp.where(found, jnp.take_along_axis(flat, first, axis=0), 0)
     else:
         # Rows of integers, too, are added up in float32.
-        wide = rows.astype(jnp.promote_types(rows.dtype, jnp.float32))
+        wide = rows.astype(wide_dtype(rows.dtype))
         if factors is not None:
             wide = wide * factors.astype(wide.dtype)[..., None]
         wide = jnp.where(used[..., None], wide, 0)

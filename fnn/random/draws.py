@@ -200,12 +200,12 @@ def truncated_normal(
     first = min(int(below * 2**32), 2**32 - 1)
     count = max(min(int(above * 2**32), 2**32 - 1) - first, 0)
     values = _normal_words(
-        key, shape, _wide(dtype), mean, std, lambda words: _high_product(words, count) + np.uint32(first)
+        key, shape, _dtype_of_draw(dtype), mean, std, lambda words: _high_product(words, count) + np.uint32(first)
     )
     return jnp.clip(values, low, high).astype(dtype)
 
 
-def _wide(dtype: Any) -> Any:
+def _dtype_of_draw(dtype: Any) -> Any:
     return jnp.float64 if _is_double(dtype) else jnp.float32
 
 

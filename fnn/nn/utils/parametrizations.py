@@ -14,6 +14,7 @@ from fnn import functional as F
 from fnn import random
 from fnn.functional.arrays import ArrayLike, is_concrete
 from fnn.functional.checks import as_array
+from fnn.kernels.precision import wide_dtype
 from fnn.nn.array_box import ArrayBox, to_array
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Buffer
@@ -76,7 +77,7 @@ def _reflections(x: jax.Array) -> jax.Array:
 def _orthogonal(x: jax.Array, base: jax.Array | None, orthogonal_map: str) -> jax.Array:
     """The matrix with orthonormal columns (rows, if it is wide) that belongs to ``x``, times ``base`` if there is one."""
     dtype = x.dtype
-    wide = jnp.promote_types(dtype, jnp.float32)
+    wide = wide_dtype(dtype)
     transposed = x.shape[-2] < x.shape[-1]
     x = x.astype(wide)
     if transposed:
@@ -136,7 +137,7 @@ class _Orthogonal(Module):
                 f"Expected a matrix or batch of matrices of shape {self.shape}. Got a tensor of shape {Q.shape}."
             )
         xp: Any = np if is_concrete(Q) else jnp
-        q = xp.asarray(Q).astype(jnp.promote_types(Q.dtype, jnp.float32))
+        q = xp.asarray(Q).astype(wide_dtype(Q.dtype))
         transposed = q.shape[-2] < q.shape[-1]
         if transposed:
             q = q.swapaxes(-1, -2)

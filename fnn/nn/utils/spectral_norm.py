@@ -12,6 +12,7 @@ import numpy as np
 from fnn import random
 from fnn.functional.arrays import is_concrete
 from fnn.functional.checks import normalize_axis
+from fnn.kernels.precision import wide_dtype
 from fnn.nn.array_box import to_array
 from fnn.nn.modules.conv.transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from fnn.nn.modules.module import Module
@@ -84,7 +85,7 @@ def power_iteration(
         >>> u.tolist(), v.tolist()
         ([1.0, 0.0], [1.0, 0.0])
     """
-    dtype, wide = u.dtype, jnp.promote_types(u.dtype, jnp.float32)
+    dtype, wide = u.dtype, wide_dtype(u.dtype)
     start = jax.lax.stop_gradient((_as_matrix(jnp, weight, dim), u, v))
     matrix, u, v = (x.astype(wide) for x in start)
 
@@ -119,7 +120,7 @@ def weight_over_sigma(weight: jax.Array, u: jax.Array, v: jax.Array, *, dim: int
         >>> weight_over_sigma(np.diag([4.0, 2.0]), np.array([1.0, 0]), np.array([1.0, 0]), dim=0).tolist()
         [[1.0, 0.0], [0.0, 0.5]]
     """
-    wide = jnp.promote_types(weight.dtype, jnp.float32)
+    wide = wide_dtype(weight.dtype)
     u, v = (jax.lax.stop_gradient(x).astype(wide) for x in (u, v))
     sigma = jnp.vdot(u, _as_matrix(jnp, weight.astype(wide), dim) @ v)
     return (weight / sigma).astype(weight.dtype)
@@ -128,7 +129,7 @@ def weight_over_sigma(weight: jax.Array, u: jax.Array, v: jax.Array, *, dim: int
 def initial_vectors(function: str, weight: jax.Array, dim: int, n: int, eps: float) -> tuple[jax.Array, jax.Array]:
     """Random unit vectors u and v after ``n`` power steps; for a concrete weight by numpy, which compiles nothing."""
     xp: Any = np if is_concrete(weight) else jnp
-    wide = jnp.promote_types(weight.dtype, jnp.float32)
+    wide = wide_dtype(weight.dtype)
     matrix = _as_matrix(xp, xp.asarray(weight).astype(wide), dim)
     vectors = []
     for size in matrix.shape:

@@ -10,6 +10,7 @@ from jax.core import Tracer
 
 from fnn import random
 from fnn.functional.arrays import ArrayLike
+from fnn.kernels.precision import wide_dtype
 from fnn.nn.array_box import to_array
 from fnn.stateful.boxes import Box
 
@@ -24,7 +25,7 @@ def host(name: str, value: ArrayLike | Box) -> np.ndarray:
 
 def _wide(values: np.ndarray) -> np.ndarray:
     """In float32 at least, which numpy can sort and sum."""
-    return values.astype(np.promote_types(values.dtype, np.float32))
+    return values.astype(wide_dtype(values.dtype))
 
 
 def magnitudes(values: np.ndarray) -> np.ndarray:
