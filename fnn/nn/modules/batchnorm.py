@@ -286,7 +286,7 @@ class BatchNorm3d(_BatchNorm):
 
 
 class _LazyNormBase(LazyModuleMixin, _NormBase):
-    """What the lazy batch and instance norms share."""
+    """The base of the lazy batch and instance norms."""
 
     num_features: int
     affine: bool

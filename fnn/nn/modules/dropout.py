@@ -12,7 +12,7 @@ __all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "Fe
 
 
 class _DropoutNd(Module):
-    """What the dropout layers share: the probability and its check."""
+    """The base of the dropout layers: the probability and its check."""
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What activation layers share: the ``inplace`` flag of torch's constructors, and the axis of the softmax kind."""
+"""Bases of activation layers: the ``inplace`` flag of torch's constructors, and the axis of the softmax kind."""
 
 from __future__ import annotations
 

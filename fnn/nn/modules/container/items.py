@@ -1,4 +1,4 @@
-"""What the containers share: positions in a list, and the entries of a dict."""
+"""Positions in a list and entries of a dict, as containers take them."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class _ConvNd(Module):
-    """What all convolution layers share: arguments, parameters and their distribution, repr."""
+    """The base of the convolution layers: arguments, parameters and their distribution, repr."""
 
     in_channels: int
     out_channels: int

@@ -25,7 +25,7 @@ __all__ = [
 
 
 class _LazyConvNd(LazyModuleMixin, _ConvNd):
-    """What the lazy convolutions share: the parameters to come and how the first input decides their shapes."""
+    """The base of the lazy convolutions: the parameters to come and how the first input decides their shapes."""
 
     in_channels: int
     out_channels: int

@@ -18,7 +18,7 @@ __all__ = ["ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 
 
 class _ConvTransposeNd(_ConvNd):
-    """What the transposed convolutions share: the choice of an output size."""
+    """The base of the transposed convolutions: the choice of an output size."""
 
     padding: tuple[int, ...]  # pyright: ignore[reportIncompatibleVariableOverride] never a name here
 

@@ -25,7 +25,7 @@ OptionalSizes: TypeAlias = int | Sequence[int | None] | None
 
 
 class _AdaptiveMaxPoolNd(Module, Generic[Pooled]):
-    """What the adaptive max pools share: the output size, and whether positions are returned."""
+    """The base of the adaptive max pools: the output size, and whether positions are returned."""
 
     def __init__(self, output_size: OptionalSizes, return_indices: bool = False) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class _AdaptiveMaxPoolNd(Module, Generic[Pooled]):
 
 
 class _AdaptiveAvgPoolNd(Module):
-    """What the adaptive average pools share: the output size."""
+    """The base of the adaptive average pools: the output size."""
 
     def __init__(self, output_size: OptionalSizes) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ __all__ = ["AvgPool1d", "AvgPool2d", "AvgPool3d"]
 
 
 class _AvgPoolNd(Module):
-    """What the average pools share: how they show themselves."""
+    """The base of the average pools: how they show themselves."""
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"

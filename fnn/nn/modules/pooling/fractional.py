@@ -19,7 +19,7 @@ __all__ = ["FractionalMaxPool2d", "FractionalMaxPool3d"]
 
 
 class _FractionalMaxPoolNd(Module, Generic[Pooled]):
-    """What the fractional max pools share: sizes, their checks, and whether positions are returned."""
+    """The base of the fractional max pools: sizes, their checks, and whether positions are returned."""
 
     kernel_size: tuple[int, ...]
     output_size: tuple[int, ...] | None

@@ -13,7 +13,7 @@ __all__ = ["LPPool1d", "LPPool2d", "LPPool3d"]
 
 
 class _LPPoolNd(Module):
-    """What the power-average pools share: exponent and window."""
+    """The base of the power-average pools: exponent and window."""
 
     def __init__(
         self, norm_type: float, kernel_size: Sizes, stride: Sizes | None = None, ceil_mode: bool = False

@@ -16,7 +16,7 @@ __all__ = ["MaxPool1d", "MaxPool2d", "MaxPool3d"]
 
 
 class _MaxPoolNd(Module, Generic[Pooled]):
-    """What the max pools share: the window, and whether positions are returned."""
+    """The base of the max pools: the window, and whether positions are returned."""
 
     stride: Sizes
 

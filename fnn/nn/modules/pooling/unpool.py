@@ -16,7 +16,7 @@ __all__ = ["MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"]
 
 
 class _MaxUnpoolNd(Module):
-    """What the max unpools share: the window of the pooling that is undone."""
+    """The base of the max unpools: the window of the pooling that is undone."""
 
     kernel_size: tuple[int, ...]
     stride: tuple[int, ...]

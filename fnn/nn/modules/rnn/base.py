@@ -1,4 +1,4 @@
-"""What the recurrent layers share: parameters by torch's names, and packed input."""
+"""The base of the recurrent layers: parameters by torch's names, and packed input."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 
 
 class RNNBase(Module):
-    """What the recurrent layers share: parameters by torch's names, and packed input.
+    """The base of the recurrent layers: parameters by torch's names, and packed input.
 
     Below D is 2 if ``bidirectional``, else 1; H_out is ``proj_size`` if that is positive, else H; G is the number of
     gates: 4 for LSTM, 3 for GRU, 1 for an Elman network.

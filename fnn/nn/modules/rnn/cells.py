@@ -17,7 +17,7 @@ __all__ = ["GRUCell", "LSTMCell", "RNNCell", "RNNCellBase"]
 
 
 class RNNCellBase(Module):
-    """What the cells share: their parameters.
+    """The base of the cells: their parameters.
 
     Args:
         input_size: I, features of the input.

@@ -1,4 +1,4 @@
-"""What the losses share: the deprecated ways to name a reduction."""
+"""The base of the losses: the deprecated ways to name a reduction."""
 
 import inspect
 import warnings
