@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 # What a step is called with.
 StepArguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 
-_global_pre_hooks: OrderedDict[int, Any] = OrderedDict()
-_global_post_hooks: OrderedDict[int, Any] = OrderedDict()
+before_every_step: OrderedDict[int, Any] = OrderedDict()
+after_every_step: OrderedDict[int, Any] = OrderedDict()
 
 
 def register_optimizer_step_pre_hook(
@@ -37,7 +37,7 @@ def register_optimizer_step_pre_hook(
         ...     fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))]).step()
         before
     """
-    return add_hook(_global_pre_hooks, hook)
+    return add_hook(before_every_step, hook)
 
 
 def register_optimizer_step_post_hook(
@@ -59,7 +59,7 @@ def register_optimizer_step_post_hook(
         ...     fnn.optim.SGD([fnn.nn.Parameter(np.ones(1))]).step()
         after
     """
-    return add_hook(_global_post_hooks, hook)
+    return add_hook(after_every_step, hook)
 
 
 class Hooks:
@@ -71,12 +71,6 @@ class Hooks:
         self._state_dict_hooks: dict[str, OrderedDict[int, Any]] = {
             kind: OrderedDict() for kind in ("state_pre", "state_post", "load_pre", "load_post")
         }
-
-    def _hooks_before_step(self) -> list[Any]:
-        return [*_global_pre_hooks.values(), *self._pre_hooks.values()]
-
-    def _hooks_after_step(self) -> list[Any]:
-        return [*self._post_hooks.values(), *_global_post_hooks.values()]
 
     def register_step_pre_hook(
         self, hook: Callable[[Self, tuple[Any, ...], dict[str, Any]], StepArguments | None]

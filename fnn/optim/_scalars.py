@@ -13,10 +13,13 @@ import numpy as np
 from fnn.functional.arrays import index_dtype
 from fnn.optim.typing import LearningRate, Number
 
+# The types of Python and numpy numbers.
+HOST: Any = (bool, int, float, np.generic)
 
-def on_host(*values: Any) -> bool:
-    """True if all are Python or numpy numbers."""
-    return all(isinstance(v, bool | int | float | np.generic) for v in values)
+
+def on_host(value: Any) -> bool:
+    """True for a Python or numpy number."""
+    return isinstance(value, HOST)
 
 
 def is_off(value: Any) -> bool:
@@ -63,37 +66,37 @@ def real(count: Any) -> Number:
 
 def where(condition: Any, a: Any, b: Any) -> Any:
     """``a`` or ``b``."""
-    return (a if condition else b) if on_host(condition) else jnp.where(condition, a, b)
+    return (a if condition else b) if isinstance(condition, HOST) else jnp.where(condition, a, b)
 
 
 def branch(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
     """``yes()`` or ``no()``; only on the host is one of them left out."""
-    return (yes() if condition else no()) if on_host(condition) else jnp.where(condition, yes(), no())
+    return (yes() if condition else no()) if isinstance(condition, HOST) else jnp.where(condition, yes(), no())
 
 
 def both(a: Any, b: Any) -> Any:
     """``a and b``."""
-    return (a and b) if on_host(a, b) else jnp.logical_and(a, b)
+    return (a and b) if isinstance(a, HOST) and isinstance(b, HOST) else jnp.logical_and(a, b)
 
 
 def minimum(a: Any, b: Any) -> Any:
     """The smaller one."""
-    return min(a, b) if on_host(a, b) else jnp.minimum(a, b)
+    return min(a, b) if isinstance(a, HOST) and isinstance(b, HOST) else jnp.minimum(a, b)
 
 
 def clip_to_unit(x: Any) -> Any:
     """``x``, but at least 0 and at most 1."""
-    return max(0, min(1, x)) if on_host(x) else jnp.clip(x, 0.0, 1.0)
+    return max(0, min(1, x)) if isinstance(x, HOST) else jnp.clip(x, 0.0, 1.0)
 
 
 def cos(angle: Any) -> Any:
     """The cosine."""
-    return math.cos(angle) if on_host(angle) else jnp.cos(angle)
+    return math.cos(angle) if isinstance(angle, HOST) else jnp.cos(angle)
 
 
 def floor(x: Any) -> Any:
     """The greatest integer not above ``x``."""
-    return math.floor(x) if on_host(x) else jnp.floor(x)
+    return math.floor(x) if isinstance(x, HOST) else jnp.floor(x)
 
 
 # What the rules need

@@ -14,6 +14,8 @@ from fnn.optim import _param_groups, _slots, _state
 from fnn.optim._buckets import bucket_of, dissolve_scattered, fill_buckets, separate
 from fnn.optim._hooks import (
     Hooks,
+    after_every_step,
+    before_every_step,
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
 )
@@ -219,7 +221,7 @@ class Optimizer(Hooks, Stateful):
         """
         require_known(self, f"{type(self).__name__} optimizer")
         arguments = ((closure,) if closure is not None else (), {})
-        for hook in self._hooks_before_step():
+        for hook in [*before_every_step.values(), *self._pre_hooks.values()]:
             result = hook(self, *arguments)
             if result is not None:
                 if not (isinstance(result, tuple) and len(result) == 2):
@@ -227,7 +229,7 @@ class Optimizer(Hooks, Stateful):
                 arguments = result
                 closure = arguments[0][0] if arguments[0] else arguments[1].get("closure")
         result = self._step(closure, has_aux)
-        for hook in self._hooks_after_step():
+        for hook in [*self._post_hooks.values(), *after_every_step.values()]:
             hook(self, *arguments)
         return result
 

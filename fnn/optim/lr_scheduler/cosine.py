@@ -9,7 +9,7 @@ import jax
 from jax.core import Tracer
 
 from fnn.functional.checks import fail
-from fnn.optim._scalars import both, branch, cos, on_host, where
+from fnn.optim._scalars import HOST, both, branch, cos, where
 from fnn.optim.lr_scheduler.scheduler import LRScheduler
 from fnn.optim.optimizer import Optimizer
 from fnn.optim.schedule.cosine import cosine_annealing
@@ -69,7 +69,7 @@ class CosineAnnealingLR(LRScheduler):
             ]
 
         resumed = both(self._step_count == 1, epoch > 0)
-        if on_host(resumed):
+        if isinstance(resumed, HOST):
             return self._get_closed_form_lr() if resumed else chain()
         return [where(resumed, a, b) for a, b in zip(self._get_closed_form_lr(), chain(), strict=True)]
 
