@@ -6,12 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from fnn import kernels
-from fnn.kernels.attention import Bounds, Dropout, attention_reference
-from fnn.kernels.attention import attention as attention_of_any_size
+from fnn.kernels.attention import Bounds, Dropout, attention as attention_of_any_size, attention_reference
 from tests.oracle import assert_close, rand
 
 # Blocks of 16 queries (8 if causal) and steps of two heads, so that small arrays take the paths of large ones.
