@@ -45,6 +45,7 @@ def adam_transform(
     maximize: bool,
     decoupled: bool,
 ) -> Transform[AdamState]:
+    """The rule of ``adam``, or with ``decoupled`` of ``adamw``; ``name`` is the one that errors bear."""
     check_lr(name, lr)
     check_minimums(name, eps=eps, weight_decay=weight_decay)
     check_betas(name, betas)
