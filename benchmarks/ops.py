@@ -24,7 +24,7 @@ from jax import lax
 import fnn
 import fnn.nn.functional as F
 from fnn.kernels.compiler_options import options_for
-from fnn.kernels.library import library_forms
+from fnn.kernels.eigen import eigen_forms
 
 try:
     import torch
@@ -186,7 +186,7 @@ def jax_workers(row: Row, backward: bool, compiler_options: dict[str, str] | Non
 
 def compiled_by_fnn(function: Callable[..., Any], arrays: list[Any], options: dict[str, str] | None) -> Any:
     """The function compiled with the given options or with those that ``fnn.jit`` chooses for it."""
-    with library_forms(options is None):
+    with eigen_forms(options is None):
         traced = jax.jit(function).trace(*arrays)
         return traced.lower().compile(options_for(traced.jaxpr.jaxpr, options))
 

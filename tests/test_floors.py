@@ -132,6 +132,7 @@ def test_the_tests_mirror_the_library():
     rooms = {}
     for relative in FILES:
         rooms.setdefault(Path(relative).stem, set()).add(Path(relative).parent)
+        rooms.setdefault(Path(relative).parent.name, set()).add(Path(relative).parent)
     for path in TESTS.rglob("test_*.py"):
         relative = path.relative_to(TESTS)
         homes = rooms.get(path.stem.removeprefix("test_"))

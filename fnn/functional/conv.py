@@ -23,8 +23,8 @@ from fnn.functional.checks import (
     fail,
     ntuple,
 )
-from fnn.kernels.conv import Config, convolve, convolve_transpose, suits_library
-from fnn.kernels.library import library_selected
+from fnn.kernels.conv import Config, convolve, convolve_transpose, suits_eigen
+from fnn.kernels.eigen import eigen_selected
 
 __all__ = [
     "conv1d",
@@ -65,7 +65,7 @@ def _config(
     channels = max(1, weight.shape[0] if transposed else weight.shape[1] * groups)
     # How many times the whole kernel is used, borders aside.
     uses = x.size // channels // (1 if transposed else prod(stride))
-    return Config(stride, pads, dilation, groups, suits_library(weight.shape, groups, uses) and library_selected())
+    return Config(stride, pads, dilation, groups, suits_eigen(weight.shape, groups, uses) and eigen_selected())
 
 
 def _check_arrays(

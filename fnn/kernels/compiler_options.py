@@ -15,7 +15,7 @@ from typing import Any
 import jax
 from jax.extend.core import Jaxpr, Var
 
-from fnn.kernels.library import Options, counts_on_eigen, known, library_options
+from fnn.kernels.eigen import Options, counts_on_eigen, eigen_options, known
 from fnn.kernels.operation import cpu_jaxpr, inner_jaxprs
 
 __all__ = ["Bounds", "memory_options", "options_for", "sizes_of"]
@@ -46,7 +46,7 @@ def options_for(jaxpr: Jaxpr, given: Options | None = None, *, bounds: Bounds = 
     """The options to compile a program with: the ones given, or without any those that are best for it."""
     if given is not None or jax.default_backend() != "cpu":
         return given
-    eigen = library_options() if counts_on_eigen(jaxpr) else None
+    eigen = eigen_options() if counts_on_eigen(jaxpr) else None
     return {**(eigen or {}), **(memory_options(jaxpr, bounds=bounds) or {})} or None
 
 

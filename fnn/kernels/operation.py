@@ -29,7 +29,7 @@ Backward = Callable[[tuple[int, ...], Arrays, Arrays, Arrays, Arrays], Sequence[
 
 
 class Selection(threading.local):
-    """Which forms this thread's functions take: the plain ones; those that count on the options of ``fnn.kernels.library``."""
+    """Which forms this thread's functions take: the plain ones; those that count on the options of ``fnn.kernels.eigen``."""
 
     plain: bool = False
     eigen: bool = False
@@ -74,7 +74,7 @@ class Operation:
         forward: ``forward(*args)`` returns ``(outputs, residuals)``, two tuples of arrays; ``outputs`` equal ``plain``'s.
         backward: ``backward(wanted, args, outputs, residuals, cotangents)`` returns the gradients of the arguments at
             the positions in the tuple ``wanted``. Without it gradients are those of ``plain``.
-        eigen: whether the fast forms count on the compiler options of ``fnn.kernels.library``.
+        eigen: whether the fast forms count on the compiler options of ``fnn.kernels.eigen``.
         no_inline: whether XLA compiles the fast forms on their own, see ``fnn.kernels.no_inline``.
         cuda: returns what ``plain`` does, in programs for CUDA alone. If there is a ``backward``, the gradients there
             are those of ``cuda``, by reverse mode. It must take further leading axes, the same on every argument:

@@ -10,7 +10,7 @@ import pytest
 
 import fnn
 from fnn.kernels.compiler_options import Bounds, memory_options, options_for, sizes_of
-from fnn.kernels.library import known
+from fnn.kernels.eigen import known
 from fnn.kernels.operation import Operation
 from fnn.nn import functional as F
 from tests.oracle import assert_close, rand
@@ -103,7 +103,7 @@ import jax, jax.numpy as jnp
 import fnn
 from fnn import nn
 from fnn.kernels.compiler_options import Bounds, options_for
-from fnn.kernels.library import library_forms
+from fnn.kernels.eigen import eigen_forms
 
 fnn.manual_seed(0)
 model = nn.Sequential(
@@ -125,7 +125,7 @@ def step(params, means, squares, buffers, x):
 
 x = jnp.sin(jnp.arange(16 * 3 * 37 * 37, dtype=jnp.float32)).reshape(16, 3, 37, 37)
 state = params, *(jax.tree.map(jnp.zeros_like, params) for _ in range(2)), buffers
-with library_forms():
+with eigen_forms():
     traced = jax.jit(step, donate_argnums=(0, 1, 2, 3)).trace(*state, x)
 options = options_for(traced.jaxpr.jaxpr, bounds=Bounds(usual=int(sys.argv[1])))
 run, losses = traced.lower().compile(options), []

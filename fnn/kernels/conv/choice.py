@@ -17,13 +17,13 @@ from fnn.kernels.conv.config import BOUNDS, Bounds, Case, Config, Ints
 from fnn.kernels.conv.phases import Phase, by_phases
 from fnn.kernels.conv.plain import exchange, plain_forward, plain_transposed, plain_weight
 
-__all__ = ["FORWARD", "INPUT", "WEIGHT", "forward", "input_gradient", "suits_library", "weight_gradient"]
+__all__ = ["FORWARD", "INPUT", "WEIGHT", "forward", "input_gradient", "suits_eigen", "weight_gradient"]
 
 Table = tuple[Form[Case, Bounds, Callable[[jax.Array, jax.Array, Case, Bounds], jax.Array]], ...]
 
 
-def suits_library(weight: Ints, groups: int, places: int, *, bounds: Bounds = BOUNDS) -> bool:
-    """Whether the options of ``fnn.kernels.library`` are worth asking for: then the forms may differ with ``Config.eigen``.
+def suits_eigen(weight: Ints, groups: int, places: int, *, bounds: Bounds = BOUNDS) -> bool:
+    """Whether the options of ``fnn.kernels.eigen`` are worth asking for: then the forms may differ with ``Config.eigen``.
 
     Args:
         weight: the shape of the kernel.

@@ -25,7 +25,7 @@ class Config(NamedTuple):
         pads: zeros (before, after) the input.
         dilation: steps between the elements of the kernel.
         groups: number of groups of channels.
-        eigen: whether the program is compiled with the options of ``fnn.kernels.library``, by which Eigen computes dense
+        eigen: whether the program is compiled with the options of ``fnn.kernels.eigen``, by which Eigen computes dense
             convolutions; their gradient by the kernel is then a convolution, too.
     """
 
@@ -121,7 +121,7 @@ class Bounds:
         few_images: images in a batch up to which that gradient by Eigen is slower.
         few_weights: elements of a dense kernel of few inputs up to which a sum of shifted products is faster than matrix
             products.
-        worthwhile: products in a convolution below which the options of ``fnn.kernels.library`` cost as much as they gain.
+        worthwhile: products in a convolution below which the options of ``fnn.kernels.eigen`` cost as much as they gain.
         cached: elements of a matrix repeated for each image that should stay in the cache.
         large_move: numbers from which a transpose of axes is not inlined; of fewer it reads from the cache.
         few_inputs: channels of an input that are few: XLA's libraries fill their registers with channels.

@@ -1,8 +1,10 @@
 """``fnn.jit``: compiled functions over objects."""
 
-from fnn.transforms.jit.function import BoundJit as BoundJit
-from fnn.transforms.jit.function import JitDecorator as JitDecorator
-from fnn.transforms.jit.function import JitFunction as JitFunction
-from fnn.transforms.jit.function import jit as jit
+from fnn.transforms.jit.function import (
+    BoundJit as BoundJit,
+    JitDecorator as JitDecorator,
+    JitFunction as JitFunction,
+    jit as jit,
+)
 
 __all__ = ["BoundJit", "JitDecorator", "JitFunction", "jit"]

@@ -15,7 +15,7 @@ from jax.extend.core import jaxpr_as_fun
 
 from fnn.kernels import plain_selected
 from fnn.kernels.compiler_options import options_for
-from fnn.kernels.library import library_forms
+from fnn.kernels.eigen import eigen_forms
 from fnn.nn.modules.module import HasForward
 from fnn.random.generator import current_generator
 from fnn.stateful.boxes import OptionalBox
@@ -243,7 +243,7 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         restores = [obj._stateful_snapshot_() for obj in gathered.objects]
         old_cells = [cell.get() for cell in gathered.cells]
         try:
-            with library_forms(self._compiler_options is None):
+            with eigen_forms(self._compiler_options is None):
                 jaxpr, shape = jax.make_jaxpr(traced, return_shape=True)(contents, cell_arrays, numbers, arrays)
         except BaseException:
             for restore in restores:
@@ -382,7 +382,7 @@ def jit(
         static_argnums: positions of arguments that are compile-time constants.
         static_argnames: names of keyword arguments that are compile-time constants.
         compiler_options: options for XLA, as in ``jax.jit``. Without it fnn chooses: on the CPU, a program with dense
-            convolutions is compiled with the option that hands them to a library, and one that holds 20 to 256 MiB of
+            convolutions is compiled with the option by which Eigen computes them, and one that holds 20 to 256 MiB of
             intermediate arrays at a time with one by which that memory is kept from call to call. ``{}`` sets none.
 
     Returns:

@@ -3,7 +3,7 @@
 import pytest
 
 from fnn.kernels.choice import choose
-from fnn.kernels.conv import Bounds, Config, suits_library
+from fnn.kernels.conv import Bounds, Config, suits_eigen
 from fnn.kernels.conv.choice import FORWARD, INPUT, WEIGHT
 from fnn.kernels.conv.config import Case
 
@@ -53,9 +53,9 @@ def test_every_form_is_chosen_by_some_case():
 
 
 def test_for_which_kernels_the_options_are_worth_asking():
-    assert suits_library((64, 64, 3, 3), 1, 1024)
-    assert not suits_library((64, 64, 3, 3), 1, 100)
-    assert suits_library((64, 64, 3, 3), 1, 100, bounds=Bounds(worthwhile=0))
-    assert not suits_library((64, 64, 1, 1), 1, 1 << 20)
-    assert not suits_library((64, 1, 3, 3), 64, 1 << 20)
-    assert not suits_library((64, 3, 3, 3), 1, 1 << 20)
+    assert suits_eigen((64, 64, 3, 3), 1, 1024)
+    assert not suits_eigen((64, 64, 3, 3), 1, 100)
+    assert suits_eigen((64, 64, 3, 3), 1, 100, bounds=Bounds(worthwhile=0))
+    assert not suits_eigen((64, 64, 1, 1), 1, 1 << 20)
+    assert not suits_eigen((64, 1, 3, 3), 64, 1 << 20)
+    assert not suits_eigen((64, 3, 3, 3), 1, 1 << 20)

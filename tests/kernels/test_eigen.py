@@ -6,7 +6,7 @@ import pytest
 
 import fnn
 from fnn import nn, optim
-from fnn.kernels.library import counts_on_eigen, known, library_forms, library_options, library_selected
+from fnn.kernels.eigen import counts_on_eigen, eigen_forms, eigen_options, eigen_selected, known
 from fnn.nn import functional as F
 from tests.oracle import assert_close, rand
 
@@ -29,14 +29,14 @@ def options(monkeypatch):
         seen.append(compiler_options)
         return real(*args, compiler_options=compiler_options, **kwargs)
 
-    library_options()
+    eigen_options()
     monkeypatch.setattr(jax, "jit", spy)
     return seen
 
 
 def test_this_xla_knows_the_option():
     """Says when XLA drops it; fnn then does without."""
-    assert library_options() == OPTION
+    assert eigen_options() == OPTION
 
 
 def test_an_unknown_option_is_done_without():
@@ -45,19 +45,19 @@ def test_an_unknown_option_is_done_without():
 
 
 def marked(function, *args):
-    with library_forms():
+    with eigen_forms():
         return counts_on_eigen(jax.make_jaxpr(function)(*args).jaxpr)
 
 
 def test_which_programs_count_on_it():
     x, w = jnp.zeros(X), jnp.zeros(W)
-    assert not library_selected()
+    assert not eigen_selected()
     assert marked(F.conv2d, x, w)
     assert marked(jax.jit(jax.grad(lambda x, w: F.conv2d(x, w).sum(), 1)), x, w)
     assert marked(lambda x, w: jax.lax.scan(lambda c, _: (c, F.conv2d(c, w)), x, None, 2), x, w)
     assert marked(jax.vmap(F.conv2d, (0, None)), x[None], w)
     assert marked(jax.vjp(F.conv2d, x, w)[1], jnp.zeros((1, 48, 34, 34))) is False
-    with library_forms():
+    with eigen_forms():
         pull = jax.vjp(F.conv2d, x, w)[1]
     assert marked(pull, jnp.zeros((1, 48, 34, 34)))
     assert marked(F.conv_transpose2d, x, w)

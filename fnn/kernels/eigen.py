@@ -16,12 +16,12 @@ from jax.extend.core import Jaxpr
 
 from fnn.kernels.operation import Operation, inner_jaxprs, selection
 
-__all__ = ["counts_on_eigen", "known", "library_forms", "library_options", "library_selected"]
+__all__ = ["counts_on_eigen", "known", "eigen_forms", "eigen_options", "eigen_selected"]
 
 Options = dict[str, Any]
 
 # XLA hands products, sums over axes and convolutions to YNNPACK. Without convolutions, which then go to Eigen, dense 3x3 ones
-# are 1.3 to 2.5 times faster, forward and backward; see benchmarks/README.md.
+# are 1.3 to 2.5 times faster, forward and backward; see benchmarks/results/ops.md.
 _OPTIONS: Options = {
     "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE",
 }
@@ -39,13 +39,13 @@ def known(options: Options) -> Options | None:
 
 
 @cache
-def library_options() -> Options | None:
+def eigen_options() -> Options | None:
     """The options, if they are ``known``."""
     return known(_OPTIONS)
 
 
 @contextmanager
-def library_forms(selected: bool = True) -> Iterator[None]:
+def eigen_forms(selected: bool = True) -> Iterator[None]:
     """Within it, functions may choose forms that count on the options."""
     before, selection.eigen = selection.eigen, selected
     try:
@@ -54,9 +54,9 @@ def library_forms(selected: bool = True) -> Iterator[None]:
         selection.eigen = before
 
 
-def library_selected() -> bool:
+def eigen_selected() -> bool:
     """Whether the caller's program will be compiled with the options if it asks for them."""
-    return selection.eigen and library_options() is not None
+    return selection.eigen and eigen_options() is not None
 
 
 def counts_on_eigen(jaxpr: Jaxpr) -> bool:
