@@ -151,7 +151,7 @@ def cells(groups: Iterable[ParamGroup], static: Collection[str]) -> Iterator[Cel
 
 def key_of(group: ParamGroup, static: Collection[str]) -> Hashable:
     """What a compiled step depends on in a group besides the contents of its cells."""
-    found = []
+    found: list[tuple[str, Hashable]] = []
     for key, value in group.items():
         if key == "params":
             continue

@@ -19,8 +19,7 @@ from fnn.optim._hooks import (
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
 )
-from fnn.optim._param_groups import ParamGroup
-from fnn.optim._param_groups import required as required
+from fnn.optim._param_groups import ParamGroup, required as required
 from fnn.optim._slots import SharedState, Slot, StateView
 from fnn.optim.transform import Transform
 from fnn.stateful.boxes import Box, Cell
@@ -220,7 +219,7 @@ class Optimizer(Hooks, Stateful):
             (1.0, [0.5], [0.0])
         """
         require_known(self, f"{type(self).__name__} optimizer")
-        arguments = ((closure,) if closure is not None else (), {})
+        arguments: tuple[tuple[Any, ...], dict[str, Any]] = ((closure,) if closure is not None else (), {})
         for hook in [*before_every_step.values(), *self._pre_hooks.values()]:
             result = hook(self, *arguments)
             if result is not None:
