@@ -22,8 +22,8 @@ import numpy as np
 from common import interleave, machine, table
 
 from fnn import optim
-from fnn.tensor.row_sparse import RowSparse
 from fnn.nn import Parameter
+from fnn.tensor.row_sparse import RowSparse
 
 ARRAYS, NUMBERS = 500, 2000
 ROWS, WIDTH, LOOKED_UP = 1_000_000, 64, 1000

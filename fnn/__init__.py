@@ -9,25 +9,25 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fnn import random as random
-from fnn.random.generator import Generator as Generator
-from fnn.random.generator import get_rng_state as get_rng_state
-from fnn.random.generator import initial_seed as initial_seed
-from fnn.random.generator import manual_seed as manual_seed
-from fnn.random.generator import set_rng_state as set_rng_state
+from fnn.random.generator import (
+    Generator as Generator,
+    get_rng_state as get_rng_state,
+    initial_seed as initial_seed,
+    manual_seed as manual_seed,
+    set_rng_state as set_rng_state,
+)
 
 if TYPE_CHECKING:
-    from fnn import kernels as kernels
-    from fnn import nn as nn
-    from fnn import optim as optim
-    from fnn import parallel as parallel
-    from fnn.checkpoint.safetensors import load as load
-    from fnn.checkpoint.safetensors import save as save
+    from fnn import kernels as kernels, nn as nn, optim as optim, parallel as parallel
+    from fnn.checkpoint.safetensors import load as load, save as save
     from fnn.tensor.row_sparse import RowSparse as RowSparse
     from fnn.transforms.backward import backward as backward
-    from fnn.transforms.functional import functional_call as functional_call
-    from fnn.transforms.functional import stack as stack
-    from fnn.transforms.functional import state as state
-    from fnn.transforms.functional import update as update
+    from fnn.transforms.functional import (
+        functional_call as functional_call,
+        stack as stack,
+        state as state,
+        update as update,
+    )
     from fnn.transforms.jit.function import jit as jit
 
 __version__ = "0.1.0"

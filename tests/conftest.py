@@ -13,7 +13,7 @@ if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import jax  # noqa: E402
+import jax
 
 # The same examples in every run: a failure can be repeated, and no run fails by chance.
 settings.register_profile("repeatable", derandomize=True)

@@ -1,6 +1,5 @@
 """Saving and loading a ``state_dict``."""
 
-from fnn.checkpoint.safetensors import load as load
-from fnn.checkpoint.safetensors import save as save
+from fnn.checkpoint.safetensors import load as load, save as save
 
 __all__ = ["load", "save"]

@@ -6,10 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from fnn import functional as functional
-from fnn.nn import init as init
-from fnn.nn import modules as modules
-from fnn.nn import parameter as parameter
-from fnn.nn import utils as utils
+from fnn.nn import init as init, modules as modules, parameter as parameter, utils as utils
 from fnn.nn.modules.activation.attention import *
 from fnn.nn.modules.activation.piecewise import *
 from fnn.nn.modules.activation.smooth import *
@@ -35,10 +32,12 @@ from fnn.nn.modules.rnn import *
 from fnn.nn.modules.sparse import *
 from fnn.nn.modules.transformer import *
 from fnn.nn.modules.upsampling import *
-from fnn.nn.parameter import Buffer as Buffer
-from fnn.nn.parameter import Parameter as Parameter
-from fnn.nn.parameter import UninitializedBuffer as UninitializedBuffer
-from fnn.nn.parameter import UninitializedParameter as UninitializedParameter
+from fnn.nn.parameter import (
+    Buffer as Buffer,
+    Parameter as Parameter,
+    UninitializedBuffer as UninitializedBuffer,
+    UninitializedParameter as UninitializedParameter,
+)
 
 if TYPE_CHECKING:
     from fnn.nn import parallel as parallel

@@ -22,18 +22,15 @@ from fnn.nn.modules.hooks import (
     on_buffer,
     on_module,
     on_parameter,
-)
-from fnn.nn.modules.hooks import register_module_buffer_registration_hook as register_module_buffer_registration_hook
-from fnn.nn.modules.hooks import register_module_forward_hook as register_module_forward_hook
-from fnn.nn.modules.hooks import register_module_forward_pre_hook as register_module_forward_pre_hook
-from fnn.nn.modules.hooks import register_module_full_backward_hook as register_module_full_backward_hook
-from fnn.nn.modules.hooks import register_module_full_backward_pre_hook as register_module_full_backward_pre_hook
-from fnn.nn.modules.hooks import register_module_module_registration_hook as register_module_module_registration_hook
-from fnn.nn.modules.hooks import (
+    register_module_buffer_registration_hook as register_module_buffer_registration_hook,
+    register_module_forward_hook as register_module_forward_hook,
+    register_module_forward_pre_hook as register_module_forward_pre_hook,
+    register_module_full_backward_hook as register_module_full_backward_hook,
+    register_module_full_backward_pre_hook as register_module_full_backward_pre_hook,
+    register_module_module_registration_hook as register_module_module_registration_hook,
     register_module_parameter_registration_hook as register_module_parameter_registration_hook,
 )
-from fnn.nn.modules.state_dict import HasStateDict
-from fnn.nn.modules.state_dict import _IncompatibleKeys as _IncompatibleKeys
+from fnn.nn.modules.state_dict import HasStateDict, _IncompatibleKeys as _IncompatibleKeys
 from fnn.nn.parameter import Buffer, Parameter, is_lazy
 from fnn.nn.placement import Device, parse_to, put
 from fnn.stateful.boxes import Box, Cell

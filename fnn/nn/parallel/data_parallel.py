@@ -1,6 +1,5 @@
 """torch's path of ``DataParallel``."""
 
-from fnn.parallel.data_parallel import DataParallel as DataParallel
-from fnn.parallel.data_parallel import data_parallel as data_parallel
+from fnn.parallel.data_parallel import DataParallel as DataParallel, data_parallel as data_parallel
 
 __all__ = ["DataParallel", "data_parallel"]

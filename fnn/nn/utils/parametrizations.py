@@ -10,8 +10,7 @@ import jax.numpy as jnp
 import jax.scipy.linalg
 import numpy as np
 
-from fnn import functional as F
-from fnn import random
+from fnn import functional as F, random
 from fnn.functional.arrays import ArrayLike, is_concrete
 from fnn.functional.checks import as_array
 from fnn.kernels.precision import wide_dtype

@@ -17,8 +17,7 @@ from fnn.nn.array_box import ArrayBox, to_array
 from fnn.nn.modules.container import ModuleDict, ModuleList
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Buffer, Parameter
-from fnn.nn.utils.cached_values import cached as cached
-from fnn.nn.utils.cached_values import caching, kept
+from fnn.nn.utils.cached_values import cached as cached, caching, kept
 from fnn.nn.utils.computed_attributes import base_class, property_names, retype
 
 __all__ = [

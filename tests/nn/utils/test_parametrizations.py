@@ -12,9 +12,7 @@ import pytest
 
 import fnn
 from fnn import nn, optim
-from fnn.nn.utils import parametrizations as P
-from fnn.nn.utils import parametrize
-from fnn.nn.utils import weight_norm as old_weight_norm
+from fnn.nn.utils import parametrizations as P, parametrize, weight_norm as old_weight_norm
 from tests.oracle import assert_close, needs_torch, rand
 
 MAPS = ["matrix_exp", "cayley", "householder"]

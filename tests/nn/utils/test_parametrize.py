@@ -12,8 +12,7 @@ import pytest
 
 import fnn
 from fnn import nn, optim
-from fnn.nn.utils import parametrizations
-from fnn.nn.utils import parametrize as P
+from fnn.nn.utils import parametrizations, parametrize as P
 from tests.oracle import assert_close, needs_torch, rand
 
 

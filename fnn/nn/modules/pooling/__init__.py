@@ -1,25 +1,25 @@
 """Pooling layers."""
 
-from fnn.nn.modules.pooling.adaptive import AdaptiveAvgPool1d as AdaptiveAvgPool1d
-from fnn.nn.modules.pooling.adaptive import AdaptiveAvgPool2d as AdaptiveAvgPool2d
-from fnn.nn.modules.pooling.adaptive import AdaptiveAvgPool3d as AdaptiveAvgPool3d
-from fnn.nn.modules.pooling.adaptive import AdaptiveMaxPool1d as AdaptiveMaxPool1d
-from fnn.nn.modules.pooling.adaptive import AdaptiveMaxPool2d as AdaptiveMaxPool2d
-from fnn.nn.modules.pooling.adaptive import AdaptiveMaxPool3d as AdaptiveMaxPool3d
-from fnn.nn.modules.pooling.average import AvgPool1d as AvgPool1d
-from fnn.nn.modules.pooling.average import AvgPool2d as AvgPool2d
-from fnn.nn.modules.pooling.average import AvgPool3d as AvgPool3d
-from fnn.nn.modules.pooling.fractional import FractionalMaxPool2d as FractionalMaxPool2d
-from fnn.nn.modules.pooling.fractional import FractionalMaxPool3d as FractionalMaxPool3d
-from fnn.nn.modules.pooling.lp import LPPool1d as LPPool1d
-from fnn.nn.modules.pooling.lp import LPPool2d as LPPool2d
-from fnn.nn.modules.pooling.lp import LPPool3d as LPPool3d
-from fnn.nn.modules.pooling.max import MaxPool1d as MaxPool1d
-from fnn.nn.modules.pooling.max import MaxPool2d as MaxPool2d
-from fnn.nn.modules.pooling.max import MaxPool3d as MaxPool3d
-from fnn.nn.modules.pooling.unpool import MaxUnpool1d as MaxUnpool1d
-from fnn.nn.modules.pooling.unpool import MaxUnpool2d as MaxUnpool2d
-from fnn.nn.modules.pooling.unpool import MaxUnpool3d as MaxUnpool3d
+from fnn.nn.modules.pooling.adaptive import (
+    AdaptiveAvgPool1d as AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d as AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d as AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d as AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d as AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d as AdaptiveMaxPool3d,
+)
+from fnn.nn.modules.pooling.average import AvgPool1d as AvgPool1d, AvgPool2d as AvgPool2d, AvgPool3d as AvgPool3d
+from fnn.nn.modules.pooling.fractional import (
+    FractionalMaxPool2d as FractionalMaxPool2d,
+    FractionalMaxPool3d as FractionalMaxPool3d,
+)
+from fnn.nn.modules.pooling.lp import LPPool1d as LPPool1d, LPPool2d as LPPool2d, LPPool3d as LPPool3d
+from fnn.nn.modules.pooling.max import MaxPool1d as MaxPool1d, MaxPool2d as MaxPool2d, MaxPool3d as MaxPool3d
+from fnn.nn.modules.pooling.unpool import (
+    MaxUnpool1d as MaxUnpool1d,
+    MaxUnpool2d as MaxUnpool2d,
+    MaxUnpool3d as MaxUnpool3d,
+)
 
 __all__ = [
     "AdaptiveAvgPool1d",

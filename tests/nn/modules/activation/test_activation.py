@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 import fnn
-from fnn import functional as F
-from fnn import nn
+from fnn import functional as F, nn
 from fnn.nn.modules import activation
 from tests.functional.activation.table import TABLE
 from tests.nn.modules.cases import IMAGE, LINE, LayerTests
