@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -33,8 +33,15 @@ __all__ = [
     "partition",
 ]
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
 
-StateT = TypeVar("StateT")
+    # By its default an annotation may say Transform without what its state is.
+    StateT = TypeVar("StateT", default=Any)
+else:
+    from typing import TypeVar
+
+    StateT = TypeVar("StateT")
 
 
 class Update(Protocol[StateT]):

@@ -33,6 +33,10 @@ def sign_descent(lr: float = 1e-3) -> optim.Transform[SignState]:
     return optim.Transform(init, update)
 
 
+def rule_of(name: str) -> optim.Transform:
+    return optim.sgd(lr=0.1) if name == "sgd" else sign_descent()
+
+
 class SignDescent(Optimizer):
     _rule = staticmethod(sign_descent)
 
