@@ -49,6 +49,15 @@ PRIVATE = {
     "nn.modules.loss": ["_Loss", "_WeightedLoss"],
     "nn.modules.transformer": ["_get_activation_fn", "_get_clones"],
     "nn.modules.module": ["_IncompatibleKeys"],
+    "nn.modules.pooling": [
+        "_MaxPoolNd",
+        "_MaxUnpoolNd",
+        "_AvgPoolNd",
+        "_LPPoolNd",
+        "_AdaptiveMaxPoolNd",
+        "_AdaptiveAvgPoolNd",
+    ],
+    "nn.common_types": ["_size_1_t", "_size_2_t", "_size_3_t", "_size_any_t", "_ratio_2_t", "_ratio_any_t"],
     "nn.init": ["_calculate_fan_in_and_fan_out", "_no_grad_trunc_normal_"],
     "optim.lr_scheduler": ["_LRScheduler"],
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,15 @@ from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import trace_state
 from fnn.tensor.row_sparse import RowSparse
 
-__all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy"]
+__all__ = [
+    "Buffer",
+    "OptionalBuffer",
+    "OptionalParameter",
+    "Parameter",
+    "UninitializedBuffer",
+    "UninitializedParameter",
+    "is_lazy",
+]
 
 
 class Parameter(ArrayBox):
@@ -155,6 +163,16 @@ class Buffer(ArrayBox):
 
     def __repr__(self) -> str:
         return f"Buffer containing:\n{self._data!r}"
+
+
+OptionalParameter: TypeAlias = Parameter | Any
+"""A Parameter, or ``None`` in a layer that was made without, such as ``bias=False``.
+
+The type says ``Any`` and not ``None``: a checker would otherwise ask for a test before every use of ``layer.bias``.
+"""
+
+OptionalBuffer: TypeAlias = Buffer | Any
+"""A Buffer, or ``None`` in a layer that was made without, such as ``track_running_stats=False``."""
 
 
 def _unflatten_parameter(requires_grad: bool, children: Any) -> Parameter:

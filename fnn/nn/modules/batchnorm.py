@@ -16,7 +16,14 @@ from fnn.nn.init import ones_, zeros_
 from fnn.nn.modules.lazy import LazyModuleMixin
 from fnn.nn.modules.module import Module
 from fnn.nn.modules.utils import check_sizes
-from fnn.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter, is_lazy
+from fnn.nn.parameter import (
+    OptionalBuffer,
+    OptionalParameter,
+    Parameter,
+    UninitializedBuffer,
+    UninitializedParameter,
+    is_lazy,
+)
 from fnn.nn.placement import Device, DType, empty, parse_device
 
 __all__ = [
@@ -38,11 +45,11 @@ class _NormBase(Module):
     momentum: float | None
     affine: bool
     track_running_stats: bool
-    weight: Parameter | None
-    bias: Parameter | None
-    running_mean: Buffer | None
-    running_var: Buffer | None
-    num_batches_tracked: Buffer | None
+    weight: OptionalParameter
+    bias: OptionalParameter
+    running_mean: OptionalBuffer
+    running_var: OptionalBuffer
+    num_batches_tracked: OptionalBuffer
 
     _version = 2
     _ranks: tuple[int, ...] = ()
@@ -291,10 +298,10 @@ class _LazyNormBase(LazyModuleMixin, _NormBase):
     num_features: int
     affine: bool
     track_running_stats: bool
-    weight: Parameter | None
-    bias: Parameter | None
-    running_mean: Buffer | None
-    running_var: Buffer | None
+    weight: OptionalParameter
+    bias: OptionalParameter
+    running_mean: OptionalBuffer
+    running_var: OptionalBuffer
 
     _may_lack_batch = False
 

@@ -14,7 +14,7 @@ from fnn.nn import init
 from fnn.nn.modules.lazy import LazyModuleMixin
 from fnn.nn.modules.module import Module
 from fnn.nn.modules.utils import check_sizes
-from fnn.nn.parameter import Parameter, UninitializedParameter
+from fnn.nn.parameter import OptionalParameter, Parameter, UninitializedParameter
 from fnn.nn.placement import Device, DType, empty
 
 __all__ = ["Bilinear", "Identity", "LazyLinear", "Linear"]
@@ -80,7 +80,7 @@ class Linear(Module):
 
     in_features: int
     weight: Parameter
-    bias: Parameter | None
+    bias: OptionalParameter
 
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, device: Device = None, dtype: DType = None
@@ -144,7 +144,7 @@ class Bilinear(Module):
     """
 
     weight: Parameter
-    bias: Parameter | None
+    bias: OptionalParameter
 
     def __init__(
         self,

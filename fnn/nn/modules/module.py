@@ -94,7 +94,12 @@ class Module(HasStateDict, HasHooks):
     training: bool
     _modules: dict[str, Module | None]
 
-    def __init__(self) -> None:
+    call_super_init: bool = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if not self.call_super_init and (args or kwargs):
+            given = f"{len(args)} positional" if args else f"the keyword {next(iter(kwargs))!r}"
+            raise TypeError(f"{type(self).__name__}.__init__: Module.__init__ takes no arguments, got {given}")
         put = super().__setattr__
         put("training", True)
         put("_parameters", {})
@@ -104,6 +109,8 @@ class Module(HasStateDict, HasHooks):
         put("_stateful_origin_", trace_state())
         for name in REGISTRIES:
             put(name, OrderedDict())
+        if self.call_super_init:
+            super().__init__(*args, **kwargs)
 
     def _forward_missing(self, *input: Any) -> Any:
         """The computation; every subclass defines it."""

@@ -14,7 +14,7 @@ from fnn.functional.normalization import cross_map_lrn
 from fnn.nn.init import ones_, zeros_
 from fnn.nn.modules.module import Module
 from fnn.nn.modules.utils import Sizes, check_sizes
-from fnn.nn.parameter import Parameter
+from fnn.nn.parameter import OptionalParameter, Parameter
 from fnn.nn.placement import Device, DType, empty
 
 __all__ = ["CrossMapLRN2d", "GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSNorm"]
@@ -57,8 +57,8 @@ class LayerNorm(Module):
     """
 
     normalized_shape: tuple[int, ...]
-    weight: Parameter | None
-    bias: Parameter | None
+    weight: OptionalParameter
+    bias: OptionalParameter
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class RMSNorm(Module):
     """
 
     normalized_shape: tuple[int, ...]
-    weight: Parameter | None
+    weight: OptionalParameter
 
     def __init__(
         self,
@@ -210,8 +210,8 @@ class GroupNorm(Module):
         (1, 4, 3)
     """
 
-    weight: Parameter | None
-    bias: Parameter | None
+    weight: OptionalParameter
+    bias: OptionalParameter
 
     def __init__(
         self,

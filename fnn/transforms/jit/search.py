@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import functools
 import operator
 from collections.abc import Callable, Hashable
@@ -31,6 +32,15 @@ def _names_of(code: CodeType) -> set[str]:
     return names
 
 
+def _globals_of(code: CodeType) -> set[str]:
+    """Those of the names that are looked up in the function's globals."""
+    names = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            names |= _globals_of(constant)
+    return names
+
+
 def same_objects(new: list[Any], old: list[Any]) -> bool:
     """Whether two lists hold the same objects."""
     return len(new) == len(old) and all(map(operator.is_, new, old))
@@ -47,7 +57,7 @@ class NamedValues:
 
     def __init__(self, function: FunctionType) -> None:
         self.globals: dict[str, Any] = function.__globals__
-        self.names: list[str] = sorted(_names_of(function.__code__))
+        self.names: list[str] = sorted(_globals_of(function.__code__))
         self.cells: tuple[CellType, ...] = function.__closure__ or ()
 
     def values(self) -> list[Any]:
@@ -119,7 +129,7 @@ class Found:
             return
         self.constants.append(function.__code__)
         lookup = NamedValues(function)
-        self._names.update(lookup.names)
+        self._names.update(_names_of(function.__code__))
         values = lookup.values()
         self._watched.append((lookup, values))
         for value in (*values, *(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):

@@ -400,3 +400,27 @@ def test_bfloat16_torch_checkpoint_loads():
     ours = nn.Linear(3, 4).bfloat16()
     ours.load_state_dict(theirs.state_dict())
     assert_close(ours.weight.data.astype(jnp.float32), theirs.weight.detach().float().numpy())
+
+
+def test_arguments_of_the_base_are_refused_unless_it_passes_them_on():
+    class Wrong(nn.Module):
+        def __init__(self):
+            super().__init__(3)
+
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__(size=3)
+
+    with pytest.raises(TypeError, match=r"Wrong.__init__: Module.__init__ takes no arguments, got 1 positional"):
+        Wrong()
+    with pytest.raises(TypeError, match=r"Named.__init__: Module.__init__ takes no arguments, got the keyword 'size'"):
+        Named()
+
+    class Mixin:
+        def __init__(self, size):
+            self.size = size
+
+    class Passing(nn.Module, Mixin):
+        call_super_init = True
+
+    assert Passing(4).size == 4

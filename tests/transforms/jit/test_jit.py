@@ -647,3 +647,23 @@ def test_nothing_outlives_its_optimizer():
     gc.collect()
     assert all(ref() is None for ref in moments)
     assert_close(model.weight.data, weight, 0, 0)
+
+
+def test_a_global_that_bears_the_name_of_an_attribute_is_no_constant():
+    """``for step in range(n): train_step(x)`` compiles once, though the function says ``optimizer.step``."""
+    names = {"fnn": fnn, "step": 0}
+    names["optimizer"] = optim.SGD([nn.Parameter(np.ones(2))], lr=0.1)
+    code = "@fnn.jit\ndef train_step(x):\n    return optimizer.step(lambda: (optimizer.param_groups[0]['params'][0] * x).sum())"
+    exec(code, names)
+    for step in range(3):
+        names["step"] = step
+        names["train_step"](jnp.ones(2))
+    assert names["train_step"]._cache_size() == 1
+
+
+def test_a_global_that_is_read_is_a_constant():
+    names = {"fnn": fnn, "scale": 2.0}
+    exec("@fnn.jit\ndef run(x):\n    return (lambda: scale * x)()", names)
+    assert float(names["run"](jnp.ones(()))) == 2.0
+    names["scale"] = 3.0
+    assert float(names["run"](jnp.ones(()))) == 3.0

@@ -14,7 +14,7 @@ from fnn.functional.checks import as_array
 from fnn.nn import init
 from fnn.nn.modules.linear import NonDynamicallyQuantizableLinear
 from fnn.nn.modules.module import Module
-from fnn.nn.parameter import Parameter
+from fnn.nn.parameter import OptionalParameter, Parameter
 from fnn.nn.placement import Device, DType, empty
 
 __all__ = ["MultiheadAttention"]
@@ -77,13 +77,13 @@ class MultiheadAttention(Module):
         ((5, 3, 8), (3, 5, 5))
     """
 
-    in_proj_weight: Parameter | None
-    q_proj_weight: Parameter | None
-    k_proj_weight: Parameter | None
-    v_proj_weight: Parameter | None
-    in_proj_bias: Parameter | None
-    bias_k: Parameter | None
-    bias_v: Parameter | None
+    in_proj_weight: OptionalParameter
+    q_proj_weight: OptionalParameter
+    k_proj_weight: OptionalParameter
+    v_proj_weight: OptionalParameter
+    in_proj_bias: OptionalParameter
+    bias_k: OptionalParameter
+    bias_v: OptionalParameter
     out_proj: NonDynamicallyQuantizableLinear
     kdim: int
     vdim: int

@@ -12,7 +12,7 @@ from fnn.functional.checks import check_choice, fail, ntuple
 from fnn.nn import init
 from fnn.nn.modules.module import Module
 from fnn.nn.modules.utils import Sizes, check_sizes
-from fnn.nn.parameter import Parameter
+from fnn.nn.parameter import OptionalParameter, Parameter
 from fnn.nn.placement import Device, DType, empty
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d"]
@@ -34,7 +34,7 @@ class _ConvNd(Module):
     groups: int
     padding_mode: str
     weight: Parameter
-    bias: Parameter | None
+    bias: OptionalParameter
 
     _dims: int = 0  # 0: as many as ``kernel_size`` has lengths
 

@@ -11,7 +11,7 @@ from fnn.nn.modules.conv.convolution import Conv1d, Conv2d, Conv3d, _ConvNd
 from fnn.nn.modules.conv.transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from fnn.nn.modules.lazy import LazyModuleMixin
 from fnn.nn.modules.utils import Sizes
-from fnn.nn.parameter import Parameter, UninitializedParameter, is_lazy
+from fnn.nn.parameter import OptionalParameter, Parameter, UninitializedParameter, is_lazy
 from fnn.nn.placement import Device, DType
 
 __all__ = [
@@ -30,7 +30,7 @@ class _LazyConvNd(LazyModuleMixin, _ConvNd):
     in_channels: int
     out_channels: int
     weight: Parameter
-    bias: Parameter | None
+    bias: OptionalParameter
 
     def _prepare(self, out_channels: int, bias: bool, device: Device, dtype: DType) -> None:
         if out_channels % self.groups != 0:

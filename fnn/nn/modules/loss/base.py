@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnn.functional.arrays import ArrayLike
 from fnn.functional.reduction import legacy_reduction
 from fnn.nn.modules.module import Module
-from fnn.nn.parameter import Buffer
+from fnn.nn.parameter import OptionalBuffer
 
 
 class _Loss(Module):
@@ -21,7 +21,7 @@ class _Loss(Module):
 class _WeightedLoss(_Loss):
     """A loss with weights, kept as a buffer."""
 
-    weight: Buffer | None
+    weight: OptionalBuffer
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ import jax
 from fnn import functional as F
 from fnn.functional.arrays import ArrayLike
 from fnn.nn.modules.loss.base import _Loss, _WeightedLoss
-from fnn.nn.parameter import Buffer
+from fnn.nn.parameter import OptionalBuffer
 
 __all__ = ["BCELoss", "BCEWithLogitsLoss", "MultiLabelSoftMarginLoss", "SoftMarginLoss"]
 
@@ -90,8 +90,8 @@ class BCEWithLogitsLoss(_Loss):
         0.6931
     """
 
-    weight: Buffer | None
-    pos_weight: Buffer | None
+    weight: OptionalBuffer
+    pos_weight: OptionalBuffer
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from fnn.functional.checks import ntuple
 from fnn.nn.modules.module import Module
 from fnn.nn.modules.pooling.base import Pair, Pooled
 from fnn.nn.modules.utils import Sizes
-from fnn.nn.parameter import Buffer
+from fnn.nn.parameter import OptionalBuffer
 
 __all__ = ["FractionalMaxPool2d", "FractionalMaxPool3d"]
 
@@ -24,7 +24,7 @@ class _FractionalMaxPoolNd(Module, Generic[Pooled]):
     kernel_size: tuple[int, ...]
     output_size: tuple[int, ...] | None
     output_ratio: tuple[float, ...] | None
-    _random_samples: Buffer | None
+    _random_samples: OptionalBuffer
     _dims: int
 
     def __init__(

@@ -10,7 +10,7 @@ from fnn import functional as F
 from fnn.functional.arrays import ArrayLike
 from fnn.nn import init
 from fnn.nn.modules.module import Module
-from fnn.nn.parameter import Parameter
+from fnn.nn.parameter import OptionalParameter, Parameter
 from fnn.nn.placement import Device, DType, empty
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell", "RNNCellBase"]
@@ -45,8 +45,8 @@ class RNNCellBase(Module):
 
     weight_ih: Parameter
     weight_hh: Parameter
-    bias_ih: Parameter | None
-    bias_hh: Parameter | None
+    bias_ih: OptionalParameter
+    bias_hh: OptionalParameter
 
     def __init__(
         self,
