@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, overload
+from typing import Any, TypeAlias, overload
 
 import jax
 import jax.numpy as jnp
@@ -10,20 +10,8 @@ import jax.typing
 import numpy as np
 from jax.core import Tracer
 
-
-class SupportsJaxArray(Protocol):
-    """What can be used as an array without being one, such as a Parameter."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    @property
-    def ndim(self) -> int: ...
-
-    def __jax_array__(self) -> jax.Array: ...
-
-
-ArrayLike = jax.typing.ArrayLike | SupportsJaxArray
+ArrayLike: TypeAlias = jax.typing.ArrayLike
+"""What is taken for an array: jax's own alias. A Parameter or Buffer passes for a ``jax.Array``."""
 
 
 def is_concrete(*arrays: Any) -> bool:

@@ -31,7 +31,7 @@ __all__ = [
 class Parameter(ArrayBox):
     """An array that a Module learns: a mutable box with a gradient.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.parameter.Parameter.html.
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.parameter.Parameter.html
 
     Args:
         data: the array (jax, numpy or torch).
@@ -127,7 +127,7 @@ class Parameter(ArrayBox):
 class Buffer(ArrayBox):
     """An array that belongs to a Module's state but is not learned; assigning one to a Module attribute registers it.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.parameter.Buffer.html.
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.parameter.Buffer.html
 
     Args:
         data: the array (jax, numpy or torch).
@@ -315,7 +315,7 @@ def is_lazy(param: Any) -> bool:
 class UninitializedParameter(_Uninitialized, Parameter):
     """A Parameter whose shape is not known yet; it can be cast and moved, and every other use raises.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.parameter.UninitializedParameter.html.
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.parameter.UninitializedParameter.html
 
     Args:
         requires_grad: whether gradients are taken with respect to it.
@@ -343,7 +343,7 @@ class UninitializedParameter(_Uninitialized, Parameter):
 class UninitializedBuffer(_Uninitialized, Buffer):
     """A Buffer whose shape is not known yet; it can be cast and moved, and every other use raises.
 
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.parameter.UninitializedBuffer.html.
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.parameter.UninitializedBuffer.html
 
     Args:
         requires_grad: accepted for torch's signature; a buffer never does.

@@ -25,7 +25,7 @@ class DistributedDataParallel(ParallelWrapper):
     ``fnn.jit`` has to be made global before, by ``shard``); parameters have to be equal at the start, which one seed brings
     about. Gradients of a mean over the batch are then averages over the
     processes, as in torch: XLA adds the communication where it is needed.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.parallel.DistributedDataParallel.html.
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.parallel.DistributedDataParallel.html
 
     Args:
         module: the module; its arrays are moved.

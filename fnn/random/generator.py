@@ -46,7 +46,12 @@ def check_key(function: str, rng: Any) -> Any:
 class Generator(Stateful):
     """A source of random keys, as ``torch.Generator``: a key and the count of keys already drawn from it.
 
-    Draw number ``i`` is ``jax.random.fold_in(key, i)``, eagerly and under ``fnn.jit`` alike.
+    Draw number ``i`` is ``jax.random.fold_in(key, i)``, eagerly and under ``fnn.jit`` alike. A new one has a random seed.
+
+    Args:
+        device: accepted for torch's signature and kept as an attribute; keys lie where JAX puts them.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.Generator.html
 
     Example:
         >>> g = Generator().manual_seed(0)
@@ -83,7 +88,13 @@ class Generator(Stateful):
         return self
 
     def manual_seed(self, seed: int) -> Generator:
-        """Starts the sequence of the seed, an int in [-2**63, 2**64); returns the generator.
+        """Starts the sequence of a seed.
+
+        Args:
+            seed: an int in [-2**63, 2**64).
+
+        Returns:
+            the generator.
 
         Raises:
             TypeError: if the seed is no integer.
@@ -172,7 +183,19 @@ def current_generator() -> Generator:
 
 
 def manual_seed(seed: int) -> Generator:
-    """Seeds the default generator and returns it; see https://docs.pytorch.org/docs/2.13/generated/torch.manual_seed.html.
+    """Seeds the default generator, from which random functions draw that are given no key.
+
+    Args:
+        seed: an int in [-2**63, 2**64).
+
+    Returns:
+        the default generator.
+
+    Raises:
+        TypeError: if the seed is no integer.
+        RuntimeError: if it is out of range.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.manual_seed.html
 
     Example:
         >>> import fnn
@@ -193,7 +216,18 @@ def get_rng_state() -> Any:
 
 
 def set_rng_state(state: Any) -> None:
-    """Puts back a state of the default generator."""
+    """Puts back a state of the default generator.
+
+    Args:
+        state: what ``get_rng_state`` gave.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.set_rng_state.html
+
+    Example:
+        >>> import fnn
+        >>> state = fnn.get_rng_state()
+        >>> fnn.set_rng_state(state)
+    """
     default_generator.set_state(state)
 
 

@@ -38,6 +38,13 @@ __all__ = ["linear_cross_entropy"]
 class LinearCrossEntropyOptions:
     """Options of ``linear_cross_entropy``: rows per chunk. The other fields of torch's class change nothing here.
 
+    Args:
+        allow_retain_graph: accepted.
+        batch_chunk_size: how many rows make a chunk; ``None`` for as many as have logits no larger than the weight.
+        chunking_method: accepted.
+        acc_policy: accepted.
+        acc_dtype: accepted.
+
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.LinearCrossEntropyOptions.html
 
     Example:

@@ -78,7 +78,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     """
 
     head: Linear
-    tail: ModuleList[Sequential[Linear]]
+    tail: ModuleList[Sequential]
     cutoffs: list[int]
     shortlist_size: int
     n_clusters: int

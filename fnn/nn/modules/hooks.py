@@ -100,24 +100,63 @@ _GLOBALS = (_global_forward_pre, _global_forward, _global_backward_pre, _global_
 
 
 def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Registers ``hook(module, args)`` to run before the forward of every Module."""
+    """Registers a hook to run before the forward of every Module.
+
+    Args:
+        hook: ``hook(module, args)``; what it returns, if not ``None``, replaces the arguments.
+
+    Returns:
+        a handle whose ``remove()`` takes the hook away.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.modules.module.register_module_forward_pre_hook.html
+    """
     return add_hook(_global_forward_pre, ForwardHook(hook))
 
 
 def register_module_forward_hook(
     hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
 ) -> RemovableHandle:
-    """Registers ``hook(module, args, output)`` to run after the forward of every Module."""
+    """Registers a hook to run after the forward of every Module.
+
+    Args:
+        hook: ``hook(module, args, output)``, or with ``with_kwargs`` ``hook(module, args, kwargs, output)``; what it returns,
+            if not ``None``, replaces the output.
+        with_kwargs: whether it gets the keyword arguments.
+        always_call: whether it runs also when ``forward`` raises.
+
+    Returns:
+        a handle whose ``remove()`` takes the hook away.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.modules.module.register_module_forward_hook.html
+    """
     return add_hook(_global_forward, ForwardHook(hook, with_kwargs, always_call))
 
 
 def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Registers ``hook(module, grad_output)`` to run before the backward of every Module."""
+    """Registers a hook to run before the gradients of every Module are computed.
+
+    Args:
+        hook: ``hook(module, grad_output)``; what it returns, if not ``None``, replaces ``grad_output``.
+
+    Returns:
+        a handle whose ``remove()`` takes the hook away.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.modules.module.register_module_full_backward_pre_hook.html
+    """
     return add_hook(_global_backward_pre, hook)
 
 
 def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Registers ``hook(module, grad_input, grad_output)`` to run after the backward of every Module."""
+    """Registers a hook to run when the gradients with respect to the inputs of any Module are computed.
+
+    Args:
+        hook: ``hook(module, grad_input, grad_output)``; what it returns, if not ``None``, replaces ``grad_input``.
+
+    Returns:
+        a handle whose ``remove()`` takes the hook away.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.modules.module.register_module_full_backward_hook.html
+    """
     return add_hook(_global_backward, hook)
 
 
@@ -131,17 +170,44 @@ _on_parameter: OrderedDict[int, Any] = OrderedDict()
 
 
 def register_module_buffer_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Registers ``hook(module, name, buffer)`` to run at every ``register_buffer``; it may return another buffer."""
+    """Registers a hook to run at every ``register_buffer``.
+
+    Args:
+        hook: ``hook(module, name, buffer)``; it may return another buffer.
+
+    Returns:
+        a handle whose ``remove()`` takes the hook away.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.modules.module.register_module_buffer_registration_hook.html
+    """
     return add_hook(_on_buffer, hook)
 
 
 def register_module_module_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Registers ``hook(module, name, submodule)`` to run when a child is added; it may return another module."""
+    """Registers a hook to run whenever a child is added.
+
+    Args:
+        hook: ``hook(module, name, submodule)``; it may return another module.
+
+    Returns:
+        a handle whose ``remove()`` takes the hook away.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.modules.module.register_module_module_registration_hook.html
+    """
     return add_hook(_on_module, hook)
 
 
 def register_module_parameter_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Registers ``hook(module, name, param)`` to run at every ``register_parameter``; it may return another one."""
+    """Registers a hook to run at every ``register_parameter``.
+
+    Args:
+        hook: ``hook(module, name, param)``; it may return another Parameter.
+
+    Returns:
+        a handle whose ``remove()`` takes the hook away.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.modules.module.register_module_parameter_registration_hook.html
+    """
     return add_hook(_on_parameter, hook)
 
 
@@ -238,9 +304,9 @@ class HasHooks:
         """
         return add_hook(self._backward_hooks, hook, prepend)
 
-    def register_backward_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+    def register_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """torch's older name of ``register_full_backward_hook``."""
-        return self.register_full_backward_hook(hook)
+        return self.register_full_backward_hook(hook, prepend)
 
 
 # The call

@@ -77,7 +77,7 @@ class Module(HasStateDict, HasHooks):
 
     Parameters, buffers and modules assigned as attributes are registered. ``fnn.state(model)`` gives the arrays,
     ``fnn.functional_call`` runs the module on other arrays, purely.
-    See https://docs.pytorch.org/docs/2.13/generated/torch.nn.Module.html.
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.Module.html
 
     Example:
         >>> from fnn import nn

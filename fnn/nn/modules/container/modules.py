@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     # By its default an annotation may say nn.ModuleList without what is in it, as torch's does.
-    M = TypeVar("M", bound=Module, default=Module)
+    M = TypeVar("M", bound=Module, default=Module, covariant=True)
 else:
     from typing import TypeVar
 
-    M = TypeVar("M", bound=Module)
+    M = TypeVar("M", bound=Module, covariant=True)
 
 __all__ = ["ModuleDict", "ModuleList", "Sequential"]
+
+
+N = TypeVar("N", bound=Module)
 
 
 class _ModuleSequence(Module, Generic[M]):
@@ -47,7 +50,7 @@ class _ModuleSequence(Module, Generic[M]):
             return type(self)(self._items()[index])  # pyright: ignore[reportCallIssue]
         return self._items()[position(self, index)]
 
-    def __setitem__(self, index: int, module: M) -> None:
+    def __setitem__(self, index: int, module: Module) -> None:
         setattr(self, list(self._modules)[position(self, index)], module)
 
     def __delitem__(self, index: int | slice) -> None:
@@ -65,7 +68,7 @@ class _ModuleSequence(Module, Generic[M]):
     def __dir__(self) -> list[str]:
         return [name for name in super().__dir__() if not name.isdigit()]
 
-    def append(self, module: M) -> Self:
+    def append(self, module: Module) -> Self:
         """Adds a module at the end.
 
         Args:
@@ -80,7 +83,7 @@ class _ModuleSequence(Module, Generic[M]):
         self.add_module(str(len(self)), module)
         return self
 
-    def insert(self, index: int, module: M) -> Self:
+    def insert(self, index: int, module: Module) -> Self:
         """Puts a module before position ``index``.
 
         Args:
@@ -99,12 +102,12 @@ class _ModuleSequence(Module, Generic[M]):
         n = len(self)
         if not -n <= index <= n:
             raise IndexError(f"{type(self).__name__}.insert: index {index} is out of range for length {n}")
-        modules = self._items()
+        modules: list[Module] = [*self._items()]
         modules.insert(index, module)
         self._replace_all(modules)
         return self
 
-    def extend(self, modules: Iterable[M]) -> Self:
+    def extend(self, modules: Iterable[Module]) -> Self:
         """Adds modules at the end.
 
         Args:
@@ -139,7 +142,7 @@ class _ModuleSequence(Module, Generic[M]):
         return module
 
 
-class Sequential(_ModuleSequence[M]):
+class Sequential(_ModuleSequence[Module]):
     r"""Modules called one after the other, each on the output of the one before.
 
     .. math:: y = f_n(\dots f_2(f_1(x)))
@@ -169,9 +172,9 @@ class Sequential(_ModuleSequence[M]):
     """
 
     @overload
-    def __init__(self, *args: M) -> None: ...
+    def __init__(self, *args: Module) -> None: ...
     @overload
-    def __init__(self, arg: OrderedDict[str, M], /) -> None: ...
+    def __init__(self, arg: OrderedDict[str, Any], /) -> None: ...
     def __init__(self, *args: Any) -> None:
         super().__init__()
         named = args[0].items() if len(args) == 1 and isinstance(args[0], OrderedDict) else enumerate(args)
@@ -185,20 +188,20 @@ class Sequential(_ModuleSequence[M]):
             input = module(input)
         return input
 
-    def __add__(self, other: Sequential[M]) -> Sequential[M]:
+    def __add__(self, other: Sequential) -> Sequential:
         if not isinstance(other, Sequential):
             raise ValueError(f"Sequential + : the other operand must be a Sequential, got {type(other).__name__}")
         return Sequential(*self, *other)
 
-    def __iadd__(self, other: Sequential[M]) -> Self:
+    def __iadd__(self, other: Sequential) -> Self:
         if not isinstance(other, Sequential):
             raise ValueError(f"Sequential += : the other operand must be a Sequential, got {type(other).__name__}")
         return self.extend(other)
 
-    def __mul__(self, other: int) -> Sequential[M]:
+    def __mul__(self, other: int) -> Sequential:
         return Sequential(*(list(self) * _times(other)))
 
-    def __rmul__(self, other: int) -> Sequential[M]:
+    def __rmul__(self, other: int) -> Sequential:
         return self * other
 
     def __imul__(self, other: int) -> Self:
@@ -238,10 +241,10 @@ class ModuleList(_ModuleSequence[M]):
         if modules is not None:
             self.extend(modules)
 
-    def __add__(self, other: Iterable[M]) -> ModuleList[M]:
+    def __add__(self, other: Iterable[N]) -> ModuleList[M | N]:
         return ModuleList([*self, *other])
 
-    def __iadd__(self, modules: Iterable[M]) -> Self:
+    def __iadd__(self, modules: Iterable[Module]) -> Self:
         return self.extend(modules)
 
     def __repr__(self) -> str:
@@ -289,7 +292,7 @@ class ModuleDict(Module, Generic[M]):
         module: Any = self._modules[key]
         return module
 
-    def __setitem__(self, key: str, module: M) -> None:
+    def __setitem__(self, key: str, module: Module) -> None:
         self.add_module(key, module)
 
     def __delitem__(self, key: str) -> None:
@@ -339,7 +342,7 @@ class ModuleDict(Module, Generic[M]):
         modules: dict[str, Any] = self._modules
         return modules.values()
 
-    def update(self, modules: Mapping[str, M] | Iterable[tuple[str, M]]) -> None:
+    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
         """Adds or replaces modules.
 
         Args:

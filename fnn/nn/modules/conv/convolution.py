@@ -240,7 +240,8 @@ class Conv2d(_ConvNd):
 
     Shape:
         - input: (N, C_in, H, W) or (C_in, H, W).
-        - output: (N, C_out, H_out, W_out) or (C_out, H_out, W_out), each length as in ``Conv1d``.
+        - output: (N, C_out, H_out, W_out) or (C_out, H_out, W_out), each length
+          L_out = floor((L + 2 padding - dilation (kernel_size - 1) - 1) / stride) + 1 by the numbers of its axis.
 
     Raises:
         ValueError: if an argument is out of range, or ``groups`` does not divide the channels.
@@ -320,7 +321,8 @@ class Conv3d(_ConvNd):
 
     Shape:
         - input: (N, C_in, D, H, W) or (C_in, D, H, W).
-        - output: (N, C_out, D_out, H_out, W_out) or (C_out, D_out, H_out, W_out), each length as in ``Conv1d``.
+        - output: (N, C_out, D_out, H_out, W_out) or (C_out, D_out, H_out, W_out), each length
+          L_out = floor((L + 2 padding - dilation (kernel_size - 1) - 1) / stride) + 1 by the numbers of its axis.
 
     Raises:
         ValueError: if an argument is out of range, or ``groups`` does not divide the channels.

@@ -209,7 +209,8 @@ class ConvTranspose2d(_ConvTransposeNd):
 
     Shape:
         - input: (N, C_in, H, W) or (C_in, H, W).
-        - output: (N, C_out, H_out, W_out) or (C_out, H_out, W_out), each length as in ``ConvTranspose1d``.
+        - output: (N, C_out, H_out, W_out) or (C_out, H_out, W_out), each length L_out =
+          (L - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1 by the numbers of its axis.
 
     Raises:
         TypeError: if ``padding`` is a name.
@@ -302,7 +303,8 @@ class ConvTranspose3d(_ConvTransposeNd):
 
     Shape:
         - input: (N, C_in, D, H, W) or (C_in, D, H, W).
-        - output: (N, C_out, D_out, H_out, W_out) or (C_out, D_out, H_out, W_out), each length as in ``ConvTranspose1d``.
+        - output: (N, C_out, D_out, H_out, W_out) or (C_out, D_out, H_out, W_out), each length L_out =
+          (L - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1 by the numbers of its axis.
 
     Raises:
         TypeError: if ``padding`` is a name.

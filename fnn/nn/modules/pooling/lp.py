@@ -47,8 +47,8 @@ class LPPool1d(_LPPoolNd):
 
     Shape:
         - input: (N, C, L) or (C, L).
-        - output: (N, C, L_out) or (C, L_out), L_out = floor((L - kernel_size) / stride) + 1, rounded up instead of down
-          with ``ceil_mode``.
+        - output: (N, C, L_out) or (C, L_out), L_out = floor((L - kernel_size) / stride) + 1;
+          with ``ceil_mode`` rounded up, except that a window that would begin beyond the end of the input is left out.
 
     Raises:
         ValueError: at the call, if a size or ``norm_type`` is out of range or the rank does not fit.
@@ -81,7 +81,8 @@ class LPPool2d(_LPPoolNd):
     Shape:
         - input: (N, C, H, W) or (C, H, W).
         - output: (N, C, H_out, W_out) or (C, H_out, W_out), H_out = floor((H - kernel_size[0]) / stride[0]) + 1 and
-          W_out alike, rounded up instead of down with ``ceil_mode``.
+          W_out alike;
+          with ``ceil_mode`` rounded up, except that a window that would begin beyond the end of the input is left out.
 
     Raises:
         ValueError: at the call, if a size or ``norm_type`` is out of range or the rank does not fit.

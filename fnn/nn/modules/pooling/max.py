@@ -62,7 +62,8 @@ class MaxPool1d(_MaxPoolNd[Pooled]):
     Shape:
         - input: (N, C, L) or (C, L).
         - output: (N, C, L_out) or (C, L_out), L_out = floor((L + 2 padding - dilation (kernel_size - 1) - 1) / stride)
-          + 1, rounded up instead of down with ``ceil_mode``.
+          + 1;
+          with ``ceil_mode`` rounded up, except that a window that would begin beyond the end of the input is left out.
         - positions: as output, integers: position of each maximum along its row.
 
     Returns:
@@ -152,7 +153,8 @@ class MaxPool2d(_MaxPoolNd[Pooled]):
     Shape:
         - input: (N, C, H, W) or (C, H, W).
         - output: (N, C, H_out, W_out) or (C, H_out, W_out), H_out = floor((H + 2 padding[0] - dilation[0]
-          (kernel_size[0] - 1) - 1) / stride[0]) + 1 and W_out alike, rounded up instead of down with ``ceil_mode``.
+          (kernel_size[0] - 1) - 1) / stride[0]) + 1 and W_out alike;
+          with ``ceil_mode`` rounded up, except that a window that would begin beyond the end of the input is left out.
         - positions: as output, integers: position of each maximum in its image, counted row by row.
 
     Returns:
