@@ -5,6 +5,7 @@ import gc
 import os
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -40,16 +41,37 @@ def pytest_collection_modifyitems(items):
             seen[name] += 1
 
 
-@pytest.fixture(autouse=True, scope="module")
-def programs_of_one_module(request):
-    """Lets compiled programs go when the worker leaves a test module; a worker that keeps all of them grows to gigabytes."""
-    yield
+def resident() -> float:
+    """The memory of this process in GiB; 0 where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**30
+
+
+def let_programs_go():
     jax.clear_caches()
     gc.collect()
     if hasattr(libc, "malloc_trim"):
         libc.malloc_trim(
             0
         )  # glibc keeps what is freed, in pieces between what is not, until it is told to give it back
-    if sys.platform == "linux":
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        assert peak < 2, f"the worker grew to {peak:.1f} GiB by the end of {request.module.__name__}"
+
+
+class Memory:
+    """Lets compiled programs go, at the end of a module or within it where they are many: a worker would grow to gigabytes."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_teardown(self, item, nextitem):
+        at_the_end = nextitem is None or nextitem.path != item.path
+        if resident() > (0.8 if at_the_end else 1.3):
+            let_programs_go()
+        if at_the_end and sys.platform == "linux":
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+            assert peak < 2, f"the worker grew to {peak:.1f} GiB by the end of {item.path.name}"
+
+
+def pytest_configure(config):
+    # As a plugin of its own it sees the doctests of the library too.
+    config.pluginmanager.register(Memory())

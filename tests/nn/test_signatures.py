@@ -161,7 +161,7 @@ UTILITIES = (  # the files of torch.nn.utils that fnn.nn.utils has
     *("spectral_norm", "weight_norm"),
 )
 ABSENT_METHODS = {
-    *("T_destination", "call_super_init", "dump_patches"),  # typing and subclassing internals
+    *("T_destination", "dump_patches"),  # typing and subclassing internals
     "compile",  # fnn.jit
     *("ipu", "mtia", "xpu"),  # torch's devices
 }
