@@ -18,6 +18,9 @@ from fnn.stateful.protocol import Identity, Stateful, static_key
 
 _LIBRARIES = frozenset({"jax", "jaxlib", "numpy", "fnn", "torch", "optax", "scipy", "builtins", "functools"})
 
+# The instructions that look a name up in the globals.
+_LOADS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
+
 
 def is_stateful(value: Any) -> bool:
     return isinstance(value, Stateful | Box)
@@ -34,7 +37,7 @@ def _names_of(code: CodeType) -> set[str]:
 
 def _globals_of(code: CodeType) -> set[str]:
     """Those of the names that are looked up in the function's globals."""
-    names = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    names = {i.argval for i in dis.get_instructions(code) if i.opname in _LOADS}
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             names |= _globals_of(constant)
