@@ -12,6 +12,7 @@ from fnn import kernels
 from fnn.kernels.normalize import Bounds, batch_moments, moments, normalize
 from fnn.nn import functional as F
 from tests.kernels.derivatives import derivatives
+from tests.memory import let_programs_go
 from tests.oracle import assert_close, rand
 
 DEFAULT = Bounds()
@@ -149,3 +150,4 @@ def test_random_shapes(small, shape, data):
     parameters = tuple(size if data.draw(st.booleans()) else 1 for size in shape)
     both = rand(1, *parameters), rand(2, *parameters)
     compare(rand(0, *shape) + shift, *both, axes, bounds=Bounds(small=small))
+    let_programs_go()

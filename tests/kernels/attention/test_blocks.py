@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 from fnn import kernels
 from fnn.kernels.attention import Bounds, Dropout, attention as attention_of_any_size, attention_reference
+from tests.memory import let_programs_go
 from tests.oracle import assert_close, rand
 
 # Blocks of 16 queries (8 if causal) and steps of two heads, so that small arrays take the paths of large ones.
@@ -190,3 +191,4 @@ def test_random_shapes(data):
         shape = tuple(data.draw(st.sampled_from([1, n])) for n in (*batch, length, source))
         mask = rand(11, *shape) > -0.3 if data.draw(st.booleans()) else rand(11, *shape)
     compare(arrays(batch, length, source, data.draw(st.integers(1, 4)), data.draw(st.integers(1, 4))), mask, causal)
+    let_programs_go()

@@ -17,6 +17,7 @@ from tests.kernels.conv.cases import (
     marked,
     transposed_sizes,
 )
+from tests.memory import let_programs_go
 from tests.oracle import assert_close, rand
 
 TELLING = (
@@ -104,3 +105,4 @@ def test_random_convolutions(case):
     compare_forward(x, w, config)
     out = jax.eval_shape(lambda: plain_forward(x, w, config)).shape
     compare_transposed(rand(2, *out), w, config, shape[2:])
+    let_programs_go()

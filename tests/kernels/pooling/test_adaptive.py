@@ -19,6 +19,7 @@ from fnn.kernels.pooling.adaptive import (
     adaptive_sum_reference,
 )
 from tests.kernels.derivatives import check_derivatives
+from tests.memory import let_programs_go
 from tests.oracle import assert_close, rand
 
 CASES = {
@@ -149,3 +150,4 @@ def test_nothing_to_do(shape, out):
 def test_random_sizes(axes, values):
     sizes, out = zip(*axes, strict=True)
     compare(np.random.default_rng(2).choice(values, (2, *sizes)), out)
+    let_programs_go()

@@ -12,6 +12,7 @@ from fnn import kernels
 from fnn.kernels.pooling import Windows, max_pool, max_positions, sum_pool
 from fnn.kernels.pooling.plain import max_pool_reference, max_positions_reference, sum_pool_reference
 from tests.kernels.derivatives import check_derivatives
+from tests.memory import let_programs_go
 from tests.oracle import assert_close, rand
 
 CASES = {
@@ -150,3 +151,4 @@ def windows_and_sizes(draw):
 def test_random_windows(case, values):
     windows, sizes = case
     compare(np.random.default_rng(2).choice(values, (2, *sizes)), windows)
+    let_programs_go()
