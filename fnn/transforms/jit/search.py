@@ -5,7 +5,7 @@ from __future__ import annotations
 import dis
 import functools
 import operator
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
@@ -26,22 +26,22 @@ def is_stateful(value: Any) -> bool:
     return isinstance(value, Stateful | Box)
 
 
-def _names_of(code: CodeType) -> set[str]:
-    """The names that a function's code, nested functions and lambdas included, refers to as globals or attributes."""
-    names = set(code.co_names)
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """A function's code and that of all functions and lambdas nested in it."""
+    yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            names |= _names_of(constant)
-    return names
+            yield from _codes(constant)
+
+
+def _names_of(code: CodeType) -> set[str]:
+    """The names that the code refers to as globals or attributes."""
+    return {name for each in _codes(code) for name in each.co_names}
 
 
 def _globals_of(code: CodeType) -> set[str]:
     """Those of the names that are looked up in the function's globals."""
-    names = {i.argval for i in dis.get_instructions(code) if i.opname in _LOADS}
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            names |= _globals_of(constant)
-    return names
+    return {i.argval for each in _codes(code) for i in dis.get_instructions(each) if i.opname in _LOADS}
 
 
 def same_objects(new: list[Any], old: list[Any]) -> bool:
