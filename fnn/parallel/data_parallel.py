@@ -20,6 +20,7 @@ class DataParallel(ParallelWrapper):
     of devices does not divide its length there, put whole on each. The result, one array sharded over the devices, and the
     gradients are those of the module on the whole batch, batch statistics included. With one device it only calls the
     module. Names in the ``state_dict`` begin with ``module.``.
+
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.DataParallel.html
 
     Args:

@@ -25,6 +25,7 @@ class DistributedDataParallel(ParallelWrapper):
     ``fnn.jit`` has to be made global before, by ``shard``); parameters have to be equal at the start, which one seed brings
     about. Gradients of a mean over the batch are then averages over the
     processes, as in torch: XLA adds the communication where it is needed.
+
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.parallel.DistributedDataParallel.html
 
     Args:

@@ -24,6 +24,7 @@ class LazyModuleMixin:
     Its parts are ``UninitializedParameter`` and ``UninitializedBuffer`` until the first call, which runs
     ``initialize_parameters`` on the arguments and turns the object into an instance of ``cls_to_become``. That first
     call is to be eager, outside ``jit``, ``grad`` and ``vmap``. An initialized ``state_dict`` may be loaded before it.
+
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.modules.lazy.LazyModuleMixin.html
 
     Example:

@@ -77,6 +77,7 @@ class Module(HasStateDict, HasHooks):
 
     Parameters, buffers and modules assigned as attributes are registered. ``fnn.state(model)`` gives the arrays,
     ``fnn.functional_call`` runs the module on other arrays, purely.
+
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.Module.html
 
     Example:
