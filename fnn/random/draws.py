@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from statistics import NormalDist
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from fnn.random.bits import _map_bits, bits
+
+if TYPE_CHECKING:
+    from statistics import NormalDist
 
 __all__ = ["normal", "truncated_normal", "uniform"]
 
@@ -20,14 +22,19 @@ __all__ = ["normal", "truncated_normal", "uniform"]
 
 _QUANTILE_SCALE = 2.0**-27
 
-
 _SEGMENTS = 256
+
+
+def _normal_distribution(mean: float, std: float) -> NormalDist:
+    from statistics import NormalDist  # takes 2 ms to import, and few programs need it
+
+    return NormalDist(mean, std)
 
 
 @functools.cache
 def _quantile_table() -> np.ndarray:
     """-quantile of the standard normal, times 2**27, at the ends of 256 segments of each octave of a 31-bit tail."""
-    inverse = NormalDist().inv_cdf
+    inverse = _normal_distribution(0.0, 1.0).inv_cdf
     table = np.empty((31, _SEGMENTS + 1), np.int32)
     for octave in range(31):
         for j in range(_SEGMENTS + 1):
@@ -196,7 +203,7 @@ def truncated_normal(
         >>> bool(abs(fnn.random.truncated_normal(jax.random.key(0), (100,))).max() <= 2)
         True
     """
-    below, above = (NormalDist(mean, std).cdf(bound) for bound in (low, high))
+    below, above = (_normal_distribution(mean, std).cdf(bound) for bound in (low, high))
     first = min(int(below * 2**32), 2**32 - 1)
     count = max(min(int(above * 2**32), 2**32 - 1) - first, 0)
     values = _normal_words(
