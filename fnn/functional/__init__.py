@@ -1,5 +1,6 @@
 """Pure functions of arrays under the names of ``torch.nn.functional``; ``fnn.nn.functional`` is this package."""
 
+from fnn.functional.activation.inplace_names import *
 from fnn.functional.activation.piecewise import *
 from fnn.functional.activation.smooth import *
 from fnn.functional.activation.softmax import *

@@ -10,6 +10,8 @@ import jax.typing
 import numpy as np
 from jax.core import Tracer
 
+from fnn.stateful.boxes import Box
+
 ArrayLike: TypeAlias = jax.typing.ArrayLike
 """What is taken for an array: jax's own alias. A Parameter or Buffer passes for a ``jax.Array``."""
 
@@ -36,6 +38,13 @@ def widen(x: jax.Array | None) -> jax.Array | None: ...
 def widen(x: jax.Array | None) -> jax.Array | None:
     """A half type as float32, in which sums are taken; another array, or ``None``, as it is."""
     return x.astype(jnp.float32) if x is not None and x.dtype in (jnp.bfloat16, jnp.float16) else x
+
+
+def written(input: Any, inplace: bool, output: jax.Array) -> jax.Array:
+    """``output``, which an input that is a box gets as well if ``inplace``, as torch changes its tensor."""
+    if inplace and isinstance(input, Box) and output is not input.peek():
+        input.write(output)
+    return output
 
 
 def absolute(x: jax.Array) -> jax.Array:

@@ -18,6 +18,7 @@ from fnn.functional.moments import (
     normalize_by_moments,
     normalize_by_running_statistics,
     updated_statistics,
+    write_statistics,
 )
 
 __all__ = [
@@ -39,23 +40,24 @@ def batch_norm(
     weight: ArrayLike | None = None,
     bias: ArrayLike | None = None,
     training: bool = False,
-    momentum: float = 0.1,
+    momentum: float | jax.Array = 0.1,
     eps: float = 1e-5,
     *,
     axis_name: AxisName | None = None,
 ) -> jax.Array:
     """Normalizes each channel over the batch, ``(x - mean) / sqrt(var + eps) * weight + bias`` (Ioffe and Szegedy, 2015).
 
-    Nothing is changed in place: ``batch_norm_update`` returns the new running statistics.
+    When training, running statistics that are boxes (a ``Buffer``) move towards those of the batch, as in torch. Given as
+    arrays they stay: ``batch_norm_update`` returns the new ones.
 
     Args:
         input: array with channels on axis 1.
-        running_mean: means used when not training.
-        running_var: variances used when not training.
+        running_mean: means used when not training; a box is updated when training.
+        running_var: variances used when not training; a box is updated when training.
         weight: scale of each channel.
         bias: shift of each channel.
         training: whether to use the statistics of the batch.
-        momentum: accepted for torch's signature; see ``batch_norm_update``.
+        momentum: weight of the batch in the running statistics, a number or an array.
         eps: added to the variance.
         axis_name: axis (or axes) of an enclosing ``vmap``, ``shard_map`` or ``pmap`` over which the batch is split; when
             training the statistics are those of the whole.
@@ -70,8 +72,10 @@ def batch_norm(
 
     Raises:
         TypeError: if a dtype is not floating, or the dtypes differ.
-        ValueError: if a shape does not fit, training sees one value a channel, or there is no axis ``axis_name``.
-        RuntimeError: if running statistics are missing when not training.
+        ValueError: if a shape does not fit, training sees one value a channel, there is no axis ``axis_name``, or one of the
+            running statistics is given without the other.
+        RuntimeError: if running statistics are missing when not training; if a box would be written under a JAX
+            transformation that fnn does not run.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.batch_norm.html
 
@@ -87,7 +91,9 @@ def batch_norm(
     if training:
         _check_batch_size("batch_norm", x, axis_size("batch_norm", axis_name))
         scale, shift = (None if v is None else channelwise(v, x.ndim) for v in (arrays["weight"], arrays["bias"]))
-        return normalize_by_moments(x, scale, shift, eps, batch_axes(x), axis_name)
+        output = normalize_by_moments(x, scale, shift, eps, batch_axes(x), axis_name)
+        write_statistics("batch_norm", x, running_mean, running_var, momentum, False, axis_name)
+        return output
     return normalize_by_running_statistics("batch_norm", "training", x, arrays, eps)
 
 

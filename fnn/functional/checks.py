@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnn.functional.arrays import is_concrete, is_weak
+from fnn.stateful.boxes import Box
 
 
 def describe(value: Any) -> str:
@@ -34,6 +35,8 @@ def as_array(function: str, argument: str, value: Any) -> jax.Array:
     """
     if isinstance(value, jax.Array):
         return value
+    if isinstance(value, Box):
+        return value.data
     if hasattr(value, "__jax_array__") or isinstance(value, np.ndarray | np.generic | bool | int | float | complex):
         return jnp.asarray(value)
     if isinstance(value, list | tuple):

@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fnn.functional.arrays import ArrayLike, absolute, widen
+from fnn.functional.arrays import ArrayLike, absolute, widen, written
 from fnn.functional.checks import as_array, check_floating, check_rank, check_same_dtype, fail, normalize_axis
 from fnn.functional.vector_norm import norm_order, vector_norm
+from fnn.stateful.boxes import Box
 
 __all__ = ["cosine_similarity", "normalize", "pairwise_distance", "pdist"]
 
@@ -213,7 +214,7 @@ def _normalize(x: jax.Array, eps: Any, p: float, axes: tuple[int, ...]) -> jax.A
 
 
 def normalize(
-    input: ArrayLike, p: float = 2.0, dim: int | Sequence[int] = 1, eps: float = 1e-12, out: None = None
+    input: ArrayLike, p: float = 2.0, dim: int | Sequence[int] = 1, eps: float = 1e-12, out: ArrayLike | None = None
 ) -> jax.Array:
     """Scales vectors to length 1, ``x / max(|x|_p, eps)``.
 
@@ -222,7 +223,7 @@ def normalize(
         p: order of the norm; 0, negative and infinite ones too.
         dim: the axis of the vectors, or several.
         eps: the least length that is divided by.
-        out: must be None, for arrays do not change.
+        out: a box that gets the result too; an array, which does not change, is refused.
 
     Shape:
         - input, output: (*), alike.
@@ -231,7 +232,7 @@ def normalize(
         the scaled array.
 
     Raises:
-        TypeError: if the dtype is not floating, ``p`` is no number or ``out`` is given.
+        TypeError: if the dtype is not floating, ``p`` is no number or ``out`` is an array.
         IndexError: if ``dim`` is out of range.
         ValueError: if an axis is named twice, or is empty where the norm has no value.
 
@@ -242,8 +243,8 @@ def normalize(
         >>> normalize(jnp.array([[0.0, 2.0], [0.0, 0.0]])).tolist()
         [[0.0, 1.0], [0.0, 0.0]]
     """
-    if out is not None:
-        fail(TypeError, "normalize", "out", "None; use the value returned", out)
+    if out is not None and not isinstance(out, Box):
+        fail(TypeError, "normalize", "out", "None or a box (an array never changes: use the value returned)", out)
     x = as_array("normalize", "input", input)
     check_floating("normalize", input=x)
     order = norm_order("normalize", "p", p)
@@ -252,4 +253,5 @@ def normalize(
         fail(ValueError, "normalize", "dim", "axes that differ", dim)
     for axis in axes if x.ndim else ():
         _check_not_empty("normalize", order, x.shape[axis])
-    return _normalize(x, eps, order, axes or tuple(range(x.ndim)))
+    output = _normalize(x, eps, order, axes or tuple(range(x.ndim)))
+    return written(out, True, output)

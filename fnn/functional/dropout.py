@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from fnn import random
-from fnn.functional.arrays import ArrayLike, is_concrete, widen
+from fnn.functional.arrays import ArrayLike, is_concrete, widen, written
 from fnn.functional.checks import as_array, check_probability, fail
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
@@ -98,7 +98,7 @@ def dropout(
         input: array.
         p: probability of a zero; may be traced.
         training: False returns the input.
-        inplace: accepted and ignored.
+        inplace: whether an input that is a box gets the result too; an array never changes.
         rng: a JAX PRNG key; without it the ambient source gives one.
 
     Shape:
@@ -119,7 +119,7 @@ def dropout(
         >>> sorted(set(dropout(jnp.ones(99), 0.5, rng=jax.random.key(0)).tolist()))
         [0.0, 2.0]
     """
-    return _apply(_dropout, "dropout", input, p, training, rng, None)
+    return written(input, inplace, _apply(_dropout, "dropout", input, p, training, rng, None))
 
 
 def dropout1d(
@@ -136,7 +136,7 @@ def dropout1d(
         input: array.
         p: probability of a zero; may be traced.
         training: False returns the input.
-        inplace: accepted and ignored.
+        inplace: whether an input that is a box gets the result too; an array never changes.
         rng: a JAX PRNG key; without it the ambient source gives one.
 
     Shape:
@@ -161,7 +161,7 @@ def dropout1d(
     x = as_array("dropout1d", "input", input)
     if x.ndim not in (2, 3):
         fail(ValueError, "dropout1d", "input", "2-D (C, L) or 3-D (N, C, L)", x)
-    return _apply(_dropout, "dropout1d", x, p, training, rng, x.ndim - 1)
+    return written(input, inplace, _apply(_dropout, "dropout1d", x, p, training, rng, x.ndim - 1))
 
 
 def dropout2d(
@@ -178,7 +178,7 @@ def dropout2d(
         input: array.
         p: probability of a zero; may be traced.
         training: False returns the input.
-        inplace: accepted and ignored.
+        inplace: whether an input that is a box gets the result too; an array never changes.
         rng: a JAX PRNG key; without it the ambient source gives one.
 
     Shape:
@@ -216,7 +216,7 @@ def dropout2d(
             UserWarning,
             stacklevel=2,
         )
-    return _apply(_dropout, "dropout2d", x, p, training, rng, 2)
+    return written(input, inplace, _apply(_dropout, "dropout2d", x, p, training, rng, 2))
 
 
 def dropout3d(
@@ -233,7 +233,7 @@ def dropout3d(
         input: array.
         p: probability of a zero; may be traced.
         training: False returns the input.
-        inplace: accepted and ignored.
+        inplace: whether an input that is a box gets the result too; an array never changes.
         rng: a JAX PRNG key; without it the ambient source gives one.
 
     Shape:
@@ -265,7 +265,7 @@ def dropout3d(
             UserWarning,
             stacklevel=2,
         )
-    return _apply(_dropout, "dropout3d", x, p, training, rng, 2 if x.ndim == 5 else 1)
+    return written(input, inplace, _apply(_dropout, "dropout3d", x, p, training, rng, 2 if x.ndim == 5 else 1))
 
 
 def alpha_dropout(
@@ -285,7 +285,7 @@ def alpha_dropout(
         input: array.
         p: probability of saturation; may be traced.
         training: False (the default) returns the input.
-        inplace: accepted and ignored.
+        inplace: whether an input that is a box gets the result too; an array never changes.
         rng: a JAX PRNG key; without it the ambient source gives one.
 
     Shape:
@@ -307,7 +307,7 @@ def alpha_dropout(
         >>> len(set(alpha_dropout(jnp.ones(99), 0.5, True, rng=jax.random.key(0)).tolist()))
         2
     """
-    return _apply(_alpha_dropout, "alpha_dropout", input, p, training, rng, None)
+    return written(input, inplace, _apply(_alpha_dropout, "alpha_dropout", input, p, training, rng, None))
 
 
 def feature_alpha_dropout(
@@ -324,7 +324,7 @@ def feature_alpha_dropout(
         input: array.
         p: probability of saturation; may be traced.
         training: False (the default) returns the input.
-        inplace: accepted and ignored.
+        inplace: whether an input that is a box gets the result too; an array never changes.
         rng: a JAX PRNG key; without it the ambient source gives one.
 
     Shape:
@@ -346,4 +346,4 @@ def feature_alpha_dropout(
         >>> bool((out == out[:, :, :1]).all())
         True
     """
-    return _apply(_alpha_dropout, "feature_alpha_dropout", input, p, training, rng, 2)
+    return written(input, inplace, _apply(_alpha_dropout, "feature_alpha_dropout", input, p, training, rng, 2))

@@ -15,6 +15,7 @@ from fnn.functional.moments import (
     normalize_by_moments,
     normalize_by_running_statistics,
     updated_statistics,
+    write_statistics,
 )
 
 __all__ = [
@@ -30,21 +31,22 @@ def instance_norm(
     weight: ArrayLike | None = None,
     bias: ArrayLike | None = None,
     use_input_stats: bool = True,
-    momentum: float = 0.1,
+    momentum: float | jax.Array = 0.1,
     eps: float = 1e-5,
 ) -> jax.Array:
     """Normalizes each channel of each sample, ``(x - mean) / sqrt(var + eps) * weight + bias`` (Ulyanov et al., 2016).
 
-    Nothing is changed in place: ``instance_norm_update`` returns the new running statistics.
+    With ``use_input_stats``, running statistics that are boxes (a ``Buffer``) move towards those of the batch, as in torch.
+    Given as arrays they stay: ``instance_norm_update`` returns the new ones.
 
     Args:
         input: array with channels on axis 1.
-        running_mean: means used with ``use_input_stats`` false.
-        running_var: variances used with ``use_input_stats`` false.
+        running_mean: means used with ``use_input_stats`` false; a box is updated with it true.
+        running_var: variances used with ``use_input_stats`` false; a box is updated with it true.
         weight: scale of each channel.
         bias: shift of each channel.
         use_input_stats: whether to use the statistics of the sample.
-        momentum: accepted for torch's signature; see ``instance_norm_update``.
+        momentum: weight of the batch in the running statistics.
         eps: added to the variance.
 
     Shape:
@@ -57,8 +59,10 @@ def instance_norm(
 
     Raises:
         TypeError: if a dtype is not floating, or the dtypes differ.
-        ValueError: if a shape does not fit, or a sample has one position.
-        RuntimeError: if running statistics are missing when they are to be used.
+        ValueError: if a shape does not fit, a sample has one position, or one of the running statistics is given without the
+            other.
+        RuntimeError: if running statistics are missing when they are to be used; if a box would be written under a JAX
+            transformation that fnn does not run.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.instance_norm.html
 
@@ -78,7 +82,9 @@ def instance_norm(
         if positions == 1:
             fail(ValueError, "instance_norm", "input", "of more than 1 position when its statistics are used", x)
         scale, shift = (None if v is None else channelwise(v, x.ndim) for v in (arrays["weight"], arrays["bias"]))
-        return normalize_by_moments(x, scale, shift, eps, tuple(range(2, x.ndim)))
+        output = normalize_by_moments(x, scale, shift, eps, tuple(range(2, x.ndim)))
+        write_statistics("instance_norm", x, running_mean, running_var, momentum, True)
+        return output
     return normalize_by_running_statistics("instance_norm", "use_input_stats", x, arrays, eps)
 
 

@@ -20,6 +20,7 @@ from fnn.functional.checks import (
     fail,
 )
 from fnn.kernels.normalize import batch_moments, moments, normalize
+from fnn.stateful.boxes import Box
 
 AxisName = Hashable | tuple[Hashable, ...]
 
@@ -77,6 +78,10 @@ def check_arguments(
     eps: float | jax.Array,
 ) -> dict[str, jax.Array | None]:
     """The four vectors of a norm with running statistics as arrays, checked against the input."""
+    if (running_mean is None) != (running_var is None):
+        raise ValueError(
+            f"{function}: running_mean and running_var must both be given or both be None, got one of them"
+        )
     given = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
     arrays = {name: as_optional_array(function, name, value) for name, value in given.items()}
     check_statistics(function, x, arrays, x.shape[1])
@@ -176,6 +181,24 @@ def _blended(
         return (1 - rate) * old + rate * new.reshape(old.shape).astype(old.dtype)
 
     return blend(mean, batch_mean), blend(var, unbiased)
+
+
+def write_statistics(
+    function: str,
+    input: jax.Array,
+    running_mean: Any,
+    running_var: Any,
+    momentum: float | jax.Array,
+    each_sample: bool,
+    axis_name: AxisName | None = None,
+) -> None:
+    """Puts ``updated_statistics`` into those of the running statistics that are boxes, as torch changes its tensors."""
+    if isinstance(running_mean, Box) or isinstance(running_var, Box):
+        old = [box.peek() if isinstance(box, Box) else box for box in (running_mean, running_var)]
+        new = updated_statistics(function, input, *old, momentum, each_sample, axis_name)
+        for box, value in zip((running_mean, running_var), new, strict=True):
+            if isinstance(box, Box):
+                box.write(value)
 
 
 def updated_statistics(

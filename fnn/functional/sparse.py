@@ -26,6 +26,7 @@ from fnn.functional.checks import (
 )
 from fnn.functional.vector_norm import norm_order, vector_norm
 from fnn.kernels.precision import wide_dtype
+from fnn.stateful.boxes import Box
 
 __all__ = ["embedding", "embedding_bag", "embedding_renorm", "one_hot"]
 
@@ -128,8 +129,9 @@ def embedding(
         input: indices of rows.
         weight: the table.
         padding_idx: a row that gets no gradient; a negative one counts from the end.
-        max_norm: rows looked up that are longer than this are scaled to it. The scaling is a constant to autodiff, and
-            the table does not change: ``embedding_renorm`` returns the changed table.
+        max_norm: rows looked up that are longer than this are scaled to it. The scaling is a constant to autodiff. A
+            table that is a box (a ``Parameter``) gets the scaled rows, as in torch; an array does not change, and
+            ``embedding_renorm`` returns the changed one.
         norm_type: the order of the norm of ``max_norm``.
         scale_grad_by_freq: divide the gradient of a row by the number of times it occurs in ``input``.
         sparse: accepted and ignored: `jax.grad` of a function gives dense arrays (a layer under `fnn.backward` gives rows).
@@ -146,6 +148,7 @@ def embedding(
         TypeError: if ``input`` is not of an integer dtype.
         IndexError: if a concrete index is out of range.
         ValueError: if ``weight`` is no matrix or ``padding_idx`` is out of range.
+        RuntimeError: if a box would be written under a JAX transformation that fnn does not run.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.embedding.html
 
@@ -160,9 +163,17 @@ def embedding(
     padding_idx = _padding("embedding", padding_idx, w.shape[0])
     order = 2.0 if max_norm is None else norm_order("embedding", "norm_type", norm_type)
     check_index_range("embedding", "input", x, w.shape[0])
+    if max_norm is not None and isinstance(weight, Box):
+        w, max_norm = _renormalized_table(weight, x, max_norm, order), None
     return _embedding(
         x, w, max_norm, padding_idx=padding_idx, norm_type=order, scale_grad_by_freq=bool(scale_grad_by_freq)
     )
+
+
+def _renormalized_table(box: Box, index: jax.Array, max_norm: Any, norm_type: float) -> jax.Array:
+    """The content of a box after the rows of an index are renormalized in it; no gradient flows through the scaling."""
+    box.write(_embedding_renorm(box.peek(), index, max_norm, norm_type))
+    return box.data
 
 
 @partial(jax.jit, static_argnames="norm_type")
@@ -316,7 +327,8 @@ def embedding_bag(
         input: indices of rows; each row of a 2-D input is a bag, a 1-D input is cut into bags by ``offsets``.
         weight: the table.
         offsets: where each bag begins in a 1-D input.
-        max_norm: rows looked up that are longer than this are scaled to it (see ``embedding``).
+        max_norm: rows looked up that are longer than this are scaled to it, in the table too if that is a box (see
+            ``embedding``).
         norm_type: the order of the norm of ``max_norm``.
         scale_grad_by_freq: divide the gradient of a row by the number of times it occurs in ``input``; not for 'max'.
         mode: 'sum', 'mean' or 'max'. An empty bag gives zeros.
@@ -340,6 +352,7 @@ def embedding_bag(
         TypeError: if ``input`` or ``offsets`` are not of an integer dtype, or the dtypes of the weights differ.
         IndexError: if a concrete index is out of range.
         ValueError: for wrong ranks or offsets, or options that exclude each other.
+        RuntimeError: if a box would be written under a JAX transformation that fnn does not run.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.embedding_bag.html
 
@@ -352,7 +365,7 @@ def embedding_bag(
     w = as_array("embedding_bag", "weight", weight)
     if jnp.issubdtype(w.dtype, jnp.integer) and jnp.issubdtype(x.dtype, jnp.floating):
         warnings.warn("embedding_bag: input comes before weight; the two are exchanged", UserWarning, stacklevel=2)
-        x, w = w, x
+        x, w, weight = w, x, input
     check_integer("embedding_bag", input=x)
     check_rank("embedding_bag", "input", x, 1, 2)
     check_choice("embedding_bag", "mode", mode, ("sum", "mean", "max"))
@@ -375,6 +388,8 @@ def embedding_bag(
     padding_idx = _padding("embedding_bag", padding_idx, w.shape[0])
     order = 2.0 if max_norm is None else norm_order("embedding_bag", "norm_type", norm_type)
     check_index_range("embedding_bag", "input", x, w.shape[0])
+    if max_norm is not None and isinstance(weight, Box):
+        w, max_norm = _renormalized_table(weight, x, max_norm, order), None
     return _embedding_bag(
         x,
         w,

@@ -1,5 +1,6 @@
 """Activation functions."""
 
+from fnn.functional.activation.inplace_names import *
 from fnn.functional.activation.piecewise import *
 from fnn.functional.activation.smooth import *
 from fnn.functional.activation.softmax import *

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from fnn import random
 from fnn.functional.activation.common import elementwise, floating, floating_or_integer, number
-from fnn.functional.arrays import ArrayLike, is_concrete, widen
+from fnn.functional.arrays import ArrayLike, is_concrete, widen, written
 from fnn.functional.checks import as_array, check_same_dtype, fail
 
 __all__ = [
@@ -17,18 +17,13 @@ __all__ = [
     "hardsigmoid",
     "hardswish",
     "hardtanh",
-    "hardtanh_",
     "leaky_relu",
-    "leaky_relu_",
     "prelu",
     "relu",
     "relu6",
-    "relu_",
     "rrelu",
-    "rrelu_",
     "softshrink",
     "threshold",
-    "threshold_",
 ]
 
 # The comparisons are written so that a kink has torch's derivative, and a NaN passes.
@@ -46,7 +41,7 @@ def threshold(input: ArrayLike, threshold: float, value: float, inplace: bool = 
         input: array.
         threshold: the limit.
         value: what stands for the elements up to the limit.
-        inplace: accepted and ignored.
+        inplace: whether an input that is a box gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -65,7 +60,8 @@ def threshold(input: ArrayLike, threshold: float, value: float, inplace: bool = 
         [-5.0, -5.0, 2.0]
     """
     x = floating_or_integer("threshold", input)
-    return _threshold(x, number("threshold", "threshold", threshold), number("threshold", "value", value))
+    limit, new = number("threshold", "threshold", threshold), number("threshold", "value", value)
+    return written(input, inplace, _threshold(x, limit, new))
 
 
 @elementwise
@@ -78,7 +74,7 @@ def relu(input: ArrayLike, inplace: bool = False) -> jax.Array:
 
     Args:
         input: array.
-        inplace: accepted and ignored.
+        inplace: whether an input that is a box gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -96,7 +92,7 @@ def relu(input: ArrayLike, inplace: bool = False) -> jax.Array:
         >>> relu(jnp.array([-1.0, 2.0])).tolist()
         [0.0, 2.0]
     """
-    return _relu(floating_or_integer("relu", input))
+    return written(input, inplace, _relu(floating_or_integer("relu", input)))
 
 
 @elementwise
@@ -109,7 +105,7 @@ def relu6(input: ArrayLike, inplace: bool = False) -> jax.Array:
 
     Args:
         input: array.
-        inplace: accepted and ignored.
+        inplace: whether an input that is a box gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -127,7 +123,7 @@ def relu6(input: ArrayLike, inplace: bool = False) -> jax.Array:
         >>> relu6(jnp.array([-1.0, 2.0, 7.0])).tolist()
         [0.0, 2.0, 6.0]
     """
-    return _hardtanh(floating_or_integer("relu6", input), 0, 6)
+    return written(input, inplace, _hardtanh(floating_or_integer("relu6", input), 0, 6))
 
 
 def hardtanh(input: ArrayLike, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> jax.Array:
@@ -137,7 +133,7 @@ def hardtanh(input: ArrayLike, min_val: float = -1.0, max_val: float = 1.0, inpl
         input: array.
         min_val: lower limit.
         max_val: upper limit.
-        inplace: accepted and ignored.
+        inplace: whether an input that is a box gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -162,7 +158,7 @@ def hardtanh(input: ArrayLike, min_val: float = -1.0, max_val: float = 1.0, inpl
         fail(ValueError, "hardtanh", "min_val", f"at most max_val ({max_val})", min_val)
     if jnp.issubdtype(x.dtype, jnp.unsignedinteger) and is_concrete(low, high) and min(low, high) < 0:
         fail(ValueError, "hardtanh", "min_val", f"non-negative for an input of dtype {x.dtype}", min_val)
-    return _hardtanh(x, low, high)
+    return written(input, inplace, _hardtanh(x, low, high))
 
 
 @elementwise
@@ -175,7 +171,7 @@ def hardsigmoid(input: ArrayLike, inplace: bool = False) -> jax.Array:
 
     Args:
         input: array.
-        inplace: accepted and ignored.
+        inplace: whether an input that is a box gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -193,7 +189,7 @@ def hardsigmoid(input: ArrayLike, inplace: bool = False) -> jax.Array:
         >>> hardsigmoid(jnp.array([-4.0, 0.0, 4.0])).tolist()
         [0.0, 0.5, 1.0]
     """
-    return _hardsigmoid(floating("hardsigmoid", input))
+    return written(input, inplace, _hardsigmoid(floating("hardsigmoid", input)))
 
 
 @elementwise
@@ -207,7 +203,7 @@ def hardswish(input: ArrayLike, inplace: bool = False) -> jax.Array:
 
     Args:
         input: array.
-        inplace: accepted and ignored.
+        inplace: whether an input that is a box gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -226,7 +222,7 @@ def hardswish(input: ArrayLike, inplace: bool = False) -> jax.Array:
         >>> hardswish(jnp.array([-4.0, 0.0, 4.0])).tolist()
         [0.0, 0.0, 4.0]
     """
-    return _hardswish(floating("hardswish", input))
+    return written(input, inplace, _hardswish(floating("hardswish", input)))
 
 
 @elementwise
@@ -242,7 +238,7 @@ def leaky_relu(input: ArrayLike, negative_slope: float = 0.01, inplace: bool = F
     Args:
         input: array.
         negative_slope: slope below 0, and at 0.
-        inplace: accepted and ignored.
+        inplace: whether an input that is a box gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -260,7 +256,8 @@ def leaky_relu(input: ArrayLike, negative_slope: float = 0.01, inplace: bool = F
         >>> leaky_relu(jnp.array([-2.0, 3.0]), 0.5).tolist()
         [-1.0, 3.0]
     """
-    return _leaky_relu(floating("leaky_relu", input), number("leaky_relu", "negative_slope", negative_slope))
+    slope = number("leaky_relu", "negative_slope", negative_slope)
+    return written(input, inplace, _leaky_relu(floating("leaky_relu", input), slope))
 
 
 @jax.jit
@@ -332,7 +329,7 @@ def rrelu(
         lower: smallest slope.
         upper: largest slope.
         training: False takes the mean of the two slopes and draws nothing.
-        inplace: accepted and ignored.
+        inplace: whether an input that is a box gets the result too; an array never changes.
         rng: a JAX PRNG key; without it the ambient source gives one.
 
     Shape:
@@ -359,8 +356,8 @@ def rrelu(
     if is_concrete(lower, upper) and lower > upper:
         fail(ValueError, "rrelu", "lower", f"at most upper ({upper})", lower)
     if not training:
-        return _leaky_relu(x, (lower + upper) / 2)
-    return _rrelu(random.next_key("rrelu", rng), x, lower, upper)
+        return written(input, inplace, _leaky_relu(x, (lower + upper) / 2))
+    return written(input, inplace, _rrelu(random.next_key("rrelu", rng), x, lower, upper))
 
 
 @elementwise
@@ -428,11 +425,3 @@ def hardshrink(input: ArrayLike, lambd: float = 0.5) -> jax.Array:
         [-2.0, 0.0, 1.0]
     """
     return _hardshrink(floating("hardshrink", input), number("hardshrink", "lambd", lambd))
-
-
-# torch's in-place names; arrays do not change, so the value returned is all there is.
-hardtanh_ = hardtanh
-leaky_relu_ = leaky_relu
-relu_ = relu
-rrelu_ = rrelu
-threshold_ = threshold

@@ -9,20 +9,17 @@ import jax
 import jax.numpy as jnp
 
 from fnn.functional.activation.common import any_to_float, elementwise, floating, number
-from fnn.functional.arrays import ArrayLike, is_concrete, widen
+from fnn.functional.arrays import ArrayLike, is_concrete, widen, written
 from fnn.functional.checks import check_choice, fail, normalize_axis
 
 __all__ = [
     "celu",
-    "celu_",
     "elu",
-    "elu_",
     "gelu",
     "glu",
     "logsigmoid",
     "mish",
     "selu",
-    "selu_",
     "sigmoid",
     "silu",
     "softplus",
@@ -242,7 +239,7 @@ def elu(input: ArrayLike, alpha: float = 1.0, inplace: bool = False) -> jax.Arra
     Args:
         input: array.
         alpha: minus the value for minus infinity; also the derivative at 0.
-        inplace: accepted and ignored.
+        inplace: whether an input that is a box gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -261,7 +258,7 @@ def elu(input: ArrayLike, alpha: float = 1.0, inplace: bool = False) -> jax.Arra
         >>> elu(jnp.array([-1000.0, 2.0]), 0.5).tolist()
         [-0.5, 2.0]
     """
-    return _elu(floating("elu", input), number("elu", "alpha", alpha))
+    return written(input, inplace, _elu(floating("elu", input), number("elu", "alpha", alpha)))
 
 
 @elementwise
@@ -274,7 +271,7 @@ def selu(input: ArrayLike, inplace: bool = False) -> jax.Array:
 
     Args:
         input: array.
-        inplace: accepted and ignored.
+        inplace: whether an input that is a box gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -293,7 +290,7 @@ def selu(input: ArrayLike, inplace: bool = False) -> jax.Array:
         >>> selu(jnp.array([0.0, 1.0])).round(4).tolist() == [0.0, jnp.array(1.0507).round(4)]
         True
     """
-    return _selu(floating("selu", input))
+    return written(input, inplace, _selu(floating("selu", input)))
 
 
 @elementwise
@@ -307,7 +304,7 @@ def celu(input: ArrayLike, alpha: float = 1.0, inplace: bool = False) -> jax.Arr
     Args:
         input: array.
         alpha: minus the value for minus infinity, not 0.
-        inplace: accepted and ignored.
+        inplace: whether an input that is a box gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -331,7 +328,7 @@ def celu(input: ArrayLike, alpha: float = 1.0, inplace: bool = False) -> jax.Arr
     alpha = number("celu", "alpha", alpha)
     if is_concrete(alpha) and alpha == 0:
         fail(ValueError, "celu", "alpha", "different from 0", alpha)
-    return _celu(x, alpha)
+    return written(input, inplace, _celu(x, alpha))
 
 
 @elementwise
@@ -386,7 +383,7 @@ def silu(input: ArrayLike, inplace: bool = False) -> jax.Array:
 
     Args:
         input: array, real or complex.
-        inplace: accepted and ignored.
+        inplace: whether an input that is a box gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -406,7 +403,7 @@ def silu(input: ArrayLike, inplace: bool = False) -> jax.Array:
     """
     if not jnp.issubdtype(getattr(input, "dtype", jnp.float32), jnp.inexact):
         fail(TypeError, "silu", "input", "of a floating or complex dtype", input)
-    return _silu(any_to_float("silu", input))
+    return written(input, inplace, _silu(any_to_float("silu", input)))
 
 
 @elementwise
@@ -419,7 +416,7 @@ def mish(input: ArrayLike, inplace: bool = False) -> jax.Array:
 
     Args:
         input: array.
-        inplace: accepted and ignored.
+        inplace: whether an input that is a box gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -438,7 +435,7 @@ def mish(input: ArrayLike, inplace: bool = False) -> jax.Array:
         >>> mish(jnp.array([0.0, 40.0])).tolist()
         [0.0, 40.0]
     """
-    return _mish(floating("mish", input))
+    return written(input, inplace, _mish(floating("mish", input)))
 
 
 @partial(jax.jit, static_argnames="axis")
@@ -481,9 +478,3 @@ def glu(input: ArrayLike, dim: int = -1) -> jax.Array:
     if x.shape[axis] % 2:
         fail(ValueError, "glu", "input", f"of an even length along axis {axis}", x)
     return _glu(x, axis)
-
-
-# torch's in-place names; arrays do not change, so the value returned is all there is.
-celu_ = celu
-elu_ = elu
-selu_ = selu

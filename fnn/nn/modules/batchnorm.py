@@ -148,19 +148,19 @@ class _BatchNorm(_NormBase):
     def forward(self, input: ArrayLike) -> jax.Array:
         """The normalized input; in training mode the running statistics are updated."""
         self._check_input_dim(input)
-        mean, var, count = self.running_mean, self.running_var, self.num_batches_tracked
-        axis = self._axis_name if self.training else None
-        if not (self.training and self.track_running_stats and mean is not None and var is not None):
-            use_batch = self.training or mean is None
-            return F.batch_norm(input, mean, var, self.weight, self.bias, use_batch, 0.0, self.eps, axis_name=axis)
-        output = F.batch_norm(input, None, None, self.weight, self.bias, True, 0.0, self.eps, axis_name=axis)
+        mean, var = self.running_mean, self.running_var
+        use_batch = self.training or (mean is None and var is None)
+        if self.training and not self.track_running_stats:
+            mean = var = None
+        count = self.num_batches_tracked if self.training and self.track_running_stats else None
+        seen = None if count is None else count.peek() + 1
         momentum: Any = self.momentum
-        seen = None if count is None else count.data + 1
         if momentum is None:
             momentum = 0.0 if seen is None else 1.0 / seen
-        mean.data, var.data = F.batch_norm_update(input, mean, var, momentum, axis_name=axis)
-        if count is not None and seen is not None:
-            count.data = seen
+        axis = self._axis_name if self.training else None
+        output = F.batch_norm(input, mean, var, self.weight, self.bias, use_batch, momentum, self.eps, axis_name=axis)
+        if count is not None:
+            count.write(seen)
         return output
 
 

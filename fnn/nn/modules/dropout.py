@@ -35,7 +35,7 @@ class Dropout(_DropoutNd):
 
     Args:
         p: probability with which an element is dropped.
-        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+        inplace: whether an input that is a Parameter or Buffer gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -68,7 +68,7 @@ class Dropout1d(_DropoutNd):
 
     Args:
         p: probability with which a channel is dropped.
-        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+        inplace: whether an input that is a Parameter or Buffer gets the result too; an array never changes.
 
     Shape:
         - input, output: (N, C, L) or (C, L), alike.
@@ -101,7 +101,7 @@ class Dropout2d(_DropoutNd):
 
     Args:
         p: probability with which a channel is dropped.
-        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+        inplace: whether an input that is a Parameter or Buffer gets the result too; an array never changes.
 
     Shape:
         - input, output: (N, C, H, W), alike; (N, C, L) too, with a warning.
@@ -134,7 +134,7 @@ class Dropout3d(_DropoutNd):
 
     Args:
         p: probability with which a channel is dropped.
-        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+        inplace: whether an input that is a Parameter or Buffer gets the result too; an array never changes.
 
     Shape:
         - input, output: (N, C, D, H, W) or (C, D, H, W), alike.
@@ -170,7 +170,7 @@ class AlphaDropout(_DropoutNd):
 
     Args:
         p: probability with which an element is dropped.
-        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+        inplace: whether an input that is a Parameter or Buffer gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -206,7 +206,7 @@ class FeatureAlphaDropout(_DropoutNd):
 
     Args:
         p: probability with which a channel is dropped.
-        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+        inplace: whether an input that is a Parameter or Buffer gets the result too; an array never changes.
 
     Shape:
         - input, output: (N, C, *), alike.

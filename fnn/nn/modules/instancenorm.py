@@ -43,20 +43,10 @@ class _InstanceNorm(_NormBase):
         use_input = self.training or not self.track_running_stats
         batched = len(jnp.shape(input)) == max(self._ranks)
         x = input if batched else jnp.asarray(input)[None]
-        mean, var = self.running_mean, self.running_var
+        momentum = 0.0 if self.momentum is None else self.momentum
         output = F.instance_norm(
-            x,
-            None if use_input else mean,
-            None if use_input else var,
-            self.weight,
-            self.bias,
-            use_input,
-            0.0,
-            self.eps,
+            x, self.running_mean, self.running_var, self.weight, self.bias, use_input, momentum, self.eps
         )
-        if self.training and self.track_running_stats and mean is not None and var is not None:
-            momentum = 0.0 if self.momentum is None else self.momentum
-            mean.data, var.data = F.instance_norm_update(x, mean, var, momentum)
         return output if batched else output[0]
 
     def _load_from_state_dict(

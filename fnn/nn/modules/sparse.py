@@ -21,17 +21,6 @@ from fnn.nn.row_gradients import looked_up_rows, wants_row_gradients
 __all__ = ["Embedding", "EmbeddingBag"]
 
 
-@jax.custom_jvp
-def _with_tangent_of(old: jax.Array, new: jax.Array) -> jax.Array:
-    """``new``, through which gradients flow to ``old`` as if it were that."""
-    return new
-
-
-@_with_tangent_of.defjvp
-def _(primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-    return primals[1], tangents[0]
-
-
 class _Table(Module):
     """The table of rows that both layers look up in, and its options."""
 
@@ -104,9 +93,7 @@ class _Table(Module):
                     f"{type(self).__name__}: with max_norm the weight must be a Parameter, whose rows can be scaled in "
                     f"place, got a computed {type(self.weight).__name__}"
                 )
-            weight = self.weight.peek()
-            renormalized = F.embedding_renorm(jax.lax.stop_gradient(weight), indices, self.max_norm, self.norm_type)
-            self.weight.data = _with_tangent_of(weight, renormalized)
+            self.weight.write(F.embedding_renorm(self.weight.peek(), indices, self.max_norm, self.norm_type))
 
     def _described_sizes(self) -> list[str]:
         """For ``repr``: the sizes, and what both layers show of the options that differ from the defaults."""

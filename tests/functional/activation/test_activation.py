@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fnn
-from fnn import functional as F
+from fnn import functional as F, nn
 from fnn.functional import activation
 from tests.functional.activation.table import TABLE
 from tests.functional.families import function_names
@@ -289,9 +289,21 @@ def test_accepts_numpy_and_boxes():
     assert F.relu(-3.0) == 0
 
 
-def test_aliases_are_the_pure_functions():
+def test_in_place_names_compute_what_the_others_do():
+    x = jnp.asarray([-2.0, 0.5, 3.0])
     for name in ALIASES:
-        assert getattr(F, name) is getattr(F, name[:-1])
+        options = (1.0, -5.0) if name == "threshold_" else ()
+        out = getattr(F, name)(x, *options)
+        assert np.array_equal(out, getattr(F, name[:-1])(x, *options))
+        box = nn.Buffer(x)
+        assert np.array_equal(getattr(F, name)(box, *options), out)
+        assert np.array_equal(box.data, out)
+        inplace = nn.Buffer(x)
+        getattr(F, name[:-1])(inplace, *options)
+        assert inplace.data is not out
+        assert np.array_equal(inplace.data, x)
+        getattr(F, name[:-1])(inplace, *options, inplace=True)
+        assert np.array_equal(inplace.data, out)
 
 
 @needs_torch

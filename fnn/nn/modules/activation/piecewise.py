@@ -38,7 +38,7 @@ class Threshold(_InPlace):
     Args:
         threshold: the bound; what equals it is replaced.
         value: what replaces it.
-        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+        inplace: whether an input that is a Parameter or Buffer gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -73,7 +73,7 @@ class ReLU(_InPlace):
     .. math:: y = \max(0, x)
 
     Args:
-        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+        inplace: whether an input that is a Parameter or Buffer gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -104,7 +104,7 @@ class RReLU(_InPlace):
     Args:
         lower: smallest slope.
         upper: largest slope.
-        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+        inplace: whether an input that is a Parameter or Buffer gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -143,7 +143,7 @@ class Hardtanh(_InPlace):
     Args:
         min_val: lower end of the interval.
         max_val: upper end of the interval.
-        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+        inplace: whether an input that is a Parameter or Buffer gets the result too; an array never changes.
         min_value: former name of ``min_val``; wins over it, with a ``FutureWarning``.
         max_value: former name of ``max_val``; wins over it, with a ``FutureWarning``.
 
@@ -196,7 +196,7 @@ class ReLU6(Hardtanh):
     .. math:: y = \min(\max(0, x), 6)
 
     Args:
-        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+        inplace: whether an input that is a Parameter or Buffer gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -226,7 +226,7 @@ class Hardsigmoid(_InPlace):
     .. math:: y = \mathrm{ReLU6}(x + 3) / 6
 
     Args:
-        inplace: accepted and of no effect: the result is always a new array.
+        inplace: whether an input that is a Parameter or Buffer gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -256,7 +256,7 @@ class Hardswish(_InPlace):
     .. math:: y = x \, \mathrm{ReLU6}(x + 3) / 6
 
     Args:
-        inplace: accepted and of no effect: the result is always a new array.
+        inplace: whether an input that is a Parameter or Buffer gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -322,7 +322,7 @@ class LeakyReLU(_InPlace):
 
     Args:
         negative_slope: :math:`a`, the slope below 0.
-        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+        inplace: whether an input that is a Parameter or Buffer gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.

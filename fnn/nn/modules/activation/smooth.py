@@ -74,7 +74,7 @@ class SiLU(_InPlace):
     .. math:: y = x \, \sigma(x)
 
     Args:
-        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+        inplace: whether an input that is a Parameter or Buffer gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -102,7 +102,7 @@ class Mish(_InPlace):
     .. math:: y = x \tanh(\log(1 + e^x))
 
     Args:
-        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+        inplace: whether an input that is a Parameter or Buffer gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -131,7 +131,7 @@ class ELU(_InPlace):
 
     Args:
         alpha: :math:`\alpha`, how far below 0 the function goes.
-        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+        inplace: whether an input that is a Parameter or Buffer gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -167,7 +167,7 @@ class CELU(ELU):
 
     Args:
         alpha: :math:`\alpha`, how far below 0 the function goes; not 0.
-        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+        inplace: whether an input that is a Parameter or Buffer gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
@@ -196,7 +196,7 @@ class SELU(_InPlace):
     .. math:: y = \lambda (\max(0, x) + \min(0, \alpha (e^x - 1))), \quad \lambda \approx 1.0507, \alpha \approx 1.6733
 
     Args:
-        inplace: accepted, shown by ``repr``, and of no effect: the result is always a new array.
+        inplace: whether an input that is a Parameter or Buffer gets the result too; an array never changes.
 
     Shape:
         - input, output: (*), alike.
