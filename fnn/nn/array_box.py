@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,11 @@ from jax.core import Tracer
 
 from fnn.functional.arrays import ArrayLike
 from fnn.nn.placement import Place
+from fnn.nn.tensor_methods import TensorMethods
+from fnn.nn.tensor_methods.absent import ADVICE
+from fnn.nn.tensor_methods.writing import beside
 from fnn.stateful.boxes import Box
+from fnn.tensor import elementwise, indexing
 
 __all__ = ["ArrayBox", "Data", "SupportsArray", "to_array"]
 
@@ -65,12 +69,16 @@ else:
         __slots__ = ()
 
 
-class ArrayBox(Box, _Array):
+class ArrayBox(TensorMethods, _Array):  # pyright: ignore[reportIncompatibleMethodOverride, reportIncompatibleVariableOverride]
     """The common half of ``Parameter`` and ``Buffer``: reads like an array, and can be written in place.
 
-    It works in ``jnp`` and ``jax.nn`` functions and with operators; raw ``jax.lax`` functions want ``.data``. What it does not
-    define itself it has from its array.
+    It works in ``jnp`` and ``jax.nn`` functions and with operators; raw ``jax.lax`` functions and the index of an array want
+    ``.data``. Its methods are those of torch's tensors and return arrays, whose methods are JAX's; those that torch ends with
+    ``_`` write into the box. What torch's tensors have not (``at``, ``astype``, ``sharding``) it has from its array.
     """
+
+    # So that numpy's operators leave the work to the box's, which know traced values.
+    __array_priority__: int = 100
 
     def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return id(self)
@@ -84,6 +92,16 @@ class ArrayBox(Box, _Array):
 
         @data.setter
         def data(self, value: Data) -> None: ...
+    else:
+        data = property(
+            Box.data.fget,
+            Box.data.fset,
+            doc="""The array; raises RuntimeError under an ``fnn.jit`` that did not find this box.
+
+            An array never changes: what torch writes as ``p.data.copy_(x)`` is ``p.copy_(x)`` or ``p.data = x`` here, and
+            ``p.data[0] = 1`` is ``p[0] = 1``.
+            """,
+        )
 
     def __jax_array__(self) -> jax.Array:
         return self.data
@@ -92,6 +110,11 @@ class ArrayBox(Box, _Array):
         self, dtype: Any = None, copy: bool | None = None
     ) -> np.ndarray[Any, Any]:
         return np.array(self.data, dtype=dtype, copy=copy)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        # numpy's functions see the array: many would otherwise call a method of that name, which has torch's meaning here.
+        args, kwargs = jax.tree.map(_value, (args, kwargs), is_leaf=lambda v: isinstance(v, Box))
+        return func(*args, **kwargs)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -113,29 +136,15 @@ class ArrayBox(Box, _Array):
         """The device, or the sharding, on which the array lies."""
         return self._data.device
 
-    @overload
-    def size(self, dim: None = None) -> tuple[int, ...]: ...
-    @overload
-    def size(self, dim: int) -> int: ...
-    def size(self, dim: int | None = None) -> tuple[int, ...] | int:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The shape, or the length of axis ``dim``."""
-        return self.shape if dim is None else self.shape[dim]
+    @property
+    def real(self) -> jax.Array:
+        """Real parts."""
+        return self.data.real
 
-    def dim(self) -> int:
-        """Number of axes."""
-        return self.ndim
-
-    def numel(self) -> int:
-        """Number of elements."""
-        return int(np.prod(self.shape, dtype=np.int64))
-
-    def detach(self) -> jax.Array:
-        """The array without a gradient path to this box."""
-        return jax.lax.stop_gradient(self.data)
-
-    def clone(self) -> jax.Array:
-        """The array; it never changes, so it needs no copy."""
-        return self.data
+    @property
+    def imag(self) -> jax.Array:
+        """Imaginary parts of complex numbers; others are refused, as by torch."""
+        return elementwise.imag(self.data)
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The array as numpy."""
@@ -146,58 +155,47 @@ class ArrayBox(Box, _Array):
     def write(self, value: Data) -> None:
         super().write(to_array(value, self.describe()))
 
-    def _set_in_place(self, function: str, value: Data) -> Self:
-        array = to_array(value, f"{function}: value")
-        try:
-            array = jnp.broadcast_to(array, self.shape)
-        except ValueError:
-            raise ValueError(
-                f"{function}: value must broadcast to {self.shape}, the shape of {self.describe()}, got {array.shape}"
-            ) from None
-        self.write(array.astype(self.dtype))
-        return self
-
-    def copy_(self, src: Data) -> Self:
+    def copy_(self, src: Data, non_blocking: bool = False) -> Self:
         """Copies an array in, cast to this dtype and broadcast to this shape; returns the box.
 
         Raises:
             ValueError: if ``src`` does not broadcast to the shape.
         """
-        return self._set_in_place("copy_", src)
+        array = to_array(src, "copy_: src")
+        try:
+            array = jnp.broadcast_to(array, self.shape)
+        except ValueError:
+            raise ValueError(
+                f"copy_: src must broadcast to {self.shape}, the shape of {self.describe()}, got {array.shape}"
+            ) from None
+        return self._reshape_in_place(array)
 
     def fill_(self, value: ArrayLike) -> Self:
-        """Sets every element to ``value``; returns the box."""
-        return self._set_in_place("fill_", value)
+        """Sets every element to a number; returns the box.
+
+        Raises:
+            ValueError: if ``value`` has axes.
+        """
+        number = to_array(value, "fill_: value")
+        if number.ndim:
+            raise ValueError(f"fill_: value must be a number or a 0-D array, got shape {number.shape}")
+        return self._reshape_in_place(jnp.broadcast_to(number.astype(self.dtype), self.shape))
 
     def zero_(self) -> Self:
         """Sets every element to 0; returns the box."""
         return self.fill_(0)
 
-    def add_(self, other: ArrayLike) -> Self:
-        """Adds ``other`` in place, broadcast to this shape; returns the box."""
-        return self._set_in_place("add_", self.data + _value(other))
-
-    def sub_(self, other: ArrayLike) -> Self:
-        """Subtracts ``other`` in place, broadcast to this shape; returns the box."""
-        return self._set_in_place("sub_", self.data - _value(other))
-
-    def mul_(self, other: ArrayLike) -> Self:
-        """Multiplies by ``other`` in place, broadcast to this shape; returns the box."""
-        return self._set_in_place("mul_", self.data * _value(other))
-
-    def div_(self, other: ArrayLike) -> Self:
-        """Divides by ``other`` in place, broadcast to this shape; returns the box."""
-        return self._set_in_place("div_", self.data / _value(other))
-
     def __getitem__(self, index: Any) -> jax.Array:
-        return self.data[_value(index)]
+        return indexing.getitem(self.data, index)
 
     def __setitem__(self, index: Any, value: Data) -> None:
-        self.write(self.data.at[_value(index)].set(to_array(value).astype(self.dtype)))
+        self.write(beside(indexing.setitem(self.data, index, to_array(value, "[]=: value")), self.peek()))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        if name in ADVICE:
+            raise AttributeError(f"{self.describe()} has no {name!r}: {ADVICE[name]}")
         return getattr(self.data, name)
 
     # Conversions
@@ -215,6 +213,12 @@ class ArrayBox(Box, _Array):
 
     def __round__(self, ndigits: int | None = None) -> jax.Array:
         return self.data.round(ndigits or 0)
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self.data == _value(value)).any())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.data, spec) if spec else str(self)
 
     def __bool__(self) -> bool:
         return bool(self.data)
@@ -421,3 +425,18 @@ def _rebuild(cls: type[ArrayBox], state: tuple[Any, ...], attributes: dict[str, 
     box = cls._from_pickle(state)
     box.__dict__.update(attributes)
     return box
+
+
+def _refuse(box: ArrayBox) -> NoReturn:
+    raise ValueError(
+        f"{box.describe()} was given where JAX takes arrays alone (a function of jax.lax, the index of an array): use .data"
+    )
+
+
+# JAX asks for the type of whatever its primitives and its indexing are given. This says what is wrong in fnn's words.
+try:
+    from jax.experimental.hijax import register_hitype
+except ImportError:  # pragma: no cover
+    pass
+else:
+    register_hitype(ArrayBox, _refuse)

@@ -43,6 +43,21 @@ class Affine(nn.Module):
         assert_type(self.weight.size(0), int)
         assert_type(self.weight.data, jax.Array)
         assert_type(self.weight.copy_(z), nn.Parameter)
+        assert_type(self.weight.mul_(0.5).add_(z, alpha=0.1), nn.Parameter)
+        assert_type(self.running.normal_(0.0, 0.02), nn.Buffer)
+        assert_type(self.weight.std(1, unbiased=False), jax.Array)
+        assert_type(self.weight.max(), jax.Array)
+        assert_type(self.weight.max(1).indices, jax.Array)
+        assert_type(self.weight.sort(dim=0, descending=True)[0], jax.Array)
+        assert_type(self.weight.view(-1, 1).shape, tuple[int, ...])
+        assert_type(self.weight.transpose(0, 1), jax.Array)
+        assert_type(self.weight.float(), jax.Array)
+        assert_type(self.weight.split(1), tuple[jax.Array, ...])
+        assert_type(self.weight.unique(), jax.Array)
+        assert_type(self.weight.numel(), int)
+        assert_type(self.weight.size(), tuple[int, ...])
+        assert_type(self.weight.is_floating_point(), bool)
+        assert_type(self.weight.at[0].set(0), jax.Array)
         return (z if flip else y), z
 
 
