@@ -13,7 +13,13 @@ if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import fnn
 from tests.memory import let_programs_go
+
+# Names are looked up when they are first used; a doctest's own import of a file must not come before, as it puts the module
+# in the place of a function of the same name.
+for name in fnn.__all__:
+    getattr(fnn, name)
 
 if sys.platform == "linux":
     import resource

@@ -16,7 +16,7 @@ from jax.extend.core import Jaxpr
 
 from fnn.kernels.operation import Operation, inner_jaxprs, selection
 
-__all__ = ["counts_on_eigen", "known", "eigen_forms", "eigen_options", "eigen_selected"]
+__all__ = ["choose_eigen", "counts_on_eigen", "known", "eigen_forms", "eigen_options", "eigen_selected"]
 
 Options = dict[str, Any]
 
@@ -52,6 +52,11 @@ def eigen_forms(selected: bool = True) -> Iterator[None]:
         yield
     finally:
         selection.eigen = before
+
+
+def choose_eigen(selected: bool) -> None:
+    """Sets, for the rest of the running context, whether functions may choose forms that count on the options."""
+    selection.eigen = selected
 
 
 def eigen_selected() -> bool:

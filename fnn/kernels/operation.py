@@ -5,9 +5,9 @@ This is the one place of fnn that defines JAX primitives (``jax.extend.core`` an
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, cached_property, lru_cache, partial
 from typing import Any
 
@@ -28,11 +28,30 @@ Forward = Callable[..., tuple[Arrays, Arrays]]
 Backward = Callable[[tuple[int, ...], Arrays, Arrays, Arrays, Arrays], Sequence[jax.Array]]
 
 
-class Selection(threading.local):
+_plain: ContextVar[bool] = ContextVar("fnn_plain", default=False)
+_eigen: ContextVar[bool] = ContextVar("fnn_eigen", default=False)
+
+
+class Selection:
     """Which forms this thread's functions take: the plain ones; those that count on the options of ``fnn.kernels.eigen``."""
 
-    plain: bool = False
-    eigen: bool = False
+    @property
+    def plain(self) -> bool:
+        """The plain ones."""
+        return _plain.get()
+
+    @plain.setter
+    def plain(self, value: bool) -> None:
+        _plain.set(value)
+
+    @property
+    def eigen(self) -> bool:
+        """Those that count on the options."""
+        return _eigen.get()
+
+    @eigen.setter
+    def eigen(self, value: bool) -> None:
+        _eigen.set(value)
 
 
 selection: Selection = Selection()

@@ -152,8 +152,8 @@ class ArrayBox(TensorMethods, _Array):  # pyright: ignore[reportIncompatibleMeth
 
     # Writing
 
-    def write(self, value: Data) -> None:
-        super().write(to_array(value, self.describe()))
+    def write(self, value: Data, *, owned: bool = False) -> None:
+        super().write(to_array(value, self.describe()), owned=owned)
 
     def copy_(self, src: Data, non_blocking: bool = False) -> Self:
         """Copies an array in, cast to this dtype and broadcast to this shape; returns the box.

@@ -98,8 +98,8 @@ class Parameter(ArrayBox):
 
     def _empty_like(self) -> Self:
         new = type(self).__new__(type(self))
-        Box.__init__(new, self._data, self._label)
-        new._grad = OptionalBox(self._grad._data)
+        Box.__init__(new, self.data, self._label)
+        new._grad = OptionalBox(self._grad.data)
         new._requires_grad = self._requires_grad
         return new
 
@@ -149,7 +149,7 @@ class Buffer(ArrayBox):
 
     def _empty_like(self) -> Self:
         new = type(self).__new__(type(self))
-        Box.__init__(new, self._data, self._label)
+        Box.__init__(new, self.data, self._label)
         return new
 
     def _pickle_state(self) -> tuple[Any, ...]:
@@ -243,7 +243,7 @@ class _Uninitialized(ArrayBox):
         """Raises: there is no array yet."""
         self._refuse()
 
-    def write(self, value: Data) -> NoReturn:
+    def write(self, value: Data, *, owned: bool = False) -> NoReturn:
         """Raises: there is no array yet."""
         self._refuse()
 
@@ -261,11 +261,12 @@ class _Uninitialized(ArrayBox):
         if self._origin != trace_state():
             raise RuntimeError(f"{self.describe()} cannot be initialized inside a JAX transformation; {DRY_RUN}")
         pending: _Pending = self._data
-        self._data = empty(
+        array = empty(
             (shape,) if isinstance(shape, int) else tuple(shape),
             pending.place if device is None else device,
             pending.dtype if dtype is None else dtype,
         )
+        self._put(array, owned=True)
         self.__class__ = self.cls_to_become  # pyright: ignore[reportAttributeAccessIssue]
         structure_changed()
 
@@ -276,7 +277,7 @@ class _Uninitialized(ArrayBox):
         committed = _Pending(self, new.dtype, new.sharding if new.committed else None)
 
         def commit() -> None:
-            self._data = committed
+            self._put(committed)
             structure_changed()
 
         return commit

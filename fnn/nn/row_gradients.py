@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
+from contextvars import ContextVar
 from typing import Any
 
 import jax
@@ -18,12 +18,7 @@ from fnn.tensor.row_sparse import RowSparse
 __all__ = ["RowTaps", "looked_up_rows", "row_gradients", "wants_row_gradients"]
 
 
-class _Active(threading.local):
-    def __init__(self) -> None:
-        self.taps: list[RowTaps] = []
-
-
-_active = _Active()
+_active: ContextVar[tuple[RowTaps, ...]] = ContextVar("fnn_row_taps", default=())
 
 
 def wants_row_gradients(parameter: Parameter) -> bool:
@@ -50,11 +45,11 @@ class RowTaps:
 
     def __enter__(self) -> RowTaps:
         self.trace = trace_state()
-        _active.taps.append(self)
+        _active.set((*_active.get(), self))
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        _active.taps.remove(self)
+        _active.set(tuple(taps for taps in _active.get() if taps is not self))
 
     def look_up(self, parameter: Parameter, indices: jax.Array, padding_idx: int | None) -> jax.Array:
         """The rows at 1-D indices, tapped; an index equal to ``padding_idx`` gets no gradient."""
@@ -80,7 +75,7 @@ def row_gradients(
 
 def looked_up_rows(parameter: Parameter, input: ArrayLike, padding_idx: int | None) -> jax.Array | None:
     """The rows at ``input``, flattened, if the running ``fnn.backward`` takes row gradients of this table, else ``None``."""
-    for taps in reversed(_active.taps):
+    for taps in reversed(_active.get()):
         if id(parameter) in taps.order:
             if taps.trace != trace_state():
                 return None

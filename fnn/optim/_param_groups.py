@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -11,8 +12,9 @@ import numpy as np
 
 from fnn.nn.array_box import to_array
 from fnn.nn.parameter import Parameter
-from fnn.stateful.boxes import Cell
+from fnn.stateful.boxes import Cell, ElementCell, is_traced
 from fnn.stateful.protocol import static_key
+from fnn.stateful.scopes import MISSING, current_scopes, seen
 from fnn.stateful.structure import structure_changed
 
 
@@ -23,6 +25,34 @@ class _Required:
 
 # The default of an option that every group must set.
 required: Any = _Required()
+
+
+class WatchedList(list[Any]):
+    """A list that notes when its items change: ``param_groups``, and the ``params`` of a group."""
+
+    def _noting(name: str) -> Any:  # type: ignore[misc]
+        plain = getattr(list, name)
+
+        @functools.wraps(plain)
+        def change(self: list[Any], *args: Any, **kwargs: Any) -> Any:
+            result = plain(self, *args, **kwargs)
+            structure_changed()
+            return self if name in ("__iadd__", "__imul__") else result
+
+        return change
+
+    append = _noting("append")
+    extend = _noting("extend")
+    insert = _noting("insert")
+    remove = _noting("remove")
+    pop = _noting("pop")
+    clear = _noting("clear")
+    sort = _noting("sort")
+    reverse = _noting("reverse")
+    __setitem__ = _noting("__setitem__")
+    __delitem__ = _noting("__delitem__")
+    __iadd__ = _noting("__iadd__")
+    __imul__ = _noting("__imul__")
 
 
 class ParamGroup(dict[str, Any]):
@@ -40,9 +70,39 @@ class ParamGroup(dict[str, Any]):
         (0.25, 1)
     """
 
+    # A running transformation has its own values of the numbers: reads look through its scope.
+
+    def __getitem__(self, key: str) -> Any:
+        value = seen((id(self), key)) if current_scopes() else MISSING
+        return super().__getitem__(key) if value is MISSING else value
+
+    def __iter__(self) -> Iterator[str]:
+        return super().__iter__()  # by which dict(group) asks for each value
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """``dict.get``."""
+        return self[key] if key in self else default
+
+    def values(self) -> Any:
+        """``dict.values``."""
+        return {key: self[key] for key in self}.values() if current_scopes() else super().values()
+
+    def items(self) -> Any:
+        """``dict.items``."""
+        return {key: self[key] for key in self}.items() if current_scopes() else super().items()
+
+    def copy(self) -> dict[str, Any]:
+        """``dict.copy``."""
+        return {key: self[key] for key in self}
+
     def __setitem__(self, key: str, value: Any) -> None:
         old = self.get(key, required)
-        super().__setitem__(key, value)
+        if key == "params":
+            value = WatchedList(value)
+        if is_traced(value) or seen((id(self), key)) is not MISSING:
+            Cell(self, key).set(value)
+        else:
+            super().__setitem__(key, value)
         if old is value or (is_number(old) and is_number(value) and (key == "lr" or (old == 0) == (value == 0))):
             return
         structure_changed()
@@ -117,24 +177,6 @@ def _is_dynamic_tuple(value: Any) -> bool:
 def _is_zero(key: str, value: Any) -> bool:
     """True for a number that leaves a term out of the program."""
     return key != "lr" and is_number(value) and value == 0
-
-
-class ElementCell(Cell):
-    """One element of a tuple of numbers in a group, such as ``betas[0]``."""
-
-    __slots__ = ("index",)
-
-    def __init__(self, container: dict[Any, Any], key: Any, index: int) -> None:
-        super().__init__(container, key)
-        self.index = index
-
-    def get(self) -> Any:
-        return super().get()[self.index]
-
-    def set(self, value: Any) -> None:
-        items = list(super().get())
-        items[self.index] = value
-        super().set(tuple(items))
 
 
 def cells(groups: Iterable[ParamGroup], static: Collection[str]) -> Iterator[Cell]:

@@ -21,7 +21,7 @@ from fnn.optim._strong_wolfe import strong_wolfe
 from fnn.optim.optimizer import Optimizer, ParamsT
 from fnn.optim.transform import Transform, apply_updates
 from fnn.optim.typing import LearningRate, Number, PyTree
-from fnn.stateful.scopes import Scope
+from fnn.stateful.scopes import Scope, note_part
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import is_eager, setting
 from fnn.tensor.row_sparse import RowSparse
@@ -354,6 +354,7 @@ class LBFGS(Optimizer):
         group = self.param_groups[0]
         wanting = self._wanting(group)
         if wanting:
+            note_part(self, "the state of LBFGS")
             state = transform.init([p.data for p in group["params"]])
             shared = {name: self._state_box(name, value) for name, value in state._asdict().items()}
             self._slots[wanting[0]] = Slot(SharedState(shared), {})
@@ -404,7 +405,9 @@ class LBFGS(Optimizer):
         boxes = self._slots[parameters[0]].shared.boxes
         values = [p.data for p in parameters]
         eager, compiles = is_eager(), not setting("jax_disable_jit")
-        with Scope("LBFGS.step") as scope:
+        scope = Scope("LBFGS.step")
+
+        def body() -> tuple[Any, ...]:
             evaluation = _Evaluation(closure, has_aux, parameters, scope, compiles)
             # Outside fnn.jit the control flow of the search runs in Python, so that no step compiles the closure anew.
             with jax.disable_jit() if eager else nullcontext():
@@ -417,10 +420,14 @@ class LBFGS(Optimizer):
                 new = apply_updates(values, updates)
             if not evaluation.results:
                 evaluation.run(values)
-            owned = {id(p) for p in parameters}
-            written = [(box, value) for box, value in scope.written() if id(box) not in owned]
-        for box, value in [*written, *zip(parameters, new, strict=True)]:
-            box.data = value
+            written = [(holder, value) for holder, value in scope.written() if holder.place() not in scope.owned]
+            return evaluation, state, new, written
+
+        evaluation, state, new, written = scope.run(body)
+        for holder, value in written:
+            holder.write(value)
+        for parameter, value in zip(parameters, new, strict=True):
+            parameter.data = value
         for name, value in state._asdict().items():
             boxes[name].data = value
         loss, aux = evaluation.results[0]

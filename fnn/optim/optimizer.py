@@ -19,12 +19,12 @@ from fnn.optim._hooks import (
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
 )
-from fnn.optim._param_groups import ParamGroup, required as required
+from fnn.optim._param_groups import ParamGroup, WatchedList, required as required
 from fnn.optim._slots import SharedState, Slot, StateView
 from fnn.optim.transform import Transform
 from fnn.stateful.boxes import Box, Cell
-from fnn.stateful.protocol import Stateful
-from fnn.stateful.scopes import require_known
+from fnn.stateful.protocol import Stateful, static_key
+from fnn.stateful.scopes import note_part, require_known
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import trace_state
 from fnn.transforms.backward import value_and_grad
@@ -41,6 +41,17 @@ __all__ = [
 # What the constructors take: Parameters, pairs of name and Parameter, or dicts of ``params`` and options.
 ParamsT: TypeAlias = Iterable[Parameter | tuple[str, Parameter] | dict[str, Any]]
 AuxT = TypeVar("AuxT")
+
+# Attributes that every optimizer has, and those of them that change without changing what is compiled.
+_UNNOTED = frozenset({"_opt_called", "_slots"})
+_OWN = _UNNOTED | {
+    "defaults",
+    "param_groups",
+    "_stateful_origin_",
+    "_pre_hooks",
+    "_post_hooks",
+    "_state_dict_hooks",
+}
 
 
 class Optimizer(Hooks, Stateful):
@@ -95,7 +106,7 @@ class Optimizer(Hooks, Stateful):
         if isinstance(params, Parameter | jax.Array | np.ndarray):
             raise TypeError(f"{name}: params must be an iterable of Parameters or dicts, got {type(params).__name__}")
         self.defaults = defaults
-        self.param_groups = []
+        self.param_groups = WatchedList()
         self._slots: dict[Parameter, Slot] = {}
         self._stateful_origin_ = trace_state()
         self._start_hooks()
@@ -106,6 +117,13 @@ class Optimizer(Hooks, Stateful):
             groups = [{"params": groups}]
         for group in groups:
             self.add_param_group(group)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "param_groups":
+            value = WatchedList(value)
+        if name not in _UNNOTED and self.__dict__.get(name, self) is not value:
+            structure_changed()
+        super().__setattr__(name, value)
 
     def _transform(self, group: Mapping[str, Any]) -> Transform[Any]:
         """The pure transform for the options of a group."""
@@ -147,13 +165,14 @@ class Optimizer(Hooks, Stateful):
         known = {id(p) for g in self.param_groups for p in g["params"]}
         if not known.isdisjoint(map(id, members)):
             raise ValueError(f"{name}: some parameters appear in more than one parameter group")
-        dict.__setitem__(group, "params", members)
+        dict.__setitem__(group, "params", WatchedList(members))
         for key, value in self.defaults.items():
             if value is required and key not in group:
                 raise ValueError(f"{name}: parameter group did not specify a value of required option {key}")
             if key not in group:
                 dict.__setitem__(group, key, value)
         self._check_group(group)
+        note_part(self, f"a group of {type(self).__name__}")
         if self._state_from_start:
             self._create_slots(self._transform(group), members)
         self.param_groups.append(group)
@@ -288,6 +307,7 @@ class Optimizer(Hooks, Stateful):
         """Makes the state of those parameters that have none yet; returns them."""
         new = [p for p in parameters if p not in self._slots]
         if new:
+            note_part(self, f"the state of {type(self).__name__}")
             made = _state.create(transform, new, self._state_box)
             self._fill_buckets(made)
             self._slots.update(made)
@@ -300,7 +320,12 @@ class Optimizer(Hooks, Stateful):
             fill_buckets(slots)
 
     def _begun_slots(self) -> dict[Parameter, Slot]:
-        return {p: s for p, s in self._slots.items() if self._state_from_start or s.shared.has_stepped()}
+        return {p: s for p, s in self._present_slots().items() if self._state_from_start or s.shared.has_stepped()}
+
+    def _present_slots(self) -> dict[Parameter, Slot]:
+        """The state of the parameters that are in a group still."""
+        present = {id(p) for group in self.param_groups for p in group["params"]}
+        return {p: s for p, s in self._slots.items() if id(p) in present}
 
     @property
     def state(self) -> Mapping[Parameter, Mapping[str, Any]]:
@@ -445,7 +470,7 @@ class Optimizer(Hooks, Stateful):
                 yield parameter
                 yield parameter._grad
         seen: set[int] = set()
-        for slot in self._slots.values():
+        for slot in self._present_slots().values():
             bucket = bucket_of(slot)
             own = (bucket, bucket.boxes) if bucket else (slot, cast(dict[str, Box], slot.arrays))
             for holder, boxes in (own, (slot.shared, slot.shared.boxes)):
@@ -467,9 +492,15 @@ class Optimizer(Hooks, Stateful):
                 numbers.setdefault(id(slot.shared), len(numbers)),
                 numbers.setdefault(id(bucket_of(slot)), len(numbers)),
             )
-            for parameter, slot in self._slots.items()
+            for parameter, slot in self._present_slots().items()
         )
-        return groups, slots, tuple(map(id, self._pre_hooks.values())), tuple(map(id, self._post_hooks.values()))
+        hooks = tuple(static_key(hook) for hook in (*self._pre_hooks.values(), *self._post_hooks.values()))
+        others = tuple(
+            (name, static_key(value))
+            for name, value in self.__dict__.items()
+            if name not in _OWN and not isinstance(value, Stateful)
+        )
+        return groups, slots, len(self._pre_hooks), hooks, others
 
     def _stateful_prepare_(self) -> Callable[[], None] | None:
         dissolve_scattered(self._slots)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import operator
 import secrets
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import jax
@@ -16,6 +16,7 @@ from jax.core import Tracer
 
 from fnn.random.bits import _THREEFRY, _threefry
 from fnn.stateful.boxes import Box
+from fnn.stateful.donation import exclusive
 from fnn.stateful.protocol import Stateful
 from fnn.stateful.tracing import setting, trace_state
 
@@ -141,18 +142,25 @@ class Generator(Stateful):
 
     def next_key(self) -> Any:
         """Draws one key (raw uint32 words for the default kind, else a typed key)."""
-        state = self._box.data
-        if isinstance(state, Tracer) or self._impl != _THREEFRY:
-            key = jax.random.fold_in(jax.random.wrap_key_data(state[:-1], impl=self._impl), state[-1])
-            one = np.zeros(state.shape, np.uint32)
-            one[-1] = 1
-            self._box.data = state + one
-            return key
-        host = np.array(state)
-        first, second = _threefry(host[:2], np.zeros(1, np.uint32), host[2:].copy())
-        host[2] += np.uint32(1)
-        self._box.data = host
+        state = self._box.peek()
+        if isinstance(state, Tracer):
+            return self._next_key_of(state)
+        with exclusive:  # no other thread draws the same key, and no program that is running
+            state = self._box.peek()
+            if self._impl != _THREEFRY:
+                return self._next_key_of(state)
+            host = np.array(state)
+            first, second = _threefry(host[:2], np.zeros(1, np.uint32), host[2:].copy())
+            host[2] += np.uint32(1)
+            self._box.write(host, owned=True)
         return np.concatenate([first, second])
+
+    def _next_key_of(self, state: Any) -> Any:
+        key = jax.random.fold_in(jax.random.wrap_key_data(state[:-1], impl=self._impl), state[-1])
+        one = np.zeros(state.shape, np.uint32)
+        one[-1] = 1
+        self._box.data = state + one
+        return key
 
     def _stateful_boxes_(self) -> Iterable[Box]:
         return (self._box,)
@@ -167,19 +175,14 @@ class Generator(Stateful):
 default_generator: Generator = Generator()
 
 
-class _Scopes(threading.local):
-    """The generators of the open key scopes of this thread, outermost first."""
-
-    def __init__(self) -> None:
-        self.generators: list[Generator] = []
-
-
-_scopes = _Scopes()
+# The generators of the open key scopes of this thread, outermost first.
+_scopes: ContextVar[tuple[Generator, ...]] = ContextVar("fnn_key_scopes", default=())
 
 
 def current_generator() -> Generator:
     """The generator that random functions without ``rng=`` draw from: the innermost key scope's, else the default."""
-    return _scopes.generators[-1] if _scopes.generators else default_generator
+    scopes = _scopes.get()
+    return scopes[-1] if scopes else default_generator
 
 
 def manual_seed(seed: int) -> Generator:
@@ -251,11 +254,11 @@ def key_scope(key: Any) -> Iterator[Generator]:
         True
     """
     generator = Generator._of_key(check_key("key_scope", key))
-    _scopes.generators.append(generator)
+    _scopes.set((*_scopes.get(), generator))
     try:
         yield generator
     finally:
-        _scopes.generators.remove(generator)
+        _scopes.set(tuple(one for one in _scopes.get() if one is not generator))
 
 
 def next_key(function: str, rng: Any = None) -> Any:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import enum
+import functools
+import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
+import jax
 import numpy as np
 
 from fnn.stateful.boxes import Box, Cell
@@ -32,6 +37,10 @@ class Stateful:
     def _stateful_key_(self) -> Hashable:
         return None
 
+    def _stateful_containers_(self) -> Iterable[tuple[str, Any]]:
+        """The lists and dicts of the user's in which arrays may be kept, with the names of the attributes."""
+        return ()
+
     def _stateful_prepare_(self) -> Callable[[], None] | None:
         """Creates what the object would create lazily; returns a function that undoes it, or ``None``."""
         return None
@@ -42,18 +51,40 @@ class Stateful:
 
 
 class Identity:
-    """Hashes a value by identity, and keeps it alive so that the identity stays its own."""
+    """Hashes a value by identity.
 
-    __slots__ = ("value",)
+    It holds the value weakly if that is an object of some class, so that it keeps no model alive, and is equal to nothing
+    once the value is gone; else it keeps it alive, so that the identity stays its own.
+    """
+
+    __slots__ = ("_hash", "_held", "_weak")
 
     def __init__(self, value: Any) -> None:
-        self.value: Any = value
+        self._hash: int = id(value)
+        self._weak: bool = not isinstance(value, FunctionType | type | ModuleType | jax.Array | np.ndarray)
+        if self._weak:
+            try:
+                self._held: Any = weakref.ref(value)
+                return
+            except TypeError:
+                self._weak = False
+        self._held = value
+
+    @property
+    def value(self) -> Any:
+        """The value, or ``None`` if it is gone."""
+        return self._held() if self._weak else self._held
 
     def __hash__(self) -> int:
-        return id(self.value)
+        return self._hash
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Identity) and other.value is self.value
+        if self is other:
+            return True
+        if not isinstance(other, Identity) or other._hash != self._hash:
+            return False
+        value = self.value
+        return value is not None and other.value is value
 
 
 def static_key(value: Any) -> Hashable:
@@ -64,8 +95,14 @@ def static_key(value: Any) -> Hashable:
         return type(value), tuple(static_key(v) for v in value)
     if isinstance(value, dict):
         return type(value), tuple((static_key(k), static_key(v)) for k, v in value.items())
-    if isinstance(value, type | np.dtype):
-        return value
+    if isinstance(value, np.generic):
+        return type(value), value.tobytes()
+    if isinstance(value, type | np.dtype | enum.Enum):
+        return value if isinstance(value, np.dtype) else Identity(value)
+    if isinstance(value, MethodType):
+        return MethodType, static_key(value.__func__), Identity(value.__self__)
+    if isinstance(value, functools.partial):
+        return functools.partial, static_key(value.func), static_key(value.args), static_key(value.keywords)
     return Identity(value)
 
 

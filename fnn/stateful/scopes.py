@@ -1,44 +1,42 @@
-"""Scopes: the running fnn transformations of a thread, and what they note of reads and writes."""
+"""Scopes: the running fnn transformations of a thread, which hold the values that its traces see of boxes and cells."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Sequence
+from contextvars import ContextVar, copy_context
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from fnn.stateful.structure import structure
+from fnn.stateful.structure import optional_changed
 from fnn.stateful.tracing import EAGER, trace_state
 
 if TYPE_CHECKING:
-    from fnn.stateful.boxes import Box
+    from fnn.stateful.boxes import Box, Cell
     from fnn.stateful.protocol import Stateful
 
+R = TypeVar("R")
 
-class _ThreadScopes(threading.local):
-    """The running fnn transformations of this thread, outermost first."""
+MISSING: Any = object()
+"""What ``seen`` returns where no scope has a value."""
 
-    def __init__(self) -> None:
-        self.scopes: list[Scope] = []
+# A context variable, and scopes run by ``Context.run``: whatever is raised, and wherever, the former scopes are back.
+_running: ContextVar[tuple[Scope, ...]] = ContextVar("fnn_scopes", default=())
 
-
-running: _ThreadScopes = _ThreadScopes()
-
-
-def current_scopes() -> Sequence[Scope]:
-    """The running fnn transformations of this thread, outermost first."""
-    return running.scopes
+current_scopes: Callable[[], Sequence[Scope]] = _running.get
+"""The running fnn transformations of this thread, outermost first."""
 
 
 class Scope:
-    """One running transformation: which boxes it has put arrays into, what was read, what was written.
+    """One running transformation: what its trace sees of boxes and cells, what was read, what was written.
 
-    Entering must happen inside the trace that the scope stands for. Leaving puts back the former content of every
-    box that was swapped or written, whether or not an exception passes; the caller commits ``written`` if it wants it.
+    Boxes and cells themselves are not touched: while the scope runs, this thread's reads and writes of them go to the
+    scope's values, which the caller publishes if it wants to. If what runs in it raises, the objects that got new parts
+    meanwhile are as before.
 
     Args:
         transform: name of the transformation, for error messages.
         strict: reading a box that the scope does not own raises (``fnn.jit``).
-        private: writes to boxes that it does not own belong to the enclosing scope (``functional_call``).
+        private: writes to boxes that it does not own belong to the enclosing scope, and objects are as before when it
+            ends (``functional_call``).
     """
 
     def __init__(self, transform: str, *, strict: bool = False, private: bool = False) -> None:
@@ -46,82 +44,197 @@ class Scope:
         self.strict = strict
         self.private = private
         self.trace: Any = None
-        self.owned: dict[int, Box] = {}
-        self.reads: set[int] = set()
-        self.saved: dict[int, tuple[Box, Any]] = {}
-        self.writes: set[int] = set()
-        self.objects: set[int] = set()
+        self.values: dict[Hashable, Any] = {}
+        self.holders: dict[Hashable, Box | Cell] = {}  # keeps them alive, so that their keys stay their own
+        self.owned: set[Hashable] = set()
+        self.reads: set[Hashable] = set()
+        self.writes: dict[Hashable, Box | Cell] = {}
+        self.made: dict[Hashable, Box] = {}
+        self.objects: dict[int, Stateful] = {}
+        self._restores: dict[int, Callable[[], None]] = {}
 
-    def __enter__(self) -> Scope:
+    def run(self, function: Callable[..., R], *args: Any) -> R:
+        """``function(*args)`` within the scope; to be called inside the trace that the scope stands for."""
+        try:
+            result = copy_context().run(self._within, function, args)
+        except BaseException:
+            self.undo()
+            raise
+        if self.private:
+            self.undo()
+        return result
+
+    def _within(self, function: Callable[..., R], args: tuple[Any, ...]) -> R:
         self.trace = trace_state()
-        running.scopes.append(self)
-        return self
+        _running.set((*_running.get(), self))
+        try:
+            return function(*args)
+        finally:
+            self.values.clear()
+            optional_changed()
 
-    def __exit__(self, *exc_info: object) -> None:
-        running.scopes.remove(self)
-        for box, old in self.saved.values():
-            box._data = old
-        structure.optional += 1
+    def undo(self) -> None:
+        """Puts back the Python side of every object that got or lost a part."""
+        while self._restores:
+            _, restore = self._restores.popitem()
+            restore()
 
-    def own(self, box: Box, value: Any) -> None:
-        """Puts ``value`` into the box until the scope ends."""
-        self.owned[id(box)] = box
-        self.saved.setdefault(id(box), (box, box._data))
-        box._data = value
+    def own(self, holder: Box | Cell, value: Any) -> None:
+        """Has the holder read as ``value`` within the scope."""
+        key = holder.place()
+        self.owned.add(key)
+        self.holders[key] = holder
+        self.values[key] = holder.stored(value)
 
-    def written(self) -> list[tuple[Box, Any]]:
-        """The boxes written since the scope began, with their present values; to be asked before it ends."""
-        return [(box, box._data) for key, (box, _) in self.saved.items() if key in self.writes]
+    def make(self, box: Box, value: Any) -> None:
+        """Keeps the traced content of a box that was made within the scope."""
+        self.own(box, value)
+        self.made[id(box)] = box
 
-    def record_write(self, box: Box) -> None:
-        self.saved.setdefault(id(box), (box, box._data))
-        self.writes.add(id(box))
+    def written(self) -> list[tuple[Box | Cell, Any]]:
+        """The boxes and cells written, with their present values, but for those made within the scope."""
+        return [(holder, self.values[key]) for key, holder in self.writes.items() if key not in self.made]
+
+    def record(self, holder: Box | Cell, value: Any) -> None:
+        """Takes a write."""
+        key = holder.place()
+        self.holders[key] = self.writes[key] = holder
+        self.values[key] = value
+
+    def keep(self, obj: Stateful) -> None:
+        """Notes what the Python side of an object is, before it changes."""
+        if id(obj) not in self._restores:
+            self.objects.setdefault(id(obj), obj)
+            self._restores[id(obj)] = obj._stateful_snapshot_()
 
 
-def note_read(box: Box, counts: bool = True) -> None:
+def seen(key: Hashable) -> Any:
+    """The value that this thread's scopes have for a place, the innermost one's first; else ``MISSING``."""
+    for scope in reversed(_running.get()):
+        value = scope.values.get(key, MISSING)
+        if value is not MISSING:
+            return value
+    return MISSING
+
+
+def read(box: Box, counts: bool) -> Any:
+    """The value that this thread's scopes have for a box, or ``MISSING``; notes that it was read if that ``counts``.
+
+    Raises:
+        RuntimeError: if an ``fnn.jit`` is tracing that did not find the box.
+    """
     key = id(box)
-    for scope in reversed(running.scopes):
-        if key in scope.owned:
-            if counts:
+    for scope in reversed(_running.get()):
+        value = scope.values.get(key, MISSING)
+        if value is not MISSING:
+            if counts and key in scope.owned:
                 scope.reads.add(key)
-            return
+            return value
         if scope.strict:
             if box._origin == EAGER:
-                raise RuntimeError(
-                    f"fnn.jit: {box.describe()} was read by the traced function but fnn.jit did not find it; "
-                    "pass the object that holds it as an argument"
-                )
-            return
+                raise _not_found(box.describe(), "read")
+            break
+    return MISSING
 
 
-def note_write(box: Box) -> None:
+def _not_found(what: str, use: str) -> RuntimeError:
+    return RuntimeError(
+        f"fnn.jit: {what} was {use} by the traced function but fnn.jit did not find it; pass the object that holds it "
+        "as an argument"
+    )
+
+
+def scope_to_write(holder: Box | Cell) -> Scope | None:
+    """The scope that a write belongs to; ``None`` if it goes to the holder itself.
+
+    Raises:
+        RuntimeError: where a JAX transformation that fnn does not run would leak what is written, or an ``fnn.jit`` is
+            tracing that did not find the holder.
+    """
+    scopes = _running.get()
     state = trace_state()
-    for scope in reversed(running.scopes):
-        if scope.private and id(box) not in scope.owned:
+    key = holder.place()
+    for scope in reversed(scopes):
+        if scope.private and key not in scope.owned:
             continue
         if scope.trace == state:
-            if scope.strict and id(box) not in scope.owned and box._origin == EAGER:
-                raise RuntimeError(
-                    f"fnn.jit: {box.describe()} was written by the traced function but fnn.jit did not find it; "
-                    "pass the object that holds it as an argument"
-                )
-            scope.record_write(box)
+            if scope.strict and key not in scope.owned and holder._origin == EAGER:
+                raise _not_found(holder.describe(), "written")
+            return scope
+        break
+    else:
+        if state == EAGER:
+            return None
+    if holder._origin != state:
+        raise RuntimeError(
+            f"{holder.describe()} would be changed inside a JAX transformation (jit, grad, vmap, scan, ...) that fnn does "
+            "not run, and a traced array would leak into it; use fnn.functional_call, which returns the new "
+            "buffers, or fnn.jit and fnn.backward, which carry them out; or switch the layer to eval()"
+        )
+    return None
+
+
+def home_of_new(state: Any) -> Scope | None:
+    """The scope that holds the traced content of what is made now, at the level ``state`` of tracing, if one does."""
+    for scope in reversed(_running.get()):
+        if not scope.private:
+            return scope if scope.trace == state else None
+    return None
+
+
+def note_part(obj: Stateful, part: str) -> None:
+    """To be called before an object gets or loses a part: a Parameter, a buffer, a child, optimizer state.
+
+    Args:
+        obj: the object.
+        part: the words by which an error names what it gets.
+
+    Raises:
+        RuntimeError: in a JAX transformation that fnn does not run, where a traced array would be left behind in it.
+    """
+    scopes = _running.get()
+    state = trace_state()
+    origin = obj._stateful_origin_
+    for scope in reversed(scopes):
+        if scope.private and id(obj) not in scope.objects:
+            continue
+        if scope.trace == state:
+            if scope.strict and id(obj) not in scope.objects and origin == EAGER:
+                raise _not_found(type(obj).__name__, "given a part")
+            if scope.private or origin != state:
+                scope.keep(obj)
             return
         break
     else:
         if state == EAGER:
             return
-    if box._origin != state:
+    if origin != state:
         raise RuntimeError(
-            f"{box.describe()} would be changed inside a JAX transformation (jit, grad, vmap, scan, ...) that fnn does "
-            "not run, and a traced array would leak into it; use fnn.functional_call, which returns the new "
-            "buffers, or fnn.jit and fnn.backward, which carry them out; or switch the layer to eval()"
+            f"{part} would be made inside a JAX transformation (jit, grad, vmap, scan, ...) that fnn does not run, and a "
+            "traced array would be left behind in the object; make it before, in __init__ or by one eager call, or use "
+            "fnn.jit or fnn.backward, which carry it out, or fnn.functional_call, which leaves the object as it was"
         )
+
+
+def note_call(obj: Stateful) -> bool:
+    """To be called before the use of an object in some trace.
+
+    Returns:
+        whether nothing can be left behind in the object's own lists and dicts, or the scope of the trace carries it out.
+    """
+    state = trace_state()
+    for scope in reversed(_running.get()):
+        if scope.trace == state and (not scope.private or id(obj) in scope.objects):
+            scope.keep(obj)
+            return True
+        if not scope.private:
+            break
+    return state == EAGER or obj._stateful_origin_ == state
 
 
 def require_known(obj: Stateful, name: str) -> None:
     """Raises RuntimeError if an ``fnn.jit`` is tracing that did not find ``obj``."""
-    for scope in running.scopes:
+    for scope in _running.get():
         if scope.strict and id(obj) not in scope.objects and obj._stateful_origin_ == EAGER:
             raise RuntimeError(
                 f"fnn.jit: {name} was used by the traced function but fnn.jit did not find it; pass it as an argument"

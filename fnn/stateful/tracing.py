@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import jax
@@ -24,3 +25,17 @@ def setting(name: str) -> Any:
 def is_eager() -> bool:
     """True outside every JAX transformation (jit, grad, vmap, scan, ...)."""
     return trace_state() == EAGER
+
+
+def _settings_reader() -> Callable[[], Hashable]:
+    """JAX has no public word for the settings that are part of ``jax.jit``'s own key; a test says when the private one goes."""
+    try:
+        from jax._src.config import trace_context
+    except ImportError:  # pragma: no cover
+        names = ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_impl", "jax_numpy_dtype_promotion")
+        return lambda: tuple(map(setting, names))
+    return trace_context
+
+
+jit_settings: Callable[[], Hashable] = _settings_reader()
+"""The settings of JAX, as in force in this thread, that a trace depends on."""

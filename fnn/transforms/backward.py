@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar, overload
 
 import jax
@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter
 from fnn.nn.row_gradients import RowTaps, row_gradients, wants_row_gradients
-from fnn.stateful.boxes import Box
 from fnn.stateful.scopes import Scope
+from fnn.transforms.outcome import Outcome
 
 __all__ = ["Target", "backward", "value_and_grad"]
 
@@ -67,33 +67,41 @@ def value_and_grad(
     Raises:
         RuntimeError: if the loss is no floating scalar. Every object is then as before.
     """
-    written: list[Box] = []
-    read: set[int] = set()
+    outcome: list[Outcome] = []
+    tables, zeros = _sparse_tables(function, closure, parameters)
 
     def run(dense: list[jax.Array], tapped: list[list[jax.Array]] | None) -> tuple[jax.Array, Any]:
-        with Scope(function) as scope, RowTaps(tables, tapped) as taps:
-            for parameter, value in zip(rest, dense, strict=True):
-                scope.own(parameter, value)
-            for table in tables:
-                scope.own(table, table._data)
-            result = closure()
-            if has_aux and not (isinstance(result, tuple) and len(result) == 2):
-                raise TypeError(f"{function}: with has_aux=True the closure must return (loss, aux), got {result!r}")
-            loss, aux = result if has_aux else (result, None)
-            loss = _check_loss(function, loss)
-            changes = scope.written()
-            written[:] = [box for box, _ in changes]
-            read.clear()
-            read.update(scope.reads)
-            return loss, (aux, [value for _, value in changes], taps.indices)
+        scope = Scope(function)
 
-    tables, zeros = _sparse_tables(function, closure, parameters)
+        def body() -> tuple[jax.Array, Any]:
+            with RowTaps(tables, tapped) as taps:
+                for parameter, value in zip(rest, dense, strict=True):
+                    scope.own(parameter, value)
+                for table in tables:
+                    scope.own(table, table.peek())
+                result = closure()
+                if has_aux and not (isinstance(result, tuple) and len(result) == 2):
+                    raise TypeError(
+                        f"{function}: with has_aux=True the closure must return (loss, aux), got {result!r}"
+                    )
+                loss, aux = result if has_aux else (result, None)
+                loss = _check_loss(function, loss)
+                outcome[:] = [Outcome(scope)]
+                return loss, (aux, outcome[0].take(), taps.indices)
+
+        return scope.run(body)
+
     rest = [p for p in parameters if not any(p is table for table in tables)]
     values = [parameter.data for parameter in rest]
     differentiate = jax.value_and_grad(run, (0, 1), has_aux=True)
-    (loss, (aux, contents, indices)), (of_dense, of_taps) = differentiate(values, zeros)
-    for box, content in zip(written, contents, strict=True):
-        box.data = content
+    try:
+        (loss, (aux, contents, indices)), (of_dense, of_taps) = differentiate(values, zeros)
+    except BaseException:
+        if outcome:
+            outcome[0].scope.undo()
+        raise
+    outcome[0].publish(contents)
+    read = outcome[0].scope.reads
     found: dict[int, Any] = {id(p): g for p, g in zip(rest, of_dense, strict=True) if id(p) in read}
     found.update(zip(map(id, tables), row_gradients(tables, indices, of_taps), strict=True))
     return loss, aux, [found.get(id(p)) for p in parameters]
@@ -110,18 +118,24 @@ def _sparse_tables(
     if not candidates:
         return [], []
     shapes: list[list[tuple[int, ...]]] = []
-    read: set[int] = set()
+    read: set[Hashable] = set()
 
     def discover() -> None:
-        with Scope(function) as scope, RowTaps(candidates) as taps:
-            for parameter in parameters:
-                scope.own(parameter, parameter._data)
-            closure()
-            shapes[:] = [
-                [(i.shape[0], *p.shape[1:]) for i in indices]
-                for p, indices in zip(candidates, taps.indices, strict=True)
-            ]
-            read.update(scope.reads)
+        scope = Scope(function)
+
+        def body() -> None:
+            with RowTaps(candidates) as taps:
+                for parameter in parameters:
+                    scope.own(parameter, parameter.peek())
+                closure()
+                shapes[:] = [
+                    [(i.shape[0], *p.shape[1:]) for i in indices]
+                    for p, indices in zip(candidates, taps.indices, strict=True)
+                ]
+                read.update(scope.reads)
+
+        scope.run(body)
+        scope.undo()
 
     jax.eval_shape(discover)
     chosen = [(p, s) for p, s in zip(candidates, shapes, strict=True) if s and id(p) not in read]

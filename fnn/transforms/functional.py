@@ -116,24 +116,28 @@ def functional_call(
         raise ValueError(f"functional_call: '{sorted(both)[0]}' is in params and in buffers")
     matched = _match("functional_call", module, {**params, **buffers})
     given = {id(box) for _, box, _ in matched}
-    with Scope("functional_call", private=True) as scope, key_scope(rng) if rng is not None else nullcontext():
-        for name, box in _every_name(module).items():
-            if id(box) not in given:
-                given.add(id(box))
-                scope.own(box, box.data)
-                box._label = box._label or name
+    others = [(name, box) for name, box in _every_name(module).items() if id(box) not in given]
+    scope = Scope("functional_call", private=True)
+    scope.objects.update((id(part), part) for part in module.modules())
+
+    def body() -> tuple[Any, Arrays]:
+        for name, box in others:
+            scope.own(box, box.data)
+            box._label = box._label or name
         for _, box, array in matched:
             scope.own(box, array)
-        output: Any = module(*args, **kwargs)
-        names = {id(box): name for name, box, _ in matched}
-        for box, _ in scope.written():
-            if id(box) in scope.owned and id(box) not in names:
+        with key_scope(rng) if rng is not None else nullcontext():
+            output = module(*args, **kwargs)
+        names = {id(box) for _, box, _ in matched}
+        for holder, _ in scope.written():
+            if holder.place() in scope.owned and holder.place() not in names:
                 raise RuntimeError(
-                    f"functional_call: the call changed {box.describe()}, which buffers does not have; pass all the "
+                    f"functional_call: the call changed {holder.describe()}, which buffers does not have; pass all the "
                     "buffers that fnn.state(model) gives"
                 )
-        new = {name: box._data for name, box, _ in matched if name in buffers}
-    return output, new
+        return output, {name: scope.values[id(box)] for name, box, _ in matched if name in buffers}
+
+    return scope.run(body)
 
 
 def update(model: Module, params: Mapping[str, Data], buffers: Mapping[str, Data] | None = None) -> None:

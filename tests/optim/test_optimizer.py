@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -174,9 +175,10 @@ def test_a_closure_that_raises_changes_nothing(compiled):
 
 
 def test_an_optimizer_that_jit_did_not_find():
-    hidden = [make()]
+    optimizer = make()[0]
+    hidden = weakref.ref(optimizer)
     with pytest.raises(RuntimeError, match="SGD optimizer was used by the traced function but"):
-        fnn.jit(lambda: hidden[0][0].step())()
+        fnn.jit(lambda: hidden().step())()
 
 
 def test_optimizers_of_equal_structure_but_another_order_do_not_share_a_program():

@@ -6,6 +6,7 @@ import copy
 import inspect
 import pickle
 import warnings
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -451,8 +452,8 @@ def test_errors():
         swa_utils.SWALR(sgd, [0.1, 0.2])
     with pytest.raises(TypeError, match="SWALR: optimizer must be an Optimizer"):
         swa_utils.SWALR(None, 0.1)
-    hidden = {"average": average}
+    hidden = weakref.ref(average)
     with pytest.raises(RuntimeError, match="did not find it"):
-        fnn.jit(lambda: hidden["average"].update_parameters(hidden["average"].module))()
+        fnn.jit(lambda: hidden().update_parameters(hidden().module))()
     with pytest.raises(RuntimeError, match="would leak"):
         jax.jit(lambda w: average.update_parameters(model))(jnp.ones(2))

@@ -65,7 +65,7 @@ def _fill(
     source = random.current_generator() if generator is None else generator
     value: Any = make(_LazyKey(function, source), tuple(tensor.shape), tensor.dtype)
     if isinstance(tensor, ArrayBox):
-        tensor.data = _beside(value, tensor.data)
+        tensor.write(_beside(value, tensor.peek()), owned=True)
         return tensor
     return value
 

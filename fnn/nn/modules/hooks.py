@@ -99,6 +99,22 @@ _global_backward: OrderedDict[int, Any] = OrderedDict()
 _GLOBALS = (_global_forward_pre, _global_forward, _global_backward_pre, _global_backward)
 
 
+def global_hooks() -> list[Any]:
+    """The functions that run around the call of every Module."""
+    return [getattr(hook, "function", hook) for registry in _GLOBALS for hook in registry.values()]
+
+
+def hooks_of(module: Any) -> list[Any]:
+    """The functions that run around the call of this Module."""
+    registries = (
+        module._forward_pre_hooks,
+        module._forward_hooks,
+        module._backward_pre_hooks,
+        module._backward_hooks,
+    )
+    return [getattr(hook, "function", hook) for registry in registries for hook in registry.values()]
+
+
 def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Registers a hook to run before the forward of every Module.
 

@@ -116,7 +116,7 @@ class LazyModuleMixin:
             self.__class__ = mine
             for box, kind, data in boxes:
                 box.__class__ = kind
-                box._data = data
+                box._put(data)
             restore()
 
         return undo

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
@@ -34,9 +34,11 @@ from fnn.nn.modules.state_dict import HasStateDict, _IncompatibleKeys as _Incomp
 from fnn.nn.parameter import Buffer, Parameter, is_lazy
 from fnn.nn.placement import Device, parse_to, put
 from fnn.stateful.boxes import Box, Cell
+from fnn.stateful.containers import leave_nothing
 from fnn.stateful.protocol import Stateful, static_key
+from fnn.stateful.scopes import current_scopes, note_call, note_part
 from fnn.stateful.structure import structure_changed
-from fnn.stateful.tracing import trace_state
+from fnn.stateful.tracing import is_eager, trace_state
 
 __all__ = [
     "Module",
@@ -70,6 +72,9 @@ def _holds_tracer(value: Any) -> bool:
 
 # Attributes that are no part of what a trace depends on, or that enter the key by another way.
 _NOT_IN_KEY = frozenset({"_parameters", "_buffers", "_modules", "_non_persistent_buffers_set", "_stateful_origin_"})
+
+_OWN_CONTAINERS = _NOT_IN_KEY | {*REGISTRIES}
+_PLAIN_CONTAINERS = frozenset({list, dict, tuple, set, deque, OrderedDict})
 
 
 class Module(HasStateDict, HasHooks):
@@ -120,9 +125,9 @@ class Module(HasStateDict, HasHooks):
     forward: Callable[..., Any] = _forward_missing
 
     def __call__(self: HasForward[P, Output], *args: P.args, **kwargs: P.kwargs) -> Output:
-        if any_for_call(self):
-            return call_with_hooks(self, args, kwargs)
-        return self.forward(*args, **kwargs)
+        if (current_scopes() or not is_eager()) and not note_call(self):  # pyright: ignore[reportArgumentType]
+            return leave_nothing(self, lambda: _run(self, args, kwargs))  # pyright: ignore[reportArgumentType]
+        return _run(self, args, kwargs)
 
     # Registration
 
@@ -139,6 +144,7 @@ class Module(HasStateDict, HasHooks):
                 f"register_parameter: cannot assign '{type(param).__name__}' object to parameter '{name}' "
                 "(fnn.nn.Parameter or None required)"
             )
+        note_part(self, f"the parameter {name!r} of {type(self).__name__}")
         param = on_parameter(self, name, param)
         self._parameters[name] = param
         if param is not None and not param._label:
@@ -163,6 +169,7 @@ class Module(HasStateDict, HasHooks):
                 f"register_buffer: cannot assign '{type(tensor).__name__}' object to buffer '{name}' "
                 "(an array, fnn.nn.Buffer or None required)"
             )
+        note_part(self, f"the buffer {name!r} of {type(self).__name__}")
         if tensor is None or isinstance(tensor, Buffer):
             buffer = tensor
         else:
@@ -187,6 +194,7 @@ class Module(HasStateDict, HasHooks):
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"add_module: {type(module).__name__} is not a Module subclass")
         self._check_registration("add_module", name, self._modules)
+        note_part(self, f"the submodule {name!r} of {type(self).__name__}")
         module = on_module(self, name, module)
         self._modules[name] = module
         structure_changed()
@@ -254,7 +262,8 @@ class Module(HasStateDict, HasHooks):
         if _holds_tracer(value):
             raise RuntimeError(
                 f"{type(self).__name__}.{name}: a traced array cannot be kept as a plain attribute, it would leak out of "
-                "its JAX transformation; register it with register_buffer(name, value, persistent=False), or return it"
+                "its JAX transformation; return it, or make it a buffer before, in __init__ by "
+                f"register_buffer({name!r}, initial_value, persistent=False), to which fnn.jit and fnn.backward can write"
             )
         if name not in self.__dict__ or self.__dict__[name] is not value:
             structure_changed()
@@ -274,6 +283,7 @@ class Module(HasStateDict, HasHooks):
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __delattr__(self, name: str) -> None:
+        note_part(self, f"the attribute {name!r} of {type(self).__name__}")
         for registry in (self._parameters, self._buffers, self._modules):
             if name in registry:
                 del registry[name]
@@ -598,12 +608,15 @@ class Module(HasStateDict, HasHooks):
         )
         return plain, names, frozen
 
+    def _stateful_containers_(self) -> Iterable[tuple[str, Any]]:
+        for name, value in self.__dict__.items():
+            if type(value) in _PLAIN_CONTAINERS and name not in _OWN_CONTAINERS:
+                yield name, value
+
     def _stateful_snapshot_(self) -> Callable[[], None]:
         attributes = dict(self.__dict__)
         registries = {
-            name: value.copy()
-            for name, value in attributes.items()
-            if name.startswith("_") and isinstance(value, dict | set)
+            name: value.copy() for name, value in attributes.items() if isinstance(value, dict | set | list | deque)
         }
         flags = [(p, p._requires_grad) for p in self._parameters.values() if p is not None]
         kind = type(self)
@@ -615,12 +628,16 @@ class Module(HasStateDict, HasHooks):
             for name, value in registries.items():
                 mine = attributes[name]
                 mine.clear()
-                mine.update(value)
+                (mine.extend if isinstance(mine, list | deque) else mine.update)(value)
             for parameter, requires_grad in flags:
                 parameter._requires_grad = requires_grad
             structure_changed()
 
         return restore
+
+
+def _run(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return call_with_hooks(module, args, kwargs) if any_for_call(module) else module.forward(*args, **kwargs)
 
 
 def _indent(text: str) -> str:

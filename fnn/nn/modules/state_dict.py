@@ -12,6 +12,7 @@ from fnn.nn.array_box import ArrayBox, to_array
 from fnn.nn.modules.hooks import RemovableHandle, add_hook
 from fnn.nn.parameter import Buffer, Parameter, is_lazy
 from fnn.stateful.protocol import Stateful
+from fnn.stateful.scopes import current_scopes
 from fnn.stateful.structure import structure_changed
 
 __all__ = ["HasStateDict"]
@@ -202,7 +203,8 @@ class HasStateDict(Stateful):
             for restore in undo:
                 restore()
             for box, data in contents:
-                box._data = data
+                if box._data is not data:
+                    box.write(data) if current_scopes() else box._put(data)
             structure_changed()
             raise
         return _IncompatibleKeys(missing, unexpected)

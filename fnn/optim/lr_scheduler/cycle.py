@@ -20,6 +20,7 @@ from fnn.optim.lr_scheduler.scheduler import (
 from fnn.optim.optimizer import Optimizer, ParamGroup
 from fnn.optim.schedule.cycle import cycle_and_height, cycle_scale, one_cycle, one_cycle_ends
 from fnn.optim.typing import Number
+from fnn.stateful.boxes import Cell
 from fnn.stateful.structure import structure_changed
 
 __all__ = ["CyclicLR", "OneCycleLR"]
@@ -52,7 +53,7 @@ class _Cycle(LRScheduler):
         if self.use_beta1:
             first, *rest = group["betas"]
             # Only a number changes, which asks for no new program.
-            dict.__setitem__(group, "betas", (like(first, momentum), *rest))
+            Cell(group, "betas").set((like(first, momentum), *rest))
         else:
             set_option(group, "momentum", momentum)
 

@@ -17,9 +17,9 @@ from jax.core import Tracer
 from fnn.functional.checks import fail
 from fnn.optim.optimizer import Optimizer, ParamGroup
 from fnn.optim.typing import Number
-from fnn.stateful.boxes import Cell
+from fnn.stateful.boxes import Cell, ElementCell, is_traced
 from fnn.stateful.protocol import Stateful, static_key
-from fnn.stateful.scopes import require_known
+from fnn.stateful.scopes import MISSING, current_scopes, require_known, seen
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import trace_state
 
@@ -110,18 +110,32 @@ def callable_key(function: Any) -> Hashable:
     return static_key(function), None if state is None else static_key(state)
 
 
-class _LastRateCell(Cell):
-    """One element of a scheduler's ``_last_lr``."""
+class _Moving:
+    """An attribute that a step changes, of which a running transformation has a value of its own."""
 
-    __slots__ = ()
+    def __init__(self, name: str) -> None:
+        self.name = name
 
-    def get(self) -> Any:
-        return self.container["_last_lr"][self.key]
+    def __get__(self, scheduler: Any, kind: Any = None) -> Any:
+        if scheduler is None:
+            return self
+        attributes = scheduler.__dict__
+        value = seen((id(attributes), self.name)) if current_scopes() else MISSING
+        if value is not MISSING:
+            return value
+        try:
+            return attributes[self.name]
+        except KeyError:
+            raise AttributeError(f"{type(scheduler).__name__!r} object has no attribute {self.name!r}") from None
 
-    def set(self, value: Any) -> None:
-        rates = list(self.container["_last_lr"])
-        rates[self.key] = value
-        self.container["_last_lr"] = rates
+    def __set__(self, scheduler: Any, value: Any) -> None:
+        attributes = scheduler.__dict__
+        if self.name not in attributes:
+            structure_changed()
+        if is_traced(value) or (seen((id(attributes), self.name)) is not MISSING):
+            Cell(attributes, self.name).set(value)
+        else:
+            attributes[self.name] = value
 
 
 class LRScheduler(Stateful):
@@ -163,6 +177,10 @@ class LRScheduler(Stateful):
     last_epoch: int | jax.Array
     _step_count: int | jax.Array
     _last_lr: list[Number]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _make_moving(cls)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         self = super().__new__(cls)
@@ -315,9 +333,9 @@ class LRScheduler(Stateful):
         """Checks that a running ``fnn.jit`` knows this object; outside of one, turns its counters into Python numbers."""
         require_known(self, f"{type(self).__name__} scheduler")
         for name in self._counters:
-            value = self.__dict__.get(name)
+            value = getattr(self, name, None)
             if isinstance(value, jax.Array) and not isinstance(value, Tracer):
-                self.__dict__[name] = value.item()
+                setattr(self, name, value.item())
 
     def _warn_of_order(self) -> None:
         count = self._step_count
@@ -388,7 +406,7 @@ class LRScheduler(Stateful):
             >>> state["gamma"], state["last_epoch"]
             (0.5, 0)
         """
-        return {k: plain(v) for k, v in self.__dict__.items() if k not in self._not_in_state}
+        return {k: plain(getattr(self, k)) for k in self.__dict__ if k not in self._not_in_state}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes over a ``state_dict``, of this library or of torch.
@@ -429,7 +447,7 @@ class LRScheduler(Stateful):
             if name in self.__dict__:
                 yield Cell(self.__dict__, name)
         for i in range(len(self.__dict__.get("_last_lr", ()))):
-            yield _LastRateCell(self.__dict__, i)
+            yield ElementCell(self.__dict__, "_last_lr", i)
 
     def _stateful_key_(self) -> Hashable:
         moving = ("_last_lr", "_schedulers", "_is_initial", "_get_lr_called_within_step", *self._counters)
@@ -445,6 +463,15 @@ class LRScheduler(Stateful):
             structure_changed()
 
         return restore
+
+
+def _make_moving(cls: type[LRScheduler]) -> None:
+    for name in ("_last_lr", *cls._counters):
+        if not isinstance(getattr(cls, name, None), _Moving):
+            setattr(cls, name, _Moving(name))
+
+
+_make_moving(LRScheduler)
 
 
 class _LRScheduler(LRScheduler):

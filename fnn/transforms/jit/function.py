@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import functools
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from itertools import chain, repeat
+from operator import setitem
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 import jax
-import numpy as np
-from jax.core import Tracer
-from jax.extend.core import jaxpr_as_fun
 
 from fnn.kernels import plain_selected
-from fnn.kernels.compiler_options import options_for
-from fnn.kernels.eigen import eigen_forms
 from fnn.nn.modules.module import HasForward
 from fnn.random.generator import current_generator
-from fnn.stateful.boxes import OptionalBox
-from fnn.stateful.donation import donatable, held_elsewhere
-from fnn.stateful.scopes import Scope, current_scopes
-from fnn.stateful.structure import structure
-from fnn.stateful.tracing import is_eager, setting
-from fnn.transforms.jit.gathering import Gathered, Split, cell_values_of
+from fnn.stateful.donation import call_with, exclusive, is_lost, publish
+from fnn.stateful.scopes import current_scopes
+from fnn.stateful.structure import optional_changed, structure, structure_changed
+from fnn.stateful.tracing import is_eager, jit_settings, setting
+from fnn.transforms.jit.arguments import StaticArguments, as_leaf, type_of
+from fnn.transforms.jit.gathering import Gathered, Split, element_targets
 from fnn.transforms.jit.programs import Program
-from fnn.transforms.jit.search import CompiledFunction, Found, is_stateful, same_objects
+from fnn.transforms.jit.search import CompiledFunction, Found, is_stateful
+from fnn.transforms.jit.trace import Trace
 
 __all__ = ["BoundJit", "JitDecorator", "JitFunction", "jit"]
 
@@ -40,9 +39,23 @@ class _ForOwner:
     """What was found behind the function for one ``self``; ``None`` stands for a plain function."""
 
     def __init__(self, owner: Any) -> None:
-        self.owner = owner
         self.found: Found | None = None
         self.gathered: Gathered | None = None
+        mine = weakref.WeakMethod(self.forget)
+        self.dropped: Callable[[], None] = lambda: (forget := mine()) and forget()
+        try:
+            dropped = self.dropped
+            self._owner: Callable[[], Any] = weakref.ref(owner, lambda _: dropped())
+        except TypeError:
+            self._owner = lambda: owner
+
+    def is_for(self, owner: Any) -> bool:
+        """Whether it stands for this one, not for one that is gone and had its ``id``."""
+        return self._owner() is owner
+
+    def forget(self) -> None:
+        """Lets everything go: one of the objects is gone."""
+        self.found = self.gathered = None
 
 
 class JitFunction(CompiledFunction, Generic[P, R]):
@@ -51,26 +64,29 @@ class JitFunction(CompiledFunction, Generic[P, R]):
     def __init__(
         self,
         function: Callable[P, R],
-        static_argnums: tuple[int, ...],
-        static_argnames: tuple[str, ...],
-        compiler_options: dict[str, Any] | None,
+        static_argnums: int | Sequence[int] | None = None,
+        static_argnames: str | Sequence[str] | None = None,
+        compiler_options: dict[str, Any] | None = None,
+        donate: bool = True,
     ) -> None:
         for name in ("__name__", "__qualname__", "__doc__", "__module__"):
             if hasattr(function, name):
                 setattr(self, name, getattr(function, name))
         self.__wrapped__: Callable[P, R] = function
-        self._static_argnums = static_argnums
-        self._static_argnames = static_argnames
+        self._static = StaticArguments(function, static_argnums, static_argnames)
         self._compiler_options = compiler_options
+        self._donate = donate
         self._programs: dict[Hashable, Program] = {}
         self._numbers: dict[Hashable, int] = {}
         self._contexts: OrderedDict[int, _ForOwner] = OrderedDict()
         self._lock = threading.RLock()
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        if any(scope.strict for scope in current_scopes()):
+        if any(scope.strict for scope in current_scopes()) or setting("jax_disable_jit"):
             return self.__wrapped__(*args, **kwargs)
         with self._lock:
+            if args and self._static.is_owner(args[0]):
+                return self._call(args[0], args[1:], kwargs)
             return self._call(None, args, kwargs)
 
     @overload
@@ -84,7 +100,8 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         return f"<fnn.jit of {self.__wrapped__!r}>"
 
     def __reduce__(self) -> Any:
-        return JitFunction, (self.__wrapped__, self._static_argnums, self._static_argnames, self._compiler_options)
+        static = self._static
+        return JitFunction, (self.__wrapped__, *static.given, self._compiler_options, self._donate)
 
     def clear_cache(self) -> None:
         """Forgets every compiled program."""
@@ -98,50 +115,64 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         return len(self._programs)
 
     def _call(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        args, kwargs, static = self._split_static(owner, args, kwargs)
+        args, kwargs, static = self._static.split(owner is not None, args, kwargs)
         leaves, tree = jax.tree.flatten((args, kwargs), is_leaf=is_stateful)
+        types = [type_of(leaf) for leaf in leaves]
+        if None in types:
+            leaves = [as_leaf(self, leaves, tree, i) if kind is None else leaves[i] for i, kind in enumerate(types)]
+            types = [type_of(leaf) for leaf in leaves]
         arrays = [leaf for leaf in leaves if not is_stateful(leaf)]
-        roots = [leaf for leaf in leaves if is_stateful(leaf)] if len(arrays) != len(leaves) else []
-        found, gathered = self._gather(owner, roots)
+        given = [leaf for leaf in leaves if is_stateful(leaf)] if len(arrays) != len(leaves) else []
+        found, gathered = self._gather(owner, given)
         kinds, cell_arrays, numbers = gathered.cell_inputs()
         key = (
             self._number(gathered),
             self._number(found),
             gathered.optional_key(),
             tree,
-            tuple(None if is_stateful(leaf) else self._type_of(leaf) for leaf in leaves),
+            tuple(types),
             static,
             kinds,
-            setting("jax_enable_x64"),
+            jit_settings(),
             plain_selected(),
         )
         program = self._programs.get(key)
+        trace = None
         if program is None:
+            trace = Trace(self.__wrapped__, self._compiler_options)
             try:
-                program, reusable = self._trace(owner, gathered, leaves, tree, static, kinds, cell_arrays, numbers)
+                trace.run(owner, gathered, leaves, tree, static, kinds, cell_arrays, numbers)
             except BaseException:
-                for undo in reversed(gathered.undo):
-                    undo()
-                self._contexts.clear()
+                self._undo(gathered, trace)
                 raise
-            if reusable:
+            program = trace.program
+            if trace.reusable:
                 self._programs[key] = program
-        gathered.undo.clear()
-        checked = bool(current_scopes()) or not is_eager()
-        boxes = gathered.split(program)
-        if checked:
-            donated = [box.data for box in boxes.donated]
-            kept = [box.data for box in boxes.kept]
-            outputs, new, cells = program.run_kept(donated, kept, cell_arrays, numbers, arrays)
+        inputs = cell_arrays, numbers, arrays
+        if current_scopes() or not is_eager():
+            outputs = _run_nested(program, gathered, inputs)
         else:
-            bank = boxes.bank
-            donated = donatable([box._data for box in boxes.donated]) if bank is None else bank.take()
-            kept = [box._data for box in boxes.kept]
-            outputs, new, cells = program.run(donated, kept, cell_arrays, numbers, arrays)
-            if program.shares is None:
-                program.shares = held_elsewhere(new)
-        _commit(gathered, boxes, new, cells, checked)
+            published: list[Any] = [None]
+            try:
+                self._run(program, gathered.split(program), inputs, published)
+            except BaseException:
+                if published[0] is None:
+                    self._undo(gathered, trace)
+                raise
+            outputs = published[0]
+        gathered.undo.clear()
+        if trace is not None:
+            trace.settle()
         return jax.tree.unflatten(program.out_tree, outputs)
+
+    def _undo(self, gathered: Gathered, trace: Trace | None) -> None:
+        """Puts the objects back as they were before the call."""
+        if trace is not None:
+            trace.undo()
+        for undo in reversed(gathered.undo):
+            undo()
+        gathered.undo.clear()
+        self._contexts.clear()
 
     def _number(self, described: Found | Gathered) -> int:
         """A small number for a key that is long to hash, the same for equal keys."""
@@ -149,148 +180,112 @@ class JitFunction(CompiledFunction, Generic[P, R]):
             described.number = self._numbers.setdefault(described.key, len(self._numbers))
         return described.number
 
-    def _type_of(self, leaf: Any) -> Hashable:
-        try:
-            return jax.typeof(leaf)
-        except TypeError:
-            raise TypeError(
-                f"fnn.jit: an argument of {self!r} must be an array, a number, a Module or the like, or be named in "
-                f"static_argnames, got {leaf!r} of type {type(leaf).__name__}"
-            ) from None
-
-    def _split_static(self, owner: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, Any]:
-        if not self._static_argnums and not self._static_argnames:
-            return args, kwargs, ((), ())
-        shift = 0 if owner is None else 1
-        positions = {(i % (len(args) + shift) if i < 0 else i) - shift for i in self._static_argnums}
-        static_args = tuple((i, args[i]) for i in sorted(positions) if 0 <= i < len(args))
-        static_kwargs = tuple((k, kwargs[k]) for k in self._static_argnames if k in kwargs)
-        for name, value in (*static_args, *static_kwargs):
-            try:
-                hash(value)
-            except TypeError:
-                raise ValueError(
-                    f"fnn.jit: static argument {name!r} of {self!r} must be hashable, got {value!r}"
-                ) from None
-        dynamic = tuple(None if i in positions else a for i, a in enumerate(args))
-        return (
-            dynamic,
-            {k: v for k, v in kwargs.items() if k not in self._static_argnames},
-            (static_args, static_kwargs),
-        )
-
-    def _gather(self, owner: Any, argument_roots: list[Any]) -> tuple[Found, Gathered]:
+    def _gather(self, owner: Any, given: list[Any]) -> tuple[Found, Gathered]:
         context = self._contexts.get(id(owner))
-        if context is None or context.owner is not owner:
+        if context is None or not context.is_for(owner):
             context = self._contexts[id(owner)] = _ForOwner(owner)
             while len(self._contexts) > _OWNERS_KEPT:
                 self._contexts.popitem(last=False)
-        if context.found is None or not context.found.still_right():
-            context.found = Found(self.__wrapped__, owner)
-        roots = [*context.found.roots, *argument_roots, current_generator()]
-        gathered = context.gathered
-        if gathered is None or gathered.version != structure.version or not same_objects(roots, gathered.roots):
-            gathered = context.gathered = Gathered(roots)
-        return context.found, gathered
+        found, gathered = context.found, context.gathered
+        generator = current_generator()
+        if found is None or not found.still_right(given):
+            found = context.found = Found(self.__wrapped__, owner, given, context.dropped)
+            gathered = None
+        if (
+            gathered is None
+            or gathered.version != structure.version
+            or gathered.extra != [*map(id, given), id(generator)]
+        ):
+            roots = [*found.roots(), *given, generator]
+            gathered = context.gathered = Gathered(roots, [*given, generator], context.dropped)
+        return found, gathered
 
-    def _trace(
-        self,
-        owner: Any,
-        gathered: Gathered,
-        leaves: list[Any],
-        tree: Any,
-        static: Any,
-        kinds: tuple[Any, ...],
-        cell_arrays: list[Any],
-        numbers: Any,
-    ) -> tuple[Program, bool]:
-        """Traces the function, once, and builds its program; tells whether later calls may use it too.
+    def _run(self, program: Program, split: Split, inputs: tuple[Any, ...], outputs: list[Any]) -> None:
+        """Runs the program, and publishes its results in the boxes and cells and in ``outputs[0]``, all at once."""
+        bank = split.bank
+        others = split.enter()
+        parts, wholes, copies, kinds = element_targets(split.elements) if split.elements else ([], [], [], [])
+        cleared = [box.publication() for box in split.cleared]
+        targets = [bank.target, (setitem, outputs, 0), *split.targets, *parts, *split.last, *wholes, *cleared]
+        donates = self._donate and program.may_donate and bool(bank.boxes) and not _debugs()
+        if donates:
+            run = program.run
+            with exclusive:
+                kept = [box._data for box in split.kept]
+                arrays = bank.take()
+                results = chain.from_iterable(map(run, (arrays,), (kept,), *((part,) for part in inputs)))
+                try:
+                    publish(targets, chain(results, map(call_with, kinds, copies), repeat(None)))
+                except Exception as error:
+                    bank.settle()
+                    lost = bank.lost()
+                    if lost:
+                        raise RuntimeError(
+                            f"{self!r}: the program failed while it ran, and the arrays that it had taken over are lost: "
+                            f"{', '.join(box.describe() for box in lost[:3])}{' and others' if len(lost) > 3 else ''}; "
+                            "load them from a checkpoint, or use fnn.jit(..., donate=False)"
+                        ) from error
+                    raise
+        else:
+            self._run_keeping(program, split, inputs, targets, chain(map(call_with, kinds, copies), repeat(None)))
+        if program.touches_optional:
+            optional_changed()
+        if program.changes_types:
+            structure_changed()
+        for other in others:
+            other.leave()
 
-        They may not if the function changed the structure of an object, for then a later call starts from another one.
-        """
-        program = Program()
-        position = {id(box): i for i, box in enumerate(gathered.boxes)}
+    def _run_keeping(
+        self, program: Program, split: Split, inputs: tuple[Any, ...], targets: list[Any], constants: Any
+    ) -> None:
+        """Runs the program without giving it any array to keep."""
 
-        def traced(contents: list[Any], extra: list[Any], packed: Any, arrays: list[Any]) -> Any:
-            with Scope("fnn.jit", strict=True) as scope:
-                scope.objects.update(id(obj) for obj in gathered.objects)
-                for box, value in zip(gathered.boxes, contents, strict=True):
-                    scope.own(box, value)
-                cell_values = cell_values_of(kinds, extra, packed)
-                for cell, value in zip(gathered.cells, cell_values, strict=True):
-                    cell.set(value)
-                output = self._run_wrapped(owner, leaves, tree, static, arrays)
-                flat, program.out_tree = jax.tree.flatten(output)
-                results = []
-                for box, value in scope.written():
-                    if id(box) in position:
-                        (program.cleared if value is None else program.written).append(position[id(box)])
-                        results += [] if value is None else [value]
-                for obj in gathered.objects:
-                    for box in obj._stateful_boxes_():
-                        if id(box) not in position and isinstance(box._data, Tracer):
-                            program.new_boxes.append(box)
-                            results.append(box._data)
-                new_cells = []
-                for i, (cell, value) in enumerate(zip(gathered.cells, cell_values, strict=True)):
-                    if cell.get() is not value:
-                        program.cells.append(i)
-                        new_cells.append(cell.get())
-                return flat, results, new_cells
+        def attempt() -> None:
+            arrays = split.bank.look()
+            kept[:] = [box._data for box in split.kept]
+            results = chain.from_iterable(map(program.run_kept, (arrays,), (kept,), *((part,) for part in inputs)))
+            publish(targets, chain(results, constants))
 
-        arrays = [leaf for leaf in leaves if not is_stateful(leaf)]
-        contents = [box.data for box in gathered.boxes] if current_scopes() else [box._data for box in gathered.boxes]
-        restores = [obj._stateful_snapshot_() for obj in gathered.objects]
-        old_cells = [cell.get() for cell in gathered.cells]
-        try:
-            with eigen_forms(self._compiler_options is None):
-                jaxpr, shape = jax.make_jaxpr(traced, return_shape=True)(contents, cell_arrays, numbers, arrays)
-        except BaseException:
-            for restore in restores:
-                restore()
-            raise
-        finally:
-            for cell, value in zip(gathered.cells, old_cells, strict=True):
-                cell.set(value)
-        program.touches_optional = any(
-            isinstance(gathered.boxes[i], OptionalBox) for i in (*program.written, *program.cleared)
-        )
-        new_types = {i: (value.shape, value.dtype) for i, value in zip(program.written, shape[1], strict=False)}
-        for i, old in enumerate(contents):
-            if old is None:
-                continue
-            same = isinstance(old, jax.Array | np.ndarray) and new_types.get(i) == (old.shape, old.dtype)
-            (program.donated if same else program.kept).append(i)
-            program.changes_types |= not same and i in new_types
-        order = np.argsort(
-            [*program.donated, *program.kept]
-        ).tolist()  # None has no leaves: its position may be left out
-        call, out_structure = jaxpr_as_fun(jaxpr), jax.tree.structure(shape)
-
-        def run(donated: list[Any], kept: list[Any], extra: list[Any], packed: Any, arrays: list[Any]) -> Any:
-            state = [*donated, *kept]
-            inputs = ([state[i] for i in order], extra, packed, arrays)
-            return jax.tree.unflatten(out_structure, call(*jax.tree.leaves(inputs)))
-
-        run.__name__ = run.__qualname__ = getattr(self.__wrapped__, "__name__", type(self.__wrapped__).__name__)
-        given = self._compiler_options
-        program.run = jax.jit(run, donate_argnums=0, compiler_options=options_for(jaxpr.jaxpr, given))
-        program.run_kept = jax.jit(run, compiler_options=given)  # perhaps within another program, where none may be set
-        return program, gathered.static_keys() == gathered.statics and not program.new_boxes
-
-    def _run_wrapped(self, owner: Any, leaves: list[Any], tree: Any, static: Any, arrays: list[Any]) -> Any:
-        rest = iter(arrays)
-        args, kwargs = jax.tree.unflatten(tree, [leaf if is_stateful(leaf) else next(rest) for leaf in leaves])
-        static_args, static_kwargs = static
-        args = list(args)
-        for i, value in static_args:
-            args[i] = value
-        before = () if owner is None else (owner,)
-        function: Callable[..., Any] = self.__wrapped__
-        return function(*before, *args, **kwargs, **dict(static_kwargs))
+        kept: list[Any] = []
+        if not split.bank.boxes and len(targets) == 2:
+            # It writes nothing, so that threads may run it at the same time; another's program may take an array away.
+            try:
+                return attempt()
+            except (RuntimeError, ValueError):
+                if not any(map(is_lost, kept)):
+                    raise
+        if program.may_donate:
+            with exclusive:
+                return attempt()
+        return attempt()  # a callback of its own may wait for whoever is excluded
 
 
-class BoundJit(Generic[P, R]):
+def _debugs() -> bool:
+    """Whether JAX runs a program again, on the same arrays, where it finds a NaN or an infinity."""
+    return setting("jax_debug_nans") or setting("jax_debug_infs")
+
+
+def _run_nested(program: Program, gathered: Gathered, inputs: tuple[Any, ...]) -> list[Any]:
+    """Runs the program within another transformation, by whose rules its results are written; returns the output."""
+    split = gathered.split(program)
+    donated = [box.data for box in split.bank.boxes]
+    kept = [box.data for box in split.kept]
+    new, outputs, *rest = program.run_kept(donated, kept, *inputs)
+    for box, value in zip(split.bank.boxes, new, strict=True):
+        box.write(value)
+    values = iter(rest)
+    for box in split.filled:
+        box.write(next(values))
+    for i in program.cells:
+        gathered.cells[i].set(next(values))
+    for place in program.new_values:
+        place.write(next(values))
+    for box in split.cleared:
+        box.write(None)
+    return outputs
+
+
+class BoundJit(CompiledFunction, Generic[P, R]):
     """A ``fnn.jit`` method of one instance."""
 
     def __init__(self, function: JitFunction[..., R], instance: Any) -> None:
@@ -300,35 +295,13 @@ class BoundJit(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         function = self.__func__
-        if any(scope.strict for scope in current_scopes()):
+        if any(scope.strict for scope in current_scopes()) or setting("jax_disable_jit"):
             return function.__wrapped__(self.__self__, *args, **kwargs)
         with function._lock:
             return function._call(self.__self__, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__func__, name)
-
-
-def _commit(gathered: Gathered, boxes: Split, contents: list[Any], cells: list[Any], checked: bool) -> None:
-    """Writes the results of a program back; ``checked`` by way of the enclosing transformations' rules."""
-    program = boxes.program
-    if program.touches_optional:
-        structure.optional += 1
-    if checked or program.changes_types:
-        for box, value in zip(boxes.written, contents, strict=True):
-            box.data = value
-        for box in boxes.cleared:
-            box.data = None
-    else:
-        if boxes.bank is not None:
-            boxes.bank.put(contents, program.shares is not False)
-        else:
-            for box, value in zip(boxes.written, contents, strict=True):
-                box._data = value
-        for box in boxes.cleared:
-            box._data = None
-    for i, value in zip(program.cells, cells, strict=True):
-        gathered.cells[i].set(value)
 
 
 class JitDecorator(Protocol):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from operator import setitem
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from fnn.stateful.boxes import Box, Cell, OptionalBox
-from fnn.stateful.donation import Bank
+from fnn.stateful.boxes import Box, Cell, ElementCell, OptionalBox
+from fnn.stateful.donation import Bank, BankEntry, Target
 from fnn.stateful.protocol import Stateful, walk
+from fnn.stateful.scopes import current_scopes
 from fnn.stateful.structure import structure
 from fnn.stateful.tracing import setting
 from fnn.transforms.jit.programs import Program
-from fnn.transforms.jit.search import same_objects
+from fnn.transforms.jit.search import WeakList, same_objects
 
 _ONLY_NONE = {type(None)}
 
@@ -23,29 +25,48 @@ class Split(NamedTuple):
     """The boxes that a program deals with; holding the program keeps its ``id`` its own."""
 
     program: Program
-    donated: list[Box]
+    bank: Bank
     kept: list[Box]
-    written: list[Box]
+    filled: list[Box]
     cleared: list[Box]
-    bank: Bank | None  # of the donated boxes, if the same ones are written
+    targets: list[Target]  # of what the program computes: after the bank's contents and the output, boxes and cells,
+    elements: list[ElementCell]  # cells in a tuple or list,
+    last: list[Target]  # and places in containers
+
+    def enter(self) -> list[BankEntry]:
+        """The places in banks that boxes leave which get arrays of another type; to be called before they do."""
+        entries = [box._content for box in (*self.filled, *self.cleared) if type(box._content) is BankEntry]
+        for entry in entries:
+            entry.bank.settle()
+            entry.bank.whole = False
+        return entries
 
 
 class Gathered:
-    """The boxes and cells of a set of roots, in a fixed order, and the key of their structure."""
+    """The boxes and cells of a set of roots, in a fixed order, and the key of their structure.
 
-    def __init__(self, roots: Sequence[Any]) -> None:
+    The objects themselves are held weakly, lest a compiled function keep a dropped model alive.
+
+    Args:
+        roots: the objects and boxes found.
+        extra: those among them that a call brings with it, which may be others at the next.
+        dropped: called when one of them is gone.
+    """
+
+    def __init__(self, roots: Sequence[Any], extra: Sequence[Any], dropped: Callable[[], None]) -> None:
         self.number: int = -1
+        self.extra: list[int] = list(map(id, extra))
         self._banks: dict[tuple[int, ...], Bank] = {}
-        self.roots: list[Any] = list(roots)
-        self.objects: list[Stateful] = list(walk(r for r in roots if isinstance(r, Stateful)))
+        self.roots: WeakList = WeakList(roots, dropped)
+        objects = list(walk(r for r in roots if isinstance(r, Stateful)))
         self.undo: list[Callable[[], None]] = [
-            undo for obj in self.objects if (undo := obj._stateful_prepare_()) is not None
+            undo for obj in objects if (undo := obj._stateful_prepare_()) is not None
         ]
         self.version: int = structure.version
         boxes: dict[int, Box] = {}
-        positions = {id(obj): -1 - i for i, obj in enumerate(self.objects)}
+        positions = {id(obj): -1 - i for i, obj in enumerate(objects)}
         layout: list[Any] = []
-        for obj in self.objects:
+        for obj in objects:
             mine = list(obj._stateful_boxes_())
             for box in mine:
                 boxes.setdefault(id(box), box)
@@ -59,12 +80,12 @@ class Gathered:
         positions.update((key, i) for i, key in enumerate(boxes))
         self.boxes: list[Box] = list(boxes.values())
         self.optional: list[OptionalBox] = [box for box in self.boxes if isinstance(box, OptionalBox)]
-        self.cells: list[Cell] = [cell for obj in self.objects for cell in obj._stateful_cells_()]
-        self.statics: tuple[Hashable, ...] = self.static_keys()
+        self.cells: list[Cell] = [cell for obj in objects for cell in obj._stateful_cells_()]
+        self.statics: tuple[Hashable, ...] = static_keys(objects)
         self.key: Hashable = (
             self.statics,
             tuple((tuple(children), tuple(positions[b] for b in mine)) for children, mine in layout),
-            tuple(_box_key(box) for box in self.boxes),
+            tuple(map(_box_key, self.boxes)),
             tuple(positions[id(root)] for root in roots),
         )
         self._cell_wide: bool | None = None
@@ -75,18 +96,29 @@ class Gathered:
         self._optional_key: Hashable = None
         self._optional_version = -1
 
+    def objects(self) -> list[Stateful]:
+        """The objects that can be reached from the roots."""
+        return list(walk(r for r in self.roots.values() if isinstance(r, Stateful)))
+
     def split(self, program: Program) -> Split:
         """The boxes whose content a program takes over, those that it only reads, and those that it fills."""
         found = self._splits.get(id(program))
         if found is None:
-            donated = [self.boxes[i] for i in program.donated]
+            filled = [self.boxes[i] for i in program.filled] + program.new_boxes
+            cleared = [self.boxes[i] for i in program.cleared]
+            cells = [self.cells[i] for i in program.cells]
+            whole = [cell for cell in cells if not isinstance(cell, ElementCell)]
+            targets = [box.publication() for box in filled]
+            targets += [(dict.__setitem__, cell.container, cell.key) for cell in whole]
             found = self._splits[id(program)] = Split(
                 program,
-                donated,
+                self._bank([self.boxes[i] for i in program.donated]),
                 [self.boxes[i] for i in program.kept],
-                [self.boxes[i] for i in program.written] + program.new_boxes,
-                [self.boxes[i] for i in program.cleared],
-                self._bank(donated) if program.written == program.donated and not program.new_boxes else None,
+                filled,
+                cleared,
+                targets,
+                [cell for cell in cells if isinstance(cell, ElementCell)],
+                [value.target() for value in program.new_values],
             )
         return found
 
@@ -99,20 +131,18 @@ class Gathered:
         return bank
 
     def __del__(self) -> None:
-        for bank in self._banks.values():
-            bank.close()
+        for bank in getattr(self, "_banks", {}).values():
+            bank.abandon()
 
     def optional_key(self) -> Hashable:
         """Which of the boxes that may be empty are, and the structure of what the others hold."""
-        if self._optional_version != structure.optional:
+        if self._optional_version != structure.optional or current_scopes():
+            version = structure.optional
             contents = [box._data for box in self.optional]
             only_none = {*map(type, contents)} == _ONLY_NONE
             self._optional_key = None if only_none else tuple([box.key() for box in self.optional])
-            self._optional_version = structure.optional
+            self._optional_version = -1 if current_scopes() else version
         return self._optional_key
-
-    def static_keys(self) -> tuple[Hashable, ...]:
-        return tuple((type(obj), obj._stateful_key_()) for obj in self.objects)
 
     def cell_inputs(self) -> tuple[tuple[Any, ...], list[Any], Any]:
         """The cells' values: their types, those that are arrays, and the Python numbers as one array, kept while equal."""
@@ -127,18 +157,29 @@ class Gathered:
             if wide is not self._cell_wide or numbers != self._cell_numbers:
                 packed = jax.device_put(np.array(numbers, np.float64 if wide else np.float32))
             arrays = [v for v, kind in zip(values, kinds, strict=True) if kind is None]
+            if current_scopes():  # traced values perhaps, and not to be kept
+                return kinds, arrays, packed
             self._cell_wide, self._last_values, self._cell_numbers = wide, values, numbers
             self._cell_inputs = kinds, arrays, packed
         return self._cell_inputs
 
 
+def static_keys(objects: Iterable[Stateful]) -> tuple[Hashable, ...]:
+    """What a trace depends on in some objects besides arrays and cells."""
+    return tuple((type(obj), obj._stateful_key_()) for obj in objects)
+
+
 def _box_key(box: Box) -> Hashable:
     if isinstance(box, OptionalBox):
         return None
-    return box._data.shape, box._data.dtype, getattr(box, "_requires_grad", None)
+    data = box._data
+    place = getattr(data, "sharding", None)
+    spread = place is not None and place.num_devices > 1
+    return data.shape, data.dtype, getattr(box, "_requires_grad", None), place if spread else None
 
 
 def cell_values_of(kinds: tuple[Any, ...], arrays: list[Any], numbers: Any) -> list[Any]:
+    """The inverse of ``cell_inputs``, for traced arrays and numbers."""
     rest = iter(arrays)
     values, i = [], 0
     for kind in kinds:
@@ -148,3 +189,18 @@ def cell_values_of(kinds: tuple[Any, ...], arrays: list[Any], numbers: Any) -> l
             values.append(numbers[i] if kind is float else numbers[i].astype(int))
             i += 1
     return values
+
+
+def element_targets(cells: Sequence[ElementCell]) -> tuple[list[Target], list[Target], list[list[Any]], list[type]]:
+    """How cells that are elements of a tuple or list are published: into copies first, and then the copies as a whole.
+
+    Returns:
+        the targets of the elements, those of the whole, the copies, and the types that these are to have.
+    """
+    copies: dict[Hashable, tuple[ElementCell, list[Any]]] = {}
+    parts: list[Target] = []
+    for cell in cells:
+        _, copy = copies.setdefault(cell.place(), (cell, list(cell.whole())))
+        parts.append((setitem, copy, cell.index))
+    whole = [(dict.__setitem__, cell.container, cell.key) for cell, _ in copies.values()]
+    return parts, whole, [copy for _, copy in copies.values()], [type(cell.whole()) for cell, _ in copies.values()]

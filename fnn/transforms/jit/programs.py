@@ -5,21 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from fnn.stateful.boxes import Box
+from fnn.stateful.containers import ContainerPlace
 
 
 class Program:
-    """The function compiled for one structure of the state and one signature of the arguments."""
+    """The function compiled for one structure of the state and one signature of the arguments.
+
+    Boxes and cells are named by their positions among those gathered.
+    """
 
     def __init__(self) -> None:
-        self.written: list[int] = []  # positions of the boxes that get new content
-        self.cleared: list[int] = []  # positions of the boxes that become empty
+        self.donated: list[int] = []  # boxes whose arrays it takes over, and that get new ones of the same type
+        self.kept: list[int] = []  # boxes whose arrays it only reads
+        self.filled: list[int] = []  # boxes that get arrays of another type, or are empty
+        self.cleared: list[int] = []  # boxes that become empty
+        self.cells: list[int] = []  # cells that get new values
         self.new_boxes: list[Box] = []  # boxes made during the trace, for the one call that made them
-        self.cells: list[int] = []
-        self.donated: list[int] = []
-        self.kept: list[int] = []
-        self.shares: bool | None = None  # whether results are arrays that went in; not known before the first call
+        self.new_values: list[ContainerPlace] = []  # traced values in containers, likewise
         self.touches_optional: bool = False
-        self.changes_types: bool = False  # some box gets an array of another shape or dtype
+        self.changes_types: bool = False  # some box gets an array of another shape, dtype or placement
+        self.may_donate: bool = True  # it calls nothing on the host that could look at the arrays
         self.out_tree: Any = None
         self.run: Any = None
         self.run_kept: Any = None

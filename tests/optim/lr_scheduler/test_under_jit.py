@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -136,9 +138,9 @@ def test_one_cycle_stays_at_its_end_under_jit():
 def test_errors_under_transformations():
     optimizer = our_optimizer()
     scheduler, plateau = STEP(S, optimizer), S.ReduceLROnPlateau(optimizer)
-    hidden = {"scheduler": scheduler}
+    hidden = weakref.ref(scheduler)
     with pytest.raises(RuntimeError, match="StepLR scheduler was used"):
-        fnn.jit(lambda: hidden["scheduler"].step())()
+        fnn.jit(lambda: hidden().step())()
     with pytest.raises(RuntimeError, match="metrics is traced, but"):
         jax.jit(plateau.step)(1.0)
     restarts = S.CosineAnnealingWarmRestarts(optimizer, 2)

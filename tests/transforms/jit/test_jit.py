@@ -36,7 +36,8 @@ def loss_of(model):
 
 
 global_model = Counter()
-global_list = [Counter()]
+GLOBAL = Counter()
+out_of_sight = weakref.ref(GLOBAL)  # the search looks into containers, but not behind a weak reference
 
 
 def test_model_by_global():
@@ -149,14 +150,14 @@ def test_rebinding_a_number_is_honoured():
 def test_parameter_not_found_raises_and_is_named():
     @fnn.jit
     def run(x):
-        return global_list[0](x)
+        return out_of_sight()(x)
 
     with pytest.raises(RuntimeError, match=r"'Counter.calls'.*did not find it.*as an argument"):
         run(X)
 
     @fnn.jit
     def only_weight(x):
-        return x @ global_list[0].fc.weight.T
+        return x @ out_of_sight().fc.weight.T
 
     with pytest.raises(RuntimeError, match=r"Parameter 'Linear.weight' of shape \(2, 3\).*did not find"):
         only_weight(X)
@@ -164,22 +165,24 @@ def test_parameter_not_found_raises_and_is_named():
 
 def test_optimizer_not_found_raises_and_is_named():
     model = Counter()
-    hidden = [optim.Adam(model.parameters())]
+    optimizer = optim.Adam(model.parameters())
+    hidden = weakref.ref(optimizer)
 
     @fnn.jit
     def run():
-        return hidden[0].step(lambda: loss_of(model))
+        return hidden().step(lambda: loss_of(model))
 
     with pytest.raises(RuntimeError, match=r"Adam optimizer was used.*as an argument"):
         run()
 
 
 def test_generator_not_found_raises():
-    hidden = [fnn.Generator().manual_seed(0)]
+    generator = fnn.Generator().manual_seed(0)
+    hidden = weakref.ref(generator)
 
     @fnn.jit
     def run():
-        return hidden[0].next_key()
+        return hidden().next_key()
 
     with pytest.raises(RuntimeError, match="generator state"):
         run()

@@ -1,0 +1,233 @@
+"""The trace of a function, and the program made of it."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.core import Tracer
+from jax.extend.core import Jaxpr, jaxpr_as_fun
+
+from fnn.kernels.compiler_options import options_for
+from fnn.kernels.eigen import choose_eigen
+from fnn.kernels.operation import inner_jaxprs
+from fnn.stateful.boxes import Box, ElementCell, OptionalBox
+from fnn.stateful.containers import take_out_traced
+from fnn.stateful.protocol import walk
+from fnn.stateful.scopes import Scope
+from fnn.stateful.structure import structure_changed
+from fnn.stateful.tracing import trace_state
+from fnn.transforms.jit.arguments import put_back
+from fnn.transforms.jit.gathering import Gathered, cell_values_of, static_keys
+from fnn.transforms.jit.programs import Program
+from fnn.transforms.jit.search import is_stateful
+
+__all__ = ["Trace"]
+
+_NOT_CONCRETE = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+
+
+class Trace:
+    """One trace of a function, in a scope through which it reads and writes.
+
+    Args:
+        function: the function.
+        compiler_options: those that the user gave.
+    """
+
+    def __init__(self, function: Callable[..., Any], compiler_options: dict[str, Any] | None) -> None:
+        self.program: Program = Program()
+        self.reusable: bool = True
+        self._function = function
+        self._options = compiler_options
+        self._scope = Scope("fnn.jit", strict=True)
+        self._made: list[Any] = []
+
+    def undo(self) -> None:
+        """Puts the Python side of the objects back as it was before the trace."""
+        self._scope.undo()
+
+    def settle(self) -> None:
+        """Makes those that were made in the trace, and stay, objects like all others."""
+        origin = trace_state()
+        if not self.reusable:
+            structure_changed()
+        for one in self._made:
+            if isinstance(one, Box):
+                one._origin = origin
+            else:
+                object.__setattr__(one, "_stateful_origin_", origin)
+
+    def run(
+        self,
+        owner: Any,
+        gathered: Gathered,
+        leaves: list[Any],
+        tree: Any,
+        static: Any,
+        kinds: tuple[Any, ...],
+        cell_arrays: list[Any],
+        numbers: Any,
+    ) -> None:
+        """Traces the function, once, and builds its program; tells by ``reusable`` whether later calls may use it too.
+
+        They may not if the function changed the structure of an object, for then a later call starts from another one.
+        """
+        program, scope = self.program, self._scope
+        objects = gathered.objects()
+        scope.objects.update((id(obj), obj) for obj in objects)
+        for obj in objects:
+            scope.keep(obj)
+        position = {id(box): i for i, box in enumerate(gathered.boxes)}
+        contents = [box.peek() for box in gathered.boxes]
+
+        def body(contents: list[Any], extra: list[Any], packed: Any, arrays: list[Any]) -> Any:
+            choose_eigen(self._options is None)
+            for box, value in zip(gathered.boxes, contents, strict=True):
+                scope.own(box, value)
+            for cell, value in zip(gathered.cells, cell_values_of(kinds, extra, packed), strict=True):
+                scope.own(cell, value)
+            before = [cell.get() for cell in gathered.cells]
+            rest = iter(arrays)
+            args, kwargs = jax.tree.unflatten(tree, [leaf if is_stateful(leaf) else next(rest) for leaf in leaves])
+            args, kwargs = put_back(args, kwargs, static)
+            output = self._function(*(() if owner is None else (owner,)), *args, **kwargs)
+            flat, program.out_tree = jax.tree.flatten(output)
+            written: list[int] = []
+            for holder, value in scope.written():
+                if isinstance(holder, Box) and id(holder) in position:
+                    (program.cleared if value is None else written).append(position[id(holder)])
+            after = [cell.get() for cell in gathered.cells]
+            changed = [i for i, (old, new) in enumerate(zip(before, after, strict=True)) if old is not new]
+            program.cells = sorted(changed, key=lambda i: isinstance(gathered.cells[i], ElementCell))
+            every = list(walk(gathered.objects()))
+            program.new_boxes = [
+                box
+                for obj in every
+                for box in obj._stateful_boxes_()
+                if id(box) in scope.made and id(box) not in position
+            ]
+            self._made = [*program.new_boxes, *(o for o in every if o._stateful_origin_ == scope.trace)]
+            program.new_values, found = take_out_traced(every)
+            return (
+                written,
+                [scope.values[id(gathered.boxes[i])] for i in written],
+                flat,
+                [scope.values[id(box)] for box in program.new_boxes],
+                [after[i] for i in program.cells],
+                found,
+            )
+
+        positions: list[int] = []
+
+        def traced(*inputs: Any) -> Any:
+            positions[:], *results = scope.run(body, *inputs)
+            return results
+
+        arrays = [leaf for leaf in leaves if not is_stateful(leaf)]
+        try:
+            jaxpr, shape = jax.make_jaxpr(traced, return_shape=True)(contents, cell_arrays, numbers, arrays)
+        except _NOT_CONCRETE as error:
+            explain(error, self._function)
+            raise
+        self._build(gathered, contents, positions, jaxpr, shape)
+        self.reusable = not (
+            program.new_boxes or program.new_values or static_keys(gathered.objects()) != gathered.statics
+        )
+
+    def _build(self, gathered: Gathered, contents: list[Any], written: list[int], jaxpr: Any, shape: Any) -> None:
+        program = self.program
+        new_types = {i: (value.shape, value.dtype) for i, value in zip(written, shape[0], strict=True)}
+        used = _used(jaxpr.jaxpr)
+        first = 0
+        for i, old in enumerate(contents):
+            count = len(jax.tree.leaves(old))
+            needed = any(used[first : first + count])
+            first += count
+            if isinstance(old, jax.Array | np.ndarray) and new_types.get(i) == (old.shape, old.dtype):
+                program.donated.append(i)
+                continue
+            program.changes_types |= i in new_types and old is not None
+            if needed:
+                program.kept.append(i)
+        donated = set(program.donated)
+        program.filled = [i for i in written if i not in donated]
+        program.touches_optional = any(isinstance(gathered.boxes[i], OptionalBox) for i in (*written, *program.cleared))
+        program.changes_types |= any(not isinstance(gathered.boxes[i], OptionalBox) for i in program.filled)
+        program.may_donate = not _calls_back(jaxpr.jaxpr)
+        results, call = jax.tree.structure(shape), jaxpr_as_fun(jaxpr)
+        place = {i: n for n, i in enumerate(written)}
+        taken, kept_places = list(program.donated), list(program.kept)
+        order_of_new, order_of_filled = [place[i] for i in taken], [place[i] for i in program.filled]
+        shapes = [jax.tree.structure(old) for old in contents]
+        placed = {n: s for n, i in enumerate(taken) if (s := _spread(contents[i])) is not None}
+
+        def run(donated: list[Any], kept: list[Any], extra: list[Any], packed: Any, arrays: list[Any]) -> Any:
+            state = [jax.tree.unflatten(tree, [0.0] * tree.num_leaves) for tree in shapes]
+            for i, value in zip((*taken, *kept_places), (*donated, *kept), strict=True):
+                state[i] = value
+            boxes, output, made, cells, values = jax.tree.unflatten(
+                results, call(*jax.tree.leaves((state, extra, packed, arrays)))
+            )
+            new = [boxes[n] for n in order_of_new]
+            for n, sharding in placed.items():
+                new[n] = jax.lax.with_sharding_constraint(new[n], sharding)
+            return (new, output, *(boxes[n] for n in order_of_filled), *made, *cells, *values)
+
+        run.__name__ = run.__qualname__ = getattr(self._function, "__name__", type(self._function).__name__)
+        options = options_for(jaxpr.jaxpr, self._options)
+        program.run = jax.jit(run, donate_argnums=0, compiler_options=options)
+        # Perhaps within another program, where no options may be set.
+        program.run_kept = jax.jit(run, compiler_options=self._options)
+
+
+def _spread(array: Any) -> Any:
+    """The sharding of an array that lies on several devices; ``None`` of another."""
+    sharding = None if isinstance(array, Tracer) else getattr(array, "sharding", None)
+    return sharding if sharding is not None and sharding.num_devices > 1 else None
+
+
+def _used(jaxpr: Jaxpr) -> list[bool]:
+    """Of each input, whether anything depends on it."""
+    names = {id(v) for eqn in jaxpr.eqns for v in eqn.invars} | {id(v) for v in jaxpr.outvars}
+    return [id(v) in names for v in jaxpr.invars]
+
+
+def _calls_back(jaxpr: Jaxpr) -> bool:
+    """Whether a program calls functions on the host."""
+    return bool(jaxpr.effects) or any(
+        "callback" in eqn.primitive.name or any(map(_calls_back, inner_jaxprs(eqn))) for eqn in jaxpr.eqns
+    )
+
+
+def explain(error: BaseException, function: Callable[..., Any]) -> None:
+    """Adds to JAX's words about a traced value the line of the user's, and what to do."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not _is_inside(f.filename)]
+    if not frames:
+        return
+    frame = frames[-1]
+    line = frame.line or linecache.getline(frame.filename, frame.lineno or 0).strip()
+    name = getattr(function, "__name__", type(function).__name__)
+    text = (
+        f"fnn.jit: while {name} was traced, {frame.name} in {frame.filename}, line {frame.lineno}, needed the value of a traced "
+        f"array: {line}\nIts value is known only when the program runs. Choose by jnp.where or jax.lax.cond instead of "
+        "if and while, return the array and look at it outside, or name an argument that is a constant in static_argnames."
+    )
+    error.args = (f"{text}\n\n{error.args[0] if error.args else ''}", *error.args[1:])
+
+
+_FNN = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_INSIDE = (_FNN + os.sep, os.path.dirname(jax.__file__ or "") + os.sep, "<frozen")
+
+
+def _is_inside(file: str) -> bool:
+    return file.startswith(_INSIDE)
