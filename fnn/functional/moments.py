@@ -194,8 +194,8 @@ def write_statistics(
 ) -> None:
     """Puts ``updated_statistics`` into those of the running statistics that are boxes, as torch changes its tensors."""
     if isinstance(running_mean, Box) or isinstance(running_var, Box):
-        old = [box.peek() if isinstance(box, Box) else box for box in (running_mean, running_var)]
-        new = updated_statistics(function, input, *old, momentum, each_sample, axis_name)
+        mean, var = (box.peek() if isinstance(box, Box) else box for box in (running_mean, running_var))
+        new = updated_statistics(function, input, mean, var, momentum, each_sample, axis_name)
         for box, value in zip((running_mean, running_var), new, strict=True):
             if isinstance(box, Box):
                 box.write(value)

@@ -12,10 +12,9 @@ import numpy as np
 from jax.core import Tracer
 
 from fnn.functional.arrays import ArrayLike
-from fnn.nn.placement import Place
+from fnn.nn.placement import Place, beside
 from fnn.nn.tensor_methods import TensorMethods
 from fnn.nn.tensor_methods.absent import ADVICE
-from fnn.nn.tensor_methods.writing import beside
 from fnn.stateful.boxes import Box
 from fnn.tensor import elementwise, indexing
 

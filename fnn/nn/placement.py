@@ -11,7 +11,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import DTypeLike
 
-__all__ = ["Device", "DType", "Place", "empty", "parse_device", "parse_dtype", "parse_to", "put"]
+__all__ = ["Device", "DType", "Place", "beside", "empty", "parse_device", "parse_dtype", "parse_to", "put"]
 
 Place: TypeAlias = jax.sharding.Sharding | Any
 """Where an array lies: a sharding, or a ``jax.Device`` (of which jaxlib has no type that a checker can see)."""
@@ -57,6 +57,13 @@ def put(array: jax.Array, place: Place | None) -> jax.Array:
         if here == place if isinstance(place, jax.sharding.Sharding) else here.device_set == {place}:
             return array
     return jax.device_put(array, place)
+
+
+def beside(value: jax.Array, old: jax.Array) -> jax.Array:
+    """The value on the devices of the array that it replaces."""
+    if isinstance(value, Tracer) or isinstance(old, Tracer) or value.sharding == old.sharding:
+        return value
+    return jax.device_put(value, old.sharding)
 
 
 def parse_dtype(dtype: DType) -> np.dtype[Any] | None:

@@ -229,8 +229,10 @@ def cholesky(input: ArrayLike, upper: bool = False) -> jax.Array:
 
 
 def _lower_factor(x: jax.Array) -> jax.Array:
-    lower = jnp.tril(x)
-    return jnp.linalg.cholesky(lower + _mH(jnp.tril(x, -1)), symmetrize_input=False)
+    # The values come from the lower triangle, the gradient goes to both, as torch's does.
+    values = lax.stop_gradient(jnp.tril(x) + _mH(jnp.tril(x, -1)))
+    both = (x + _mH(x)) / 2
+    return jnp.linalg.cholesky(values + both - lax.stop_gradient(both), symmetrize_input=False)
 
 
 def cholesky_solve(input: ArrayLike, input2: ArrayLike, upper: bool = False) -> jax.Array:

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 import jax
 import numpy as np
-from jax.core import Tracer
 
 from fnn import random
 from fnn.nn.array_box import ArrayBox
@@ -29,6 +28,7 @@ from fnn.nn.init.pure import (
     xavier_uniform,
     zeros,
 )
+from fnn.nn.placement import beside
 
 T = TypeVar("T", bound=ArrayBox | jax.Array)
 
@@ -65,16 +65,9 @@ def _fill(
     source = random.current_generator() if generator is None else generator
     value: Any = make(_LazyKey(function, source), tuple(tensor.shape), tensor.dtype)
     if isinstance(tensor, ArrayBox):
-        tensor.write(_beside(value, tensor.peek()), owned=True)
+        tensor.write(beside(value, tensor.peek()), owned=True)
         return tensor
     return value
-
-
-def _beside(value: jax.Array, old: jax.Array) -> jax.Array:
-    """The value on the devices of the array that it replaces."""
-    if isinstance(value, Tracer) or isinstance(old, Tracer) or value.sharding == old.sharding:
-        return value
-    return jax.device_put(value, old.sharding)
 
 
 class _LazyKey:

@@ -153,7 +153,7 @@ class _BatchNorm(_NormBase):
         if self.training and not self.track_running_stats:
             mean = var = None
         count = self.num_batches_tracked if self.training and self.track_running_stats else None
-        seen = None if count is None else count.peek() + 1
+        seen: Any = None if count is None else count.peek() + 1
         momentum: Any = self.momentum
         if momentum is None:
             momentum = 0.0 if seen is None else 1.0 / seen

@@ -26,7 +26,8 @@ class DrawingInPlace(Writing):
 
     def _draw(self, function: str, generator: Generator | None, rule: Callable[..., jax.Array], *options: Any) -> Self:
         old = self.peek()
-        return self._set_in_place(function, rule(drawing.next_key(function, generator), old.shape, old.dtype, *options))
+        value = rule(drawing.next_key(function, generator), old.shape, old.dtype, *options)
+        return self._set_in_place(function, value, owned=True)
 
     def _draw_floats(
         self, function: str, generator: Generator | None, rule: Callable[..., jax.Array], *options: Any

@@ -49,7 +49,6 @@ class InspectingMethods(Box):
 
     __slots__ = ()
 
-    is_leaf: bool = True
     is_meta: bool = False
     is_mkldnn: bool = False
     is_nested: bool = False
@@ -60,6 +59,11 @@ class InspectingMethods(Box):
     grad_fn: None = None
     name: str | None = None
     output_nr: int = 0
+
+    @property
+    def is_leaf(self) -> bool:
+        """True: a box is never a result."""
+        return True
 
     @property
     def grad(self) -> Any:

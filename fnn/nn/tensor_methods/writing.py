@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-import jax
-from jax.core import Tracer
-
+from fnn.nn.placement import beside
 from fnn.stateful.boxes import Box
 from fnn.tensor.promotion import can_cast
 
-__all__ = ["Writing", "beside"]
-
-
-def beside(value: jax.Array, old: jax.Array) -> jax.Array:
-    """The value on the devices of the array that it replaces."""
-    if isinstance(value, Tracer) or isinstance(old, Tracer) or value.sharding == old.sharding:
-        return value
-    return jax.device_put(value, old.sharding)
+__all__ = ["Writing"]
 
 
 class Writing(Box):
@@ -25,7 +16,7 @@ class Writing(Box):
 
     __slots__ = ()
 
-    def _set_in_place(self, function: str, value: Any) -> Self:
+    def _set_in_place(self, function: str, value: Any, *, owned: bool = False) -> Self:
         """Writes the result of an operation, cast to the box's dtype, as torch casts it.
 
         Raises:
@@ -43,10 +34,10 @@ class Writing(Box):
                 f"{function}: the result is of dtype {value.dtype}, which cannot be cast to that of "
                 f"{self.describe()}, {old.dtype}"
             )
-        return self._reshape_in_place(value)
+        return self._reshape_in_place(value, owned=owned)
 
-    def _reshape_in_place(self, value: Any) -> Self:
-        """Writes an array of any shape, cast to the box's dtype."""
+    def _reshape_in_place(self, value: Any, *, owned: bool = False) -> Self:
+        """Writes an array of any shape, cast to the box's dtype; ``owned``: nobody else can hold its memory."""
         old = self.peek()
-        self.write(beside(value.astype(old.dtype), old))
+        self.write(beside(value.astype(old.dtype), old), owned=owned)
         return self
