@@ -159,7 +159,7 @@ class _BatchNorm(_NormBase):
             momentum = 0.0 if seen is None else 1.0 / seen
         axis = self._axis_name if self.training else None
         output = F.batch_norm(input, mean, var, self.weight, self.bias, use_batch, momentum, self.eps, axis_name=axis)
-        if count is not None:
+        if count is not None and seen is not None:
             count.write(seen)
         return output
 
