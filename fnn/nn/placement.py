@@ -11,7 +11,18 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import DTypeLike
 
-__all__ = ["Device", "DType", "Place", "beside", "empty", "parse_device", "parse_dtype", "parse_to", "put"]
+__all__ = [
+    "Device",
+    "DType",
+    "Place",
+    "beside",
+    "empty",
+    "everywhere",
+    "parse_device",
+    "parse_dtype",
+    "parse_to",
+    "put",
+]
 
 Place: TypeAlias = jax.sharding.Sharding | Any
 """Where an array lies: a sharding, or a ``jax.Device`` (of which jaxlib has no type that a checker can see)."""
@@ -64,6 +75,18 @@ def beside(value: jax.Array, old: jax.Array) -> jax.Array:
     if isinstance(value, Tracer) or isinstance(old, Tracer) or value.sharding == old.sharding:
         return value
     return jax.device_put(value, old.sharding)
+
+
+def everywhere(value: jax.Array, like: jax.Array) -> jax.Array:
+    """The value whole on every device of the array that it is used with."""
+    if isinstance(value, Tracer) or isinstance(like, Tracer) or not isinstance(value, jax.Array):
+        return value
+    devices = like.sharding.device_set
+    if value.sharding.device_set == devices or (len(devices) == 1 and not value.committed):
+        return value
+    if isinstance(like.sharding, jax.sharding.NamedSharding):
+        return jax.device_put(value, jax.sharding.NamedSharding(like.sharding.mesh, jax.sharding.PartitionSpec()))
+    return jnp.asarray(np.asarray(value))  # bound to no device, so that it goes with any
 
 
 def parse_dtype(dtype: DType) -> np.dtype[Any] | None:

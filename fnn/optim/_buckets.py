@@ -18,6 +18,7 @@ from jax import lax
 from jax.core import Tracer
 
 from fnn.nn.parameter import Parameter
+from fnn.nn.placement import beside, everywhere
 from fnn.optim._slots import Slot
 from fnn.stateful.boxes import Box
 from fnn.stateful.structure import structure_changed
@@ -132,10 +133,33 @@ def fill_buckets(slots: dict[Parameter, Slot]) -> None:
             Bucket(some, dtype)
 
 
-def dissolve_scattered(slots: dict[Parameter, Slot]) -> None:
-    """Dissolves the buckets of parameters that have come to lie on several devices."""
-    for bucket in buckets_of(slot for parameter, slot in slots.items() if _devices(parameter._data) > 1):
+def _lies_elsewhere(parameter: Parameter, box: Box) -> bool:
+    """Whether state of a parameter lies on other devices, or is spread over them in another way."""
+    home, array = parameter._data, box._data
+    if any(isinstance(a, Tracer) or not isinstance(a, jax.Array) for a in (home, array)):
+        return False
+    return home.sharding.device_set != array.sharding.device_set or (
+        _devices(home) > 1 and array.shape == home.shape and array.sharding != home.sharding
+    )
+
+
+def follow(slots: dict[Parameter, Slot]) -> None:
+    """Brings the state after parameters that were moved; buckets of such parameters are dissolved."""
+    moved: list[Slot] = []
+    for parameter, slot in slots.items():
+        bucket = bucket_of(slot)
+        if bucket is not None and any(_lies_elsewhere(parameter, box) for box in bucket.boxes.values()):
+            moved.append(slot)
+    for bucket in buckets_of(moved):
         bucket.dissolve()
+    for parameter, slot in slots.items():
+        for box in slot.shared.boxes.values():
+            if box.peek().ndim == 0 and _lies_elsewhere(parameter, box):
+                box.write(everywhere(box.peek(), parameter.peek()))
+        if bucket_of(slot) is None:
+            for box in slot.arrays.values():
+                if box.peek().shape == parameter.shape and _lies_elsewhere(parameter, box):
+                    box.write(beside(box.peek(), parameter.peek()))
 
 
 def separate(slots: Iterable[Slot]) -> None:

@@ -11,6 +11,7 @@ from jax.core import Tracer
 
 from fnn.nn.array_box import to_array
 from fnn.nn.parameter import Parameter
+from fnn.nn.placement import beside, everywhere
 from fnn.optim._buckets import buckets_of, leaves
 from fnn.optim._slots import SharedState, Slot
 from fnn.optim.transform import Transform, apply_updates
@@ -22,7 +23,7 @@ MakeBox = Callable[[str, Any], Box]
 
 def create(transform: Transform[Any], parameters: Sequence[Parameter], box: MakeBox) -> dict[Parameter, Slot]:
     """Slots with the initial state of some parameters; ``box(name, array)`` makes a box."""
-    arrays = [p.data for p in parameters]
+    arrays = [p.peek() for p in parameters]
     traced = any(isinstance(a, Tracer) for a in arrays)
     state = transform.init(arrays) if traced else jax.jit(transform.init)(arrays)
     shared = SharedState({})
@@ -31,9 +32,10 @@ def create(transform: Transform[Any], parameters: Sequence[Parameter], box: Make
         if isinstance(value, list):
             for parameter, array in zip(parameters, value, strict=True):
                 if array is not None:
-                    made[parameter].arrays[name] = box(name, array)
+                    like = array.shape == parameter.shape
+                    made[parameter].arrays[name] = box(name, beside(array, parameter.peek()) if like else array)
         elif value is not None:
-            shared.boxes[name] = box(name, value)
+            shared.boxes[name] = box(name, everywhere(value, arrays[0]) if value.ndim == 0 else value)
     return made
 
 
@@ -118,5 +120,9 @@ def read(
             raise ValueError(
                 f"{function}: {name} of parameter {key!r} must have shape {example.shape}, got {array.shape}"
             )
+        if isinstance(expected, list) and array.shape == parameters[0].shape:
+            array = beside(array, parameters[0].peek())
+        elif array.ndim == 0:
+            array = everywhere(array, parameters[0].peek())
         (own if isinstance(expected, list) else shared)[name] = array
     return shared, own

@@ -11,7 +11,7 @@ import numpy as np
 
 from fnn.nn.parameter import Parameter
 from fnn.optim import _param_groups, _slots, _state
-from fnn.optim._buckets import bucket_of, dissolve_scattered, fill_buckets, separate
+from fnn.optim._buckets import bucket_of, fill_buckets, follow, separate
 from fnn.optim._hooks import (
     Hooks,
     after_every_step,
@@ -503,7 +503,7 @@ class Optimizer(Hooks, Stateful):
         return groups, slots, len(self._pre_hooks), hooks, others
 
     def _stateful_prepare_(self) -> Callable[[], None] | None:
-        dissolve_scattered(self._slots)
+        follow(self._present_slots())
         made: list[Parameter] = []
         for group in self.param_groups:
             wanting = self._wanting(group)

@@ -18,7 +18,7 @@ from fnn.functional.checks import check_choice, fail
 from fnn.nn.array_box import ArrayBox
 from fnn.nn.modules.batchnorm import _BatchNorm
 from fnn.nn.modules.module import Module
-from fnn.nn.placement import parse_device
+from fnn.nn.placement import beside, parse_device
 from fnn.optim._checks import check_number
 from fnn.optim._scalars import branch, clip_to_unit, cos
 from fnn.optim.lr_scheduler.scheduler import LRScheduler, check_optimizer, per_group
@@ -289,8 +289,8 @@ class AveragedModel(Module):
         _check_pairs("buffers", copied, sources)
         if self.use_buffers:
             averaged, current, copied, sources = [*averaged, *copied], [*current, *sources], [], []
-        values = [_beside(box, source.data) for box, source in zip(averaged, current, strict=True)]
-        exact = [_beside(box, source.data) for box, source in zip(copied, sources, strict=True)]
+        values = [beside(source.data, box.peek()) for box, source in zip(averaged, current, strict=True)]
+        exact = [beside(source.data, box.peek()) for box, source in zip(copied, sources, strict=True)]
         rule = self.multi_avg_fn or self.avg_fn or _RunningMean()
         rule = rule.rule if isinstance(rule, _OnLists) else rule
         if isinstance(rule, _RunningMean | _MovingMean):
@@ -336,14 +336,6 @@ def _check_pairs(kind: str, averaged: list[Any], current: list[Any]) -> None:
             raise ValueError(
                 f"AveragedModel.update_parameters: {kind}[{i}] of the model must have shape {own}, got {other}"
             )
-
-
-def _beside(box: ArrayBox, value: Any) -> Any:
-    """The array on the device of the box."""
-    home = box._data
-    if isinstance(value, Tracer) or isinstance(home, Tracer) or value.device == home.device:
-        return value
-    return jax.device_put(value, home.sharding)
 
 
 def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:

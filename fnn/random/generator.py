@@ -157,9 +157,7 @@ class Generator(Stateful):
 
     def _next_key_of(self, state: Any) -> Any:
         key = jax.random.fold_in(jax.random.wrap_key_data(state[:-1], impl=self._impl), state[-1])
-        one = np.zeros(state.shape, np.uint32)
-        one[-1] = 1
-        self._box.data = state + one
+        self._box.data = state + _ones(state)
         return key
 
     def _stateful_boxes_(self) -> Iterable[Box]:
@@ -170,6 +168,18 @@ class Generator(Stateful):
 
     def __repr__(self) -> str:
         return f"fnn.Generator(seed={self._seed})"
+
+
+def _ones(state: Any) -> np.ndarray[Any, Any]:
+    """What a draw adds to a state."""
+    one = np.zeros(state.shape, np.uint32)
+    one[-1] = 1
+    return one
+
+
+def advanced(state: Any, count: int) -> Any:
+    """A state after so many draws; of one on the host, again one on the host."""
+    return (state if isinstance(state, Tracer) else np.asarray(state)) + _ones(state) * np.uint32(count)
 
 
 default_generator: Generator = Generator()

@@ -387,22 +387,28 @@ def allclose(
     input: ArrayLike, other: ArrayLike, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> bool:
     """Whether all elements are close, as ``isclose`` says; a Python bool, which needs values that are not traced."""
-    return _concrete("allclose", isclose(input, other, rtol, atol, equal_nan).all())
+    x, y = _known("allclose", input, other)
+    if x.dtype != y.dtype:
+        fail(RuntimeError, "allclose", "other", f"of the dtype of input ({x.dtype})", y)
+    check_broadcast("allclose", "other", y, x.shape)
+    if x.dtype in (jnp.bfloat16, jnp.float16):
+        x, y = x.astype(np.float32), y.astype(np.float32)
+    return bool(np.isclose(x, y, rtol, atol, equal_nan).all())
 
 
 def equal(input: ArrayLike, other: ArrayLike) -> bool:
     """Whether shapes and elements are the same; a Python bool, which needs values that are not traced."""
-    x, y = as_array("equal", "input", input), as_array("equal", "other", other)
-    return x.shape == y.shape and _concrete("equal", (x == y).all())
+    return np.array_equal(*_known("equal", input, other))
 
 
-def _concrete(function: str, answer: jax.Array) -> bool:
-    if not is_concrete(answer):
+def _known(function: str, input: ArrayLike, other: ArrayLike) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    x, y = as_array(function, "input", input), as_array(function, "other", other)
+    if not is_concrete(x, y):
         raise RuntimeError(
             f"{function}: a Python bool needs values, which are not known under a JAX transformation; use "
             f"{'isclose' if function == 'allclose' else '=='} and .all(), which give arrays"
         )
-    return bool(answer)
+    return np.asarray(x), np.asarray(y)
 
 
 def where(input: ArrayLike, condition: ArrayLike, other: ArrayLike) -> jax.Array:

@@ -121,6 +121,10 @@ def bernoulli_of(input: ArrayLike, p: float | None, generator: random.Generator 
     return bernoulli(next_key("bernoulli", generator), x.shape, x.dtype, chance)
 
 
+def _are_weights(x: np.ndarray[Any, Any]) -> bool:
+    return bool((x >= 0).all() and np.isfinite(x).all() and (x.sum(-1) > 0).all())
+
+
 def multinomial(
     input: ArrayLike, num_samples: int, replacement: bool = False, *, generator: random.Generator | None = None
 ) -> jax.Array:
@@ -133,7 +137,7 @@ def multinomial(
     if count < 1 or (not replacement and count > x.shape[-1]):
         most = "" if replacement else f", and at most {x.shape[-1]} without replacement"
         fail(RuntimeError, "multinomial", "num_samples", f"above 0{most}", num_samples)
-    if is_concrete(x) and not (bool((x >= 0).all() & jnp.isfinite(x).all()) and bool((x.sum(-1) > 0).all())):
+    if is_concrete(x) and not _are_weights(np.asarray(x).astype(np.float64)):
         fail(RuntimeError, "multinomial", "input", "of finite weights from 0 on, with a sum above 0", x)
     scores = jnp.log(widen(x))
     key = next_key("multinomial", generator)

@@ -183,7 +183,7 @@ def take(input: ArrayLike, index: ArrayLike) -> jax.Array:
     x, i = as_array("take", "input", input).reshape(-1), as_array("take", "index", index)
     check_integer("take", index=i)
     if is_concrete(i) and i.size:
-        low, high = int(i.min()), int(i.max())
+        low, high = int(np.asarray(i).min()), int(np.asarray(i).max())
         if low < -x.size or high >= x.size:
             fail(IndexError, "take", "index", f"in [{-x.size}, {x.size - 1}]", low if low < -x.size else high)
     return jnp.take(x, i, mode="fill") if x.size else jnp.zeros(i.shape, x.dtype)
@@ -230,7 +230,7 @@ def masked_select(input: ArrayLike, mask: ArrayLike) -> jax.Array:
             "transformation; use where(mask, x, other), whose shape does not"
         )
     shape = jnp.broadcast_shapes(x.shape, m.shape)
-    return jnp.broadcast_to(x, shape)[jnp.broadcast_to(m, shape)].reshape(-1)
+    return jnp.broadcast_to(x, shape)[np.broadcast_to(np.asarray(m), shape)].reshape(-1)
 
 
 def multi_index(function: str, indices: Sequence[Any], shape: Sequence[int]) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from fnn.functional.arrays import ArrayLike, index_dtype, is_concrete
@@ -136,7 +137,7 @@ def _quantile(
     check_choice(function, "interpolation", interpolation, _INTERPOLATIONS)
     if at.ndim > 1:
         fail(RuntimeError, function, "q", "a number or 1-D", at)
-    if is_concrete(at) and at.size and not (float(at.min()) >= 0 and float(at.max()) <= 1):
+    if is_concrete(at) and at.size and not (float(np.asarray(at).min()) >= 0 and float(np.asarray(at).max()) <= 1):
         fail(RuntimeError, function, "q", "between 0 and 1", q)
     if not x.size:
         fail(RuntimeError, function, "input", "of at least 1 element", x)
@@ -173,24 +174,23 @@ def nanquantile(
 # Distinct elements. How many there are depends on the values, which must be known.
 
 
-def _known(function: str, input: ArrayLike) -> jax.Array:
+def _known(function: str, input: ArrayLike) -> np.ndarray[Any, Any]:
     x = as_array(function, "input", input)
     if not is_concrete(x):
         raise RuntimeError(
             f"{function}: the shape of the result depends on the values of input, which are not known under a JAX "
             f"transformation; jnp.{'nonzero' if 'zero' in function else 'unique'} takes a size="
         )
-    return x
+    return np.asarray(x)
 
 
 def nonzero(input: ArrayLike, *, as_tuple: bool = False) -> jax.Array | tuple[jax.Array, ...]:
     """Indices of what is other than 0: a row each, or with ``as_tuple`` an array for each axis."""
     x = _known("nonzero", input)
+    places = np.nonzero(x.reshape(-1) if x.ndim == 0 else x)
     if as_tuple:
-        return tuple(i.astype(index_dtype()) for i in jnp.nonzero(x.reshape(-1) if x.ndim == 0 else x))
-    if x.ndim == 0:
-        return jnp.zeros((int(x != 0), 0), index_dtype())
-    return jnp.stack(jnp.nonzero(x), -1).astype(index_dtype())
+        return tuple(jnp.asarray(i, index_dtype()) for i in places)
+    return jnp.asarray(np.stack(places, -1)[:, : x.ndim], index_dtype())
 
 
 def nonzero_static(input: ArrayLike, *, size: int, fill_value: int = -1) -> jax.Array:
@@ -212,13 +212,14 @@ def unique(
     """The distinct elements (or parts along an axis) in order, and if asked for, where each went and how many there were."""
     x = _known("unique", input)
     axis = None if dim is None else normalize_axis("unique", "dim", dim, x.ndim)
-    if not (return_inverse or return_counts):
-        return jnp.unique(x, axis=axis)
-    out = jnp.unique(x, return_inverse=return_inverse, return_counts=return_counts, axis=axis)
-    rest = [part.astype(index_dtype()) for part in out[1:]]
-    if return_inverse and axis is not None:
-        rest[0] = rest[0].reshape(-1)
-    return (out[0], *rest)
+    values, inverse, counts = np.unique(x, return_inverse=True, return_counts=True, axis=axis)
+    inverse = inverse.reshape(x.shape if axis is None else -1)
+    return _asked_for(values, inverse if return_inverse else None, counts if return_counts else None)
+
+
+def _asked_for(values: Any, *others: Any) -> jax.Array | tuple[jax.Array, ...]:
+    rest = [jnp.asarray(v, index_dtype()) for v in others if v is not None]
+    return (jnp.asarray(values), *rest) if rest else jnp.asarray(values)
 
 
 def unique_consecutive(
@@ -229,17 +230,15 @@ def unique_consecutive(
     axis = 0 if dim is None else normalize_axis("unique_consecutive", "dim", dim, x.ndim)
     rows = x.reshape(-1) if dim is None else x
     length = rows.shape[axis]
-    later, earlier = (
-        (lax.slice_in_dim(rows, s, max(length - 1, 0) + s, axis=axis) for s in (1, 0)) if length else (rows, rows)
+    others = tuple(a for a in range(rows.ndim) if a != axis)
+    changed = (
+        np.take(rows, np.arange(1, length), axis) != np.take(rows, np.arange(length - 1), axis) if length else rows
     )
-    changed = (later != earlier).any(tuple(a for a in range(rows.ndim) if a != axis))
-    first = jnp.concatenate([jnp.ones(min(length, 1), bool), changed]) if length else changed
-    place = jnp.nonzero(first)[0]
-    out: list[jax.Array] = [jnp.take(rows, place, axis)]
-    run = jnp.cumsum(first, dtype=index_dtype()) - 1
-    if return_inverse:
-        out.append(run.reshape(x.shape) if dim is None else run)
-    if return_counts:
-        ends = jnp.concatenate([place[1:], jnp.full(min(length, 1), length, place.dtype)])
-        out.append((ends - place).astype(index_dtype()))
-    return out[0] if len(out) == 1 else tuple(out)
+    first = np.concatenate([np.ones(min(length, 1), bool), changed.any(others)]) if length else np.zeros(0, bool)
+    place = np.nonzero(first)[0]
+    run = np.cumsum(first) - 1
+    return _asked_for(
+        np.take(rows, place, axis),
+        (run.reshape(x.shape) if dim is None else run) if return_inverse else None,
+        np.diff(np.append(place, length)) if return_counts else None,
+    )

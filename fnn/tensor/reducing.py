@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.typing import DTypeLike
 
@@ -418,12 +419,12 @@ def bincount(input: ArrayLike, weights: ArrayLike | None = None, minlength: int 
         fail(RuntimeError, "bincount", "input", "1-D, of an integer dtype", x)
     if not is_concrete(x):
         raise RuntimeError("bincount: the length of the result depends on the values of input, which are traced")
-    if x.size and int(x.min()) < 0:
-        fail(RuntimeError, "bincount", "input", "of numbers from 0 on", int(x.min()))
+    if x.size and int(np.asarray(x).min()) < 0:
+        fail(RuntimeError, "bincount", "input", "of numbers from 0 on", int(np.asarray(x).min()))
     w = None if weights is None else as_array("bincount", "weights", weights)
     if w is not None and w.shape != x.shape:
         fail(RuntimeError, "bincount", "weights", f"of shape {list(x.shape)}", w)
-    length = int(x.max()) + 1 if x.size else 0
+    length = int(np.asarray(x).max()) + 1 if x.size else 0
     length = length if length > minlength else as_int("bincount", "minlength", minlength, 0)
     of = jnp.ones(x.shape, index_dtype()) if w is None else w
     return jnp.zeros(length, of.dtype).at[x].add(of)

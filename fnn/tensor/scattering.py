@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fnn.functional.arrays import ArrayLike, is_concrete
 from fnn.functional.checks import as_array, check_choice, check_rank, check_same_dtype, fail, normalize_axis
@@ -196,9 +197,10 @@ def masked_scatter(input: ArrayLike, mask: ArrayLike, source: ArrayLike) -> jax.
     check_same_dtype("masked_scatter", input=x, source=s)
     check_broadcast("masked_scatter", "mask", m, x.shape)
     shape = jnp.broadcast_shapes(x.shape, m.shape)
+    needed = int(np.broadcast_to(np.asarray(m), shape).sum()) if is_concrete(m) else 0
+    if needed > s.size:
+        fail(RuntimeError, "masked_scatter", "source", f"of at least {needed} elements", s)
     m = jnp.broadcast_to(m, shape).reshape(-1)
-    if is_concrete(m) and int(m.sum()) > s.size:
-        fail(RuntimeError, "masked_scatter", "source", f"of at least {int(m.sum())} elements", s)
     if not s.size:
         return jnp.broadcast_to(x, shape)
     taken = s.at[jnp.cumsum(m) - 1].get(mode="clip")

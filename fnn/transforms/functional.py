@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from fnn.nn.array_box import ArrayBox, Data, to_array
 from fnn.nn.modules.module import HasForward, Module
+from fnn.nn.placement import beside
 from fnn.random.generator import key_scope
 from fnn.stateful.scopes import Scope
 
@@ -161,7 +162,7 @@ def update(model: Module, params: Mapping[str, Data], buffers: Mapping[str, Data
     """
     _as_module("update", model)
     for _, box, array in _match("update", model, {**params, **(buffers or {})}):
-        box.data = array
+        box.data = beside(array, box.peek())
 
 
 def stack(models: Sequence[Module]) -> tuple[Arrays, Arrays]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fnn.nn.array_box import ArrayBox, to_array
 from fnn.nn.modules.hooks import RemovableHandle, add_hook
 from fnn.nn.parameter import Buffer, Parameter, is_lazy
+from fnn.nn.placement import beside
 from fnn.stateful.protocol import Stateful
 from fnn.stateful.scopes import current_scopes
 from fnn.stateful.structure import structure_changed
@@ -158,7 +159,8 @@ class HasStateDict(Stateful):
                 f"current model is {tuple(box.shape)}."
             )
         elif not assign:
-            box.data = array.astype(box.dtype) if array.dtype != box.dtype else array
+            array = array.astype(box.dtype) if array.dtype != box.dtype else array
+            box.data = array if is_lazy(box) else beside(array, box.peek())
         elif isinstance(value, ArrayBox):
             setattr(self, name, value)
         else:

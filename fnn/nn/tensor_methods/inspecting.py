@@ -182,7 +182,7 @@ class InspectingMethods(Box):
         array = self.data
         if array.size != 1:
             raise RuntimeError(f"is_nonzero: one element is needed, but {self.describe()} has {array.size}")
-        return bool(array.reshape(()) != 0)
+        return bool(array.item())
 
     def is_same_size(self, other: ArrayLike) -> bool:
         """Whether another array has the same shape."""

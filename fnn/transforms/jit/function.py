@@ -15,7 +15,7 @@ import jax
 
 from fnn.kernels import plain_selected
 from fnn.nn.modules.module import HasForward
-from fnn.random.generator import current_generator
+from fnn.random.generator import advanced, current_generator
 from fnn.stateful.donation import call_with, exclusive, is_lost, publish
 from fnn.stateful.scopes import current_scopes
 from fnn.stateful.structure import optional_changed, structure, structure_changed
@@ -205,17 +205,18 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         bank = split.bank
         others = split.enter()
         parts, wholes, copies, kinds = element_targets(split.elements) if split.elements else ([], [], [], [])
-        cleared = [box.publication() for box in split.cleared]
-        targets = [bank.target, (setitem, outputs, 0), *split.targets, *parts, *split.last, *wholes, *cleared]
+        constant = [box.publication() for box in (*split.drawn, *split.cleared)]
+        targets = [bank.target, (setitem, outputs, 0), *split.targets, *parts, *split.last, *wholes, *constant]
         donates = self._donate and program.may_donate and bool(bank.boxes) and not _debugs()
         if donates:
             run = program.run
             with exclusive:
+                drawn = split.advanced()
                 kept = [box._data for box in split.kept]
                 arrays = bank.take()
                 results = chain.from_iterable(map(run, (arrays,), (kept,), *((part,) for part in inputs)))
                 try:
-                    publish(targets, chain(results, map(call_with, kinds, copies), repeat(None)))
+                    publish(targets, chain(results, map(call_with, kinds, copies), drawn, repeat(None)))
                 except Exception as error:
                     bank.settle()
                     lost = bank.lost()
@@ -227,7 +228,7 @@ class JitFunction(CompiledFunction, Generic[P, R]):
                         ) from error
                     raise
         else:
-            self._run_keeping(program, split, inputs, targets, chain(map(call_with, kinds, copies), repeat(None)))
+            self._run_keeping(program, split, inputs, targets, map(call_with, kinds, copies))
         if program.touches_optional:
             optional_changed()
         if program.changes_types:
@@ -236,15 +237,16 @@ class JitFunction(CompiledFunction, Generic[P, R]):
             other.leave()
 
     def _run_keeping(
-        self, program: Program, split: Split, inputs: tuple[Any, ...], targets: list[Any], constants: Any
+        self, program: Program, split: Split, inputs: tuple[Any, ...], targets: list[Any], wholes: Any
     ) -> None:
         """Runs the program without giving it any array to keep."""
 
         def attempt() -> None:
+            drawn = split.advanced()
             arrays = split.bank.look()
             kept[:] = [box._data for box in split.kept]
             results = chain.from_iterable(map(program.run_kept, (arrays,), (kept,), *((part,) for part in inputs)))
-            publish(targets, chain(results, constants))
+            publish(targets, chain(results, wholes, drawn, repeat(None)))
 
         kept: list[Any] = []
         if not split.bank.boxes and len(targets) == 2:
@@ -280,6 +282,8 @@ def _run_nested(program: Program, gathered: Gathered, inputs: tuple[Any, ...]) -
         gathered.cells[i].set(next(values))
     for place in program.new_values:
         place.write(next(values))
+    for box, count in zip(split.drawn, split.draws, strict=True):
+        box.write(advanced(box.data, count))
     for box in split.cleared:
         box.write(None)
     return outputs
@@ -319,6 +323,7 @@ def jit(
     static_argnums: int | Sequence[int] | None = None,
     static_argnames: str | Sequence[str] | None = None,
     compiler_options: dict[str, Any] | None = None,
+    donate: bool = True,
 ) -> JitFunction[P, R]: ...
 @overload
 def jit(
@@ -327,6 +332,7 @@ def jit(
     static_argnums: int | Sequence[int] | None = None,
     static_argnames: str | Sequence[str] | None = None,
     compiler_options: dict[str, Any] | None = None,
+    donate: bool = True,
 ) -> JitFunction[P, R]: ...
 @overload
 def jit(
@@ -335,6 +341,7 @@ def jit(
     static_argnums: int | Sequence[int] | None = None,
     static_argnames: str | Sequence[str] | None = None,
     compiler_options: dict[str, Any] | None = None,
+    donate: bool = True,
 ) -> JitDecorator: ...
 def jit(
     function: Any = None,
@@ -342,6 +349,7 @@ def jit(
     static_argnums: int | Sequence[int] | None = None,
     static_argnames: str | Sequence[str] | None = None,
     compiler_options: dict[str, Any] | None = None,
+    donate: bool = True,
 ) -> Any:
     """Compiles a function that uses Modules, Optimizers, schedulers and Generators; their state goes in and comes out.
 
@@ -357,6 +365,9 @@ def jit(
         compiler_options: options for XLA, as in ``jax.jit``. Without it fnn chooses: on the CPU, a program with dense
             convolutions is compiled with the option by which Eigen computes them, and one that holds 20 to 256 MiB of
             intermediate arrays at a time with one by which that memory is kept from call to call. ``{}`` sets none.
+        donate: whether the program may take over the memory of the state that it replaces. It takes no array that anybody
+            but the Parameter, buffer or optimizer can hold: those that were read since the last call, or came from outside,
+            it copies first. Programs that call back to the host donate nothing, nor does any under ``jax_debug_nans``.
 
     Returns:
         a callable with the same arguments and result.
@@ -375,12 +386,14 @@ def jit(
         >>> run(jnp.ones((1, 2), jnp.float32)).shape
         (1, 2)
     """
+    options: dict[str, Any] = {
+        "static_argnums": static_argnums,
+        "static_argnames": static_argnames,
+        "compiler_options": compiler_options,
+        "donate": donate,
+    }
     if function is None:
-        return functools.partial(
-            jit, static_argnums=static_argnums, static_argnames=static_argnames, compiler_options=compiler_options
-        )
+        return functools.partial(jit, **options)
     if not callable(function):
-        raise TypeError(f"fnn.jit: function must be callable, got {function!r}")
-    numbers = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums or ())
-    names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames or ())
-    return JitFunction(function, numbers, names, compiler_options)
+        raise TypeError(f"fnn.jit: function must be callable, got a value of type {type(function).__name__}")
+    return JitFunction(function, **options)

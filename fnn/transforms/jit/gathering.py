@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from operator import setitem
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from fnn.random.generator import Generator, advanced
 from fnn.stateful.boxes import Box, Cell, ElementCell, OptionalBox
 from fnn.stateful.donation import Bank, BankEntry, Target
 from fnn.stateful.protocol import Stateful, walk
@@ -32,10 +34,17 @@ class Split(NamedTuple):
     targets: list[Target]  # of what the program computes: after the bank's contents and the output, boxes and cells,
     elements: list[ElementCell]  # cells in a tuple or list,
     last: list[Target]  # and places in containers
+    drawn: list[Box]  # states of generators, on the host,
+    draws: tuple[int, ...]  # and how often the program draws from each
+
+    def advanced(self) -> list[Any]:
+        """The states of the generators after the program."""
+        return [advanced(box._data, count) for box, count in zip(self.drawn, self.draws, strict=True)]
 
     def enter(self) -> list[BankEntry]:
         """The places in banks that boxes leave which get arrays of another type; to be called before they do."""
-        entries = [box._content for box in (*self.filled, *self.cleared) if type(box._content) is BankEntry]
+        boxes = (*self.filled, *self.cleared, *self.drawn)
+        entries = [box._content for box in boxes if type(box._content) is BankEntry]
         for entry in entries:
             entry.bank.settle()
             entry.bank.whole = False
@@ -80,6 +89,9 @@ class Gathered:
         positions.update((key, i) for i, key in enumerate(boxes))
         self.boxes: list[Box] = list(boxes.values())
         self.optional: list[OptionalBox] = [box for box in self.boxes if isinstance(box, OptionalBox)]
+        self.generators: list[int] = [
+            i for obj in objects if isinstance(obj, Generator) for i in (positions[id(obj._box)],)
+        ]
         self.cells: list[Cell] = [cell for obj in objects for cell in obj._stateful_cells_()]
         self.statics: tuple[Hashable, ...] = static_keys(objects)
         self.key: Hashable = (
@@ -119,6 +131,8 @@ class Gathered:
                 targets,
                 [cell for cell in cells if isinstance(cell, ElementCell)],
                 [value.target() for value in program.new_values],
+                [self.boxes[i] for i in program.draws],
+                tuple(program.draws.values()),
             )
         return found
 
@@ -130,9 +144,10 @@ class Gathered:
             bank = self._banks[key] = Bank(boxes)
         return bank
 
-    def __del__(self) -> None:
-        for bank in getattr(self, "_banks", {}).values():
-            bank.abandon()
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not is_finalizing():
+            for bank in getattr(self, "_banks", {}).values():
+                bank.abandon()
 
     def optional_key(self) -> Hashable:
         """Which of the boxes that may be empty are, and the structure of what the others hold."""

@@ -19,6 +19,7 @@ class Program:
         self.kept: list[int] = []  # boxes whose arrays it only reads
         self.filled: list[int] = []  # boxes that get arrays of another type, or are empty
         self.cleared: list[int] = []  # boxes that become empty
+        self.draws: dict[int, int] = {}  # boxes with the states of generators, and how often it draws from each
         self.cells: list[int] = []  # cells that get new values
         self.new_boxes: list[Box] = []  # boxes made during the trace, for the one call that made them
         self.new_values: list[ContainerPlace] = []  # traced values in containers, likewise

@@ -418,7 +418,7 @@ class _Search:
             for hook in hooks_of(obj):
                 self._visit(hook)
         for name, value in list(obj.__dict__.items()):
-            if type(value) in _QUIET or (isinstance(obj, Module) and name in REGISTRIES):
+            if type(value) in _QUIET or (isinstance(obj, Module) and name in _PARTS):
                 continue
             if isinstance(value, _CALLABLES):
                 self._visit(value)
@@ -478,6 +478,7 @@ class _Search:
 
 _ABSENT: Any = object()
 _GLOBAL_HOOKS = object()
+_PARTS = frozenset({*REGISTRIES, "_parameters", "_buffers", "_modules"})
 _QUIET = frozenset({bool, int, float, str, type(None), np.dtype})
 
 

@@ -147,12 +147,19 @@ class Trace:
     def _build(self, gathered: Gathered, contents: list[Any], written: list[int], jaxpr: Any, shape: Any) -> None:
         program = self.program
         new_types = {i: (value.shape, value.dtype) for i, value in zip(written, shape[0], strict=True)}
-        used = _used(jaxpr.jaxpr)
+        first_leaves: list[int] = []
         first = 0
+        for old in contents:
+            first_leaves.append(first)
+            first += len(jax.tree.leaves(old))
+        program.draws = _draws(gathered.generators, first_leaves, written, jaxpr)
+        used = _used(jaxpr.jaxpr, [n for n, i in enumerate(written) if i in program.draws])
         for i, old in enumerate(contents):
-            count = len(jax.tree.leaves(old))
-            needed = any(used[first : first + count])
-            first += count
+            needed = any(used[first_leaves[i] :][: len(jax.tree.leaves(old))])
+            if i in program.draws:
+                if needed:
+                    program.kept.append(i)
+                continue
             if isinstance(old, jax.Array | np.ndarray) and new_types.get(i) == (old.shape, old.dtype):
                 program.donated.append(i)
                 continue
@@ -160,7 +167,7 @@ class Trace:
             if needed:
                 program.kept.append(i)
         donated = set(program.donated)
-        program.filled = [i for i in written if i not in donated]
+        program.filled = [i for i in written if i not in donated and i not in program.draws]
         program.touches_optional = any(isinstance(gathered.boxes[i], OptionalBox) for i in (*written, *program.cleared))
         program.changes_types |= any(not isinstance(gathered.boxes[i], OptionalBox) for i in program.filled)
         program.may_donate = not _calls_back(jaxpr.jaxpr)
@@ -196,10 +203,43 @@ def _spread(array: Any) -> Any:
     return sharding if sharding is not None and sharding.num_devices > 1 else None
 
 
-def _used(jaxpr: Jaxpr) -> list[bool]:
-    """Of each input, whether anything depends on it."""
-    names = {id(v) for eqn in jaxpr.eqns for v in eqn.invars} | {id(v) for v in jaxpr.outvars}
-    return [id(v) in names for v in jaxpr.invars]
+def _used(jaxpr: Jaxpr, unasked: list[int]) -> list[bool]:
+    """Of each input, whether anything that is asked for depends on it; some outputs are not."""
+    wanted = {id(v) for n, v in enumerate(jaxpr.outvars) if n not in unasked}
+    for eqn in reversed(jaxpr.eqns):
+        if eqn.effects or any(id(v) in wanted for v in eqn.outvars):
+            wanted.update(map(id, eqn.invars))
+    return [id(v) in wanted for v in jaxpr.invars]
+
+
+def _draws(generators: list[int], first_leaves: list[int], written: list[int], jaxpr: Any) -> dict[int, int]:
+    """How often a program draws from each generator: the state counts that, so that it can stay on the host.
+
+    One that gets a new seed, or draws in a branch or a loop, is left out; its state is an output of the program.
+    """
+    found: dict[int, int] = {}
+    makers = {id(v): eqn for eqn in jaxpr.jaxpr.eqns for v in eqn.outvars}
+    values = dict(zip(map(id, jaxpr.jaxpr.constvars), jaxpr.consts, strict=True))
+    for i in generators:
+        if i not in written:
+            continue
+        start, var = jaxpr.jaxpr.invars[first_leaves[i]], jaxpr.jaxpr.outvars[written.index(i)]
+        count = 0
+        while var is not start:
+            eqn = makers.get(id(var))
+            added = None if eqn is None or eqn.primitive.name != "add" else eqn.invars[1]
+            value = getattr(added, "val", values.get(id(added)))
+            if value is None or isinstance(value, Tracer) or not _is_one(np.asarray(value)):
+                break
+            var = eqn.invars[0]  # pyright: ignore[reportOptionalMemberAccess]
+            count += 1
+        else:
+            found[i] = count
+    return found
+
+
+def _is_one(value: np.ndarray[Any, Any]) -> bool:
+    return value.ndim == 1 and value.dtype == np.uint32 and value[-1] == 1 and not value[:-1].any()
 
 
 def _calls_back(jaxpr: Jaxpr) -> bool:

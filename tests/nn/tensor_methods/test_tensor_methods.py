@@ -267,3 +267,40 @@ def test_a_box_contains_and_formats():
     assert 2.5 in box
     assert 3.0 not in box
     assert f"{nn.Buffer(np.array(2.345)):.2f}" == "2.35"
+
+
+def test_known_values_under_a_trace():
+    """What needs values works on boxes that a trace does not trace: numpy computes it."""
+    x, m = nn.Buffer(np.array([3, 1, 0, 1])), nn.Buffer(np.array([True, False, True, True]))
+    zero = nn.Buffer(np.zeros(1))
+
+    def known(y):
+        assert x.equal(x.data)
+        assert x.allclose(x.data)
+        assert not zero.is_nonzero()
+        assert x.tolist() == [3, 1, 0, 1]
+        return (
+            x.nonzero(),
+            x.unique(return_counts=True),
+            x.unique_consecutive(),
+            x.bincount(),
+            x.take(np.array([0, -1])),
+            x.masked_select(m),
+            x.masked_scatter(m, np.array([7, 8, 9])),
+            x.index_select(0, x.data),
+            x[x],
+            x[m],
+            x.float().sum() + y,
+        )
+
+    for eager, traced in zip(jax.tree.leaves(known(1.0)), jax.tree.leaves(jax.jit(known)(1.0)), strict=True):
+        assert np.array_equal(eager, traced)
+
+
+@pytest.mark.parametrize("method", ["nonzero", "unique", "unique_consecutive", "bincount"])
+def test_traced_values_of_which_the_shape_depends_are_refused(method):
+    def of(x):
+        return getattr(nn.Buffer(x), method)()
+
+    with pytest.raises(RuntimeError, match=f"{method}: .* traced|{method}: .* transformation"):
+        jax.jit(of)(jnp.array([1, 2]))
