@@ -11,6 +11,8 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import DTypeLike
 
+from fnn.tensor.promotion import parse
+
 __all__ = [
     "Device",
     "DType",
@@ -138,7 +140,8 @@ def parse_to(*args: Any, any_dtype: bool = False, **kwargs: Any) -> tuple[np.dty
     if example is not None:
         dtype = example.dtype if dtype is None else dtype
         place = getattr(example, "device", None) if place is None else place
-    dtype = parse_dtype(dtype)
+    # Where integers are cast, int64 without x64 is int32, as indices are.
+    dtype = parse("to", dtype) if any_dtype else parse_dtype(dtype)
     if dtype is not None and not any_dtype and not jnp.issubdtype(dtype, jnp.floating):
         raise TypeError(f"to: dtype must be floating, got {dtype}")
     return dtype, parse_device(place)

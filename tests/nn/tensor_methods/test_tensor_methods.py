@@ -304,3 +304,13 @@ def test_traced_values_of_which_the_shape_depends_are_refused(method):
 
     with pytest.raises(RuntimeError, match=f"{method}: .* traced|{method}: .* transformation"):
         jax.jit(of)(jnp.array([1, 2]))
+
+
+def test_dtypes_without_64_bit_types():
+    with jax.enable_x64(False):
+        box = nn.Parameter(np.ones(2, np.float32))
+        assert box.long().dtype == box.to(jnp.int64).dtype == box.sum(dtype=jnp.int64).dtype == jnp.int32
+        assert box.argmax().dtype == box.sort().indices.dtype == box.nonzero().dtype == jnp.int32
+        for cast in (box.double, lambda: box.to(jnp.float64), lambda: box.new_zeros(2, dtype=jnp.float64)):
+            with pytest.raises(RuntimeError, match="jax_enable_x64"):
+                cast()
