@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import warnings
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -212,7 +213,6 @@ def members(optimizer: str, given: Any) -> tuple[list[Parameter], list[str] | No
 
     Raises:
         TypeError: if it holds something else, or is a set.
-        ValueError: if one occurs twice.
     """
     if isinstance(given, set):
         raise TypeError(f"{optimizer}: parameters must be in an ordered collection, a set's order changes between runs")
@@ -224,8 +224,15 @@ def members(optimizer: str, given: Any) -> tuple[list[Parameter], list[str] | No
     for member in found:
         if not isinstance(member, Parameter):
             raise TypeError(f"{optimizer}: can only optimize Parameters, got {type(member).__name__}")
-    if len({id(p) for p in found}) != len(found):
-        raise ValueError(f"{optimizer}: a param group must not contain a parameter twice")
+    places = list({id(member): i for i, member in reversed([*enumerate(found)])}.values())[::-1]
+    if len(places) != len(found):
+        warnings.warn(
+            f"{optimizer}: a param group contains a parameter twice; it is kept, and updated, once",
+            UserWarning,
+            stacklevel=4,
+        )
+        found = [found[i] for i in places]
+        names = None if names is None else [names[i] for i in places]
     return found, names
 
 

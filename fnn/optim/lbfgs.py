@@ -21,6 +21,7 @@ from fnn.optim._strong_wolfe import strong_wolfe
 from fnn.optim.optimizer import Optimizer, ParamsT
 from fnn.optim.transform import Transform, apply_updates
 from fnn.optim.typing import LearningRate, Number, PyTree
+from fnn.random.generator import count_draws
 from fnn.stateful.scopes import Scope, note_part
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import is_eager, setting
@@ -420,6 +421,7 @@ class LBFGS(Optimizer):
                 new = apply_updates(values, updates)
             if not evaluation.results:
                 evaluation.run(values)
+            count_draws(scope)
             written = [(holder, value) for holder, value in scope.written() if holder.place() not in scope.owned]
             return evaluation, state, new, written
 

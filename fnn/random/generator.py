@@ -18,7 +18,8 @@ from fnn.random.bits import _THREEFRY, _threefry
 from fnn.stateful.boxes import Box
 from fnn.stateful.donation import exclusive
 from fnn.stateful.protocol import Stateful
-from fnn.stateful.tracing import setting, trace_state
+from fnn.stateful.scopes import Scope, current_scopes, scope_to_write
+from fnn.stateful.tracing import is_eager, renew_mark, runs_once, setting, stack_depth, trace_state
 
 __all__ = [
     "Generator",
@@ -65,16 +66,20 @@ class Generator(Stateful):
         self._impl = _THREEFRY
         self._box = Box(label="generator state")
         self._seed = 0
+        self._depth = 0
+        self._draws: dict[Generator, int] = {}
         self._stateful_origin_ = trace_state()
         self.manual_seed(secrets.randbits(63))
 
     @classmethod
-    def _of_key(cls, key: Any) -> Generator:
-        """A generator that draws from a given key, traced or not."""
+    def _of_key(cls, key: Any, depth: int) -> Generator:
+        """A generator that draws from a given key, traced or not, for what is deeper in the stack than ``depth``."""
         self = cls.__new__(cls)
         self.device = None
         self._seed = 0
         self._stateful_origin_ = trace_state()
+        self._depth = depth
+        self._draws = {}
         if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
             self._impl = str(jax.random.key_impl(key))
             key = jax.random.key_data(key)
@@ -142,23 +147,51 @@ class Generator(Stateful):
 
     def next_key(self) -> Any:
         """Draws one key (raw uint32 words for the default kind, else a typed key)."""
-        state = self._box.peek()
-        if isinstance(state, Tracer):
-            return self._next_key_of(state)
+        if self._depth or current_scopes() or not is_eager():
+            return self._next_key_in_scope()
         with exclusive:  # no other thread draws the same key, and no program that is running
             state = self._box.peek()
             if self._impl != _THREEFRY:
                 return self._next_key_of(state)
-            host = np.array(state)
-            first, second = _threefry(host[:2], np.zeros(1, np.uint32), host[2:].copy())
-            host[2] += np.uint32(1)
-            self._box.write(host, owned=True)
-        return np.concatenate([first, second])
+            key = self._key_at(state)
+            self._box.write(advanced(state, 1), owned=True)
+        return key
 
     def _next_key_of(self, state: Any) -> Any:
-        key = jax.random.fold_in(jax.random.wrap_key_data(state[:-1], impl=self._impl), state[-1])
-        self._box.data = state + _ones(state)
+        key = self._key_at(state)
+        self._box.data = advanced(state, 1)
         return key
+
+    def _key_at(self, state: Any) -> Any:
+        if self._impl == _THREEFRY and not isinstance(state, Tracer):
+            host = np.asarray(state)
+            return np.concatenate(_threefry(host[:2], np.zeros(1, np.uint32), host[2:].copy()))
+        state = jnp.asarray(state)
+        return jax.random.fold_in(jax.random.wrap_key_data(state[:-1], impl=self._impl), state[-1])
+
+    def _next_key_in_scope(self) -> Any:
+        """Draws at the level of a scope, or in a transformation within it, such as jax.checkpoint, where the state cannot be
+        written: there the draws are counted, for the state to take them up later."""
+        scope = next((scope for scope in reversed(current_scopes()) if not scope.private), None)
+        counts = self._draws if self._depth or scope is None else scope.draws
+        try:
+            scope_to_write(self._box)
+        except RuntimeError:
+            depth = self._depth or (scope.depth if scope is not None else 0)
+            if not depth or not runs_once(depth):
+                raise
+            count = counts.get(self, 0)
+            key = self._key_at(advanced(self._box.peek(), count))
+            counts[self] = count + 1
+            renew_mark()
+            return key
+        self._take_up(counts)
+        return self._next_key_of(self._box.peek())
+
+    def _take_up(self, counts: dict[Generator, int]) -> None:
+        count = counts.pop(self, 0)
+        if count:
+            self._box.data = advanced(self._box.peek(), count)
 
     def _stateful_boxes_(self) -> Iterable[Box]:
         return (self._box,)
@@ -180,6 +213,12 @@ def _ones(state: Any) -> np.ndarray[Any, Any]:
 def advanced(state: Any, count: int) -> Any:
     """A state after so many draws; of one on the host, again one on the host."""
     return (state if isinstance(state, Tracer) else np.asarray(state)) + _ones(state) * np.uint32(count)
+
+
+def count_draws(scope: Scope) -> None:
+    """To be called when a scope is about to end: the states of generators count the draws in traces within it."""
+    for generator in list(scope.draws):
+        generator._take_up(scope.draws)
 
 
 default_generator: Generator = Generator()
@@ -263,7 +302,7 @@ def key_scope(key: Any) -> Iterator[Generator]:
         >>> bool((a == b).all())
         True
     """
-    generator = Generator._of_key(check_key("key_scope", key))
+    generator = Generator._of_key(check_key("key_scope", key), stack_depth() - 2)  # the caller's frame
     _scopes.set((*_scopes.get(), generator))
     try:
         yield generator
@@ -287,6 +326,12 @@ def next_key(function: str, rng: Any = None) -> Any:
     try:
         return current_generator().next_key()
     except RuntimeError as error:
+        if current_scopes() or _scopes.get():
+            raise RuntimeError(
+                f"{function}: a random draw inside a loop (scan, while_loop, fori_loop, map) or jax.vmap needs a key of its own, "
+                "for all its runs would share one: make the keys outside, as by jax.random.split, give them to the "
+                "transformed function as an argument, and pass rng= or open fnn.random.key_scope(key) inside it"
+            ) from error
         raise RuntimeError(
             f"{function}: a random draw under a JAX transformation (jit, grad, vmap, scan, ...) needs a key of its own: "
             "pass rng=, or open fnn.random.key_scope(key) inside the transformed function, or use "

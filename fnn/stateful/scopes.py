@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import nullcontext
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fnn.stateful.structure import optional_changed
-from fnn.stateful.tracing import EAGER, trace_state
+from fnn.stateful.tracing import EAGER, fresh_mark, stack_depth, trace_state
 
 if TYPE_CHECKING:
     from fnn.stateful.boxes import Box, Cell
@@ -51,12 +52,21 @@ class Scope:
         self.writes: dict[Hashable, Box | Cell] = {}
         self.made: dict[Hashable, Box] = {}
         self.objects: dict[int, Stateful] = {}
+        self.draws: dict[Any, int] = {}  # from generators, in a trace within, not yet counted in their states
+        self.depth: int = 0
         self._restores: dict[int, Callable[[], None]] = {}
 
-    def run(self, function: Callable[..., R], *args: Any) -> R:
-        """``function(*args)`` within the scope; to be called inside the trace that the scope stands for."""
+    def run(self, function: Callable[..., R], *args: Any, marked: bool = False) -> R:
+        """``function(*args)`` within the scope; to be called inside the trace that the scope stands for.
+
+        Args:
+            function: the function.
+            *args: its arguments.
+            marked: whether what runs is written down, by a trace of which JAX must take nothing for that of another.
+        """
         try:
-            result = copy_context().run(self._within, function, args)
+            with fresh_mark() if marked else nullcontext():
+                result = copy_context().run(self._within, function, args)
         except BaseException:
             self.undo()
             raise
@@ -66,6 +76,7 @@ class Scope:
 
     def _within(self, function: Callable[..., R], args: tuple[Any, ...]) -> R:
         self.trace = trace_state()
+        self.depth = stack_depth()
         _running.set((*_running.get(), self))
         try:
             return function(*args)
@@ -167,11 +178,20 @@ def scope_to_write(holder: Box | Cell) -> Scope | None:
             return None
     if holder._origin != state:
         raise RuntimeError(
-            f"{holder.describe()} would be changed inside a JAX transformation (jit, grad, vmap, scan, ...) that fnn does "
-            "not run, and a traced array would leak into it; use fnn.functional_call, which returns the new "
-            "buffers, or fnn.jit and fnn.backward, which carry them out; or switch the layer to eval()"
+            f"{holder.describe()} would be changed inside a JAX transformation (jit, grad, vmap, scan, checkpoint, ...) "
+            "that fnn does not run, and a traced array would leak into it; " + (_WITHIN if scopes else _WITHOUT)
         )
     return None
+
+
+_WITHOUT = (
+    "use fnn.functional_call, which returns the new buffers, or fnn.jit and fnn.backward, which carry them out; or switch the "
+    "layer to eval()"
+)
+_WITHIN = (
+    "call the layer outside of that transformation, switch it to eval(), or return its new statistics from the transformed "
+    "function, as by F.batch_norm_update"
+)
 
 
 def home_of_new(state: Any) -> Scope | None:

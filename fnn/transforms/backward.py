@@ -12,6 +12,7 @@ from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter
 from fnn.nn.row_gradients import RowTaps, row_gradients, wants_row_gradients
 from fnn.stateful.scopes import Scope
+from fnn.stateful.tracing import again_if_stale
 from fnn.transforms.outcome import Outcome
 
 __all__ = ["Target", "backward", "value_and_grad"]
@@ -95,7 +96,7 @@ def value_and_grad(
     values = [parameter.data for parameter in rest]
     differentiate = jax.value_and_grad(run, (0, 1), has_aux=True)
     try:
-        (loss, (aux, contents, indices)), (of_dense, of_taps) = differentiate(values, zeros)
+        (loss, (aux, contents, indices)), (of_dense, of_taps) = again_if_stale(lambda: differentiate(values, zeros))
     except BaseException:
         if outcome:
             outcome[0].scope.undo()

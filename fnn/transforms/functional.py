@@ -14,6 +14,7 @@ from fnn.nn.modules.module import HasForward, Module
 from fnn.nn.placement import beside
 from fnn.random.generator import key_scope
 from fnn.stateful.scopes import Scope
+from fnn.stateful.tracing import again_if_stale, is_eager, is_staged
 
 __all__ = ["functional_call", "stack", "state", "update"]
 
@@ -66,6 +67,7 @@ def state(model: Module) -> tuple[Arrays, Arrays]:
 def _match(function: str, model: Module, values: Mapping[str, Any]) -> list[tuple[str, ArrayBox, jax.Array]]:
     boxes = _every_name(model)
     matched = []
+    given: dict[int, str] = {}
     for name, value in values.items():
         if name not in boxes:
             raise KeyError(f"{function}: {type(model).__name__} has no parameter or buffer named '{name}'")
@@ -73,6 +75,11 @@ def _match(function: str, model: Module, values: Mapping[str, Any]) -> list[tupl
         if array.shape != boxes[name].shape:
             raise ValueError(
                 f"{function}: '{name}' must have shape {tuple(boxes[name].shape)}, got {tuple(array.shape)}"
+            )
+        other = given.setdefault(id(boxes[name]), name)
+        if values[other] is not value:
+            raise ValueError(
+                f"{function}: '{other}' and '{name}' are names of one array of {type(model).__name__}, and got two values"
             )
         matched.append((name, boxes[name], array))
     return matched
@@ -101,7 +108,8 @@ def functional_call(
 
     Raises:
         KeyError: if a name is unknown.
-        ValueError: if an array has another shape than the Module's, or a name is in both dicts.
+        ValueError: if an array has another shape than the Module's, a name is in both dicts, or two names of one array got
+            two values.
         RuntimeError: if the call changes a buffer that ``buffers`` does not have.
 
     Example:
@@ -118,27 +126,33 @@ def functional_call(
     matched = _match("functional_call", module, {**params, **buffers})
     given = {id(box) for _, box, _ in matched}
     others = [(name, box) for name, box in _every_name(module).items() if id(box) not in given]
-    scope = Scope("functional_call", private=True)
-    scope.objects.update((id(part), part) for part in module.modules())
 
-    def body() -> tuple[Any, Arrays]:
-        for name, box in others:
-            scope.own(box, box.data)
-            box._label = box._label or name
-        for _, box, array in matched:
-            scope.own(box, array)
-        with key_scope(rng) if rng is not None else nullcontext():
-            output = module(*args, **kwargs)
-        names = {id(box) for _, box, _ in matched}
-        for holder, _ in scope.written():
-            if holder.place() in scope.owned and holder.place() not in names:
-                raise RuntimeError(
-                    f"functional_call: the call changed {holder.describe()}, which buffers does not have; pass all the "
-                    "buffers that fnn.state(model) gives"
-                )
-        return output, {name: scope.values[id(box)] for name, box, _ in matched if name in buffers}
+    def call() -> tuple[Any, Arrays]:
+        scope = Scope("functional_call", private=True)
+        scope.objects.update((id(part), part) for part in module.modules())
 
-    return scope.run(body)
+        def body() -> tuple[Any, Arrays]:
+            for name, box in others:
+                scope.own(box, box.data)
+                box._label = box._label or name
+            for _, box, array in matched:
+                scope.own(box, array)
+            with key_scope(rng) if rng is not None else nullcontext():
+                output = module(*args, **kwargs)
+            names = {id(box) for _, box, _ in matched}
+            for holder, _ in scope.written():
+                if holder.place() in scope.owned and holder.place() not in names:
+                    raise RuntimeError(
+                        f"functional_call: the call changed {holder.describe()}, which buffers does not have; pass all the "
+                        "buffers that fnn.state(model) gives"
+                    )
+            now = _every_name(module)  # the call may have bound a name to another buffer
+            return output, {name: now.get(name, box).peek() for name, box, _ in matched if name in buffers}
+
+        return scope.run(body, marked=marked)
+
+    marked = not is_eager() and is_staged()
+    return call() if marked else again_if_stale(call)
 
 
 def update(model: Module, params: Mapping[str, Data], buffers: Mapping[str, Data] | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fnn.random.generator import count_draws
 from fnn.stateful.boxes import Box, Cell
 from fnn.stateful.containers import ContainerPlace, take_out_traced
 from fnn.stateful.protocol import walk
@@ -20,6 +21,7 @@ class Outcome:
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
+        count_draws(scope)
         changes = scope.written()
         self._written: list[Box | Cell] = [holder for holder, _ in changes]
         self._values: list[Any] = [value for _, value in changes]

@@ -157,3 +157,56 @@ def test_functional_call_under_fnn_jit_and_backward():
     target = call(X)
     fnn.backward(lambda: jnp.mean((model(X) - target) ** 2), model)
     assert model.weight.grad.shape == (2, 3)
+
+
+def test_one_array_of_two_names_gets_one_value():
+    model = fnn.nn.Sequential(fnn.nn.Linear(2, 2, bias=False), fnn.nn.Linear(2, 2, bias=False))
+    model[1].weight = model[0].weight
+    x, a = jnp.ones((1, 2)), jnp.eye(2) * 2
+    out, _ = fnn.functional_call(model, {"0.weight": a, "1.weight": a}, {}, x)
+    assert out.tolist() == [[4.0, 4.0]]
+    for call in (lambda p: fnn.functional_call(model, p, {}, x), lambda p: fnn.update(model, p)):
+        with pytest.raises(
+            ValueError, match=r"'0\.weight' and '1.weight' are names of one array of Sequential, and got two"
+        ):
+            call({"0.weight": a, "1.weight": jnp.eye(2)})
+
+
+class Previous(fnn.nn.Module):
+    """Keeps the last value and the one before."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("last", np.zeros(2))
+        self.register_buffer("before", np.zeros(2))
+
+    def forward(self, x):
+        self.before = self.last
+        self.last = self.last * 2 + x
+        return self.before + self.last
+
+
+def test_binding_a_name_to_another_buffer():
+    """As in torch: the other's array goes by both names until one is assigned anew."""
+    eager, compiled, differentiated, pure = (Previous() for _ in range(4))
+    run, buffers = fnn.jit(compiled), fnn.state(pure)[1]
+    call = jax.jit(lambda b, x: fnn.functional_call(pure, {}, b, x))
+    p = fnn.nn.Parameter(np.ones(()))
+    last = before = np.zeros(2)
+    for i in range(4):
+        x = np.arange(2.0) + i
+        before, last = last, last * 2 + x
+        out, buffers = call(buffers, x)
+        fnn.backward(lambda x=x: p * differentiated(x).sum(), p)
+        for got in (eager(x), run(x), out):
+            assert got.tolist() == (before + last).tolist()
+        for m in (eager, compiled, differentiated):
+            assert (m.last.tolist(), m.before.tolist()) == (last.tolist(), before.tolist())
+        assert (buffers["last"].tolist(), buffers["before"].tolist()) == (last.tolist(), before.tolist())
+        assert pure.last.tolist() == [0.0, 0.0]
+    assert run._cache_size() == 1
+    eager.before = eager.last
+    eager.last.add_(1)
+    assert eager.before.tolist() == eager.last.tolist() == (last + 1).tolist()
+    eager.last = np.zeros(2)
+    assert eager.before.tolist() == (last + 1).tolist()

@@ -251,7 +251,8 @@ class Module(HasStateDict, HasHooks):
             self.add_module(name, None)
         elif buffers is not None and name in buffers:
             box = buffers[name]
-            if value is None or box is None:
+            shared = any(other is box for key, other in buffers.items() if key != name)
+            if value is None or box is None or shared:
                 self.register_buffer(name, value, name not in self._non_persistent_buffers_set)
             else:
                 box.data = value

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from fnn.nn.array_box import to_array
 from fnn.transforms.jit.search import is_stateful
@@ -173,6 +175,28 @@ def as_leaf(function: Any, leaves: Sequence[Any], tree: Any, i: int) -> Any:
         f"fnn.jit: {_path(function, leaves, tree, i)} of {function!r} must be an array, a number, a Module or the like, or be "
         f"named in static_argnames, got a value of type {kind}{_shape_of(leaf)}"
     )
+
+
+@functools.cache
+def process_count() -> int:
+    """How many processes the program has; asked once, when JAX knows."""
+    return jax.process_count()
+
+
+def check_global(function: Any, leaves: Sequence[Any], tree: Any) -> None:
+    """Raises ValueError if an array of a program of several processes is one of this process alone.
+
+    Each process would go on with its own rows as if they were all, and what the processes compute would drift apart.
+    """
+    for i, leaf in enumerate(leaves):
+        if is_stateful(leaf) or isinstance(leaf, Tracer) or not getattr(leaf, "ndim", 0):
+            continue
+        if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable:
+            raise ValueError(
+                f"fnn.jit: {_path(function, leaves, tree, i)} of {function!r} must be a global array, for the program has "
+                f"{process_count()} processes, got one of this process alone{_shape_of(leaf)}; make it by "
+                "jax.make_array_from_process_local_data, or the shard method of DistributedDataParallel"
+            )
 
 
 def _shape_of(leaf: Any) -> str:

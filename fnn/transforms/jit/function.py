@@ -20,7 +20,7 @@ from fnn.stateful.donation import call_with, exclusive, is_lost, publish
 from fnn.stateful.scopes import current_scopes
 from fnn.stateful.structure import optional_changed, structure, structure_changed
 from fnn.stateful.tracing import is_eager, jit_settings, setting
-from fnn.transforms.jit.arguments import StaticArguments, as_leaf, type_of
+from fnn.transforms.jit.arguments import StaticArguments, as_leaf, check_global, process_count, type_of
 from fnn.transforms.jit.gathering import Gathered, Split, element_targets
 from fnn.transforms.jit.programs import Program
 from fnn.transforms.jit.search import CompiledFunction, Found, is_stateful
@@ -122,6 +122,8 @@ class JitFunction(CompiledFunction, Generic[P, R]):
             leaves = [as_leaf(self, leaves, tree, i) if kind is None else leaves[i] for i, kind in enumerate(types)]
             types = [type_of(leaf) for leaf in leaves]
         arrays = [leaf for leaf in leaves if not is_stateful(leaf)]
+        if process_count() > 1:
+            check_global(self, leaves, tree)
         given = [leaf for leaf in leaves if is_stateful(leaf)] if len(arrays) != len(leaves) else []
         found, gathered = self._gather(owner, given)
         kinds, cell_arrays, numbers = gathered.cell_inputs()

@@ -280,7 +280,9 @@ class _Search:
         self._objects: list[_Seen] = []
         self._classes: dict[type, set[str]] = {}
         self._depth = 0
+        self._first = True  # the function itself is searched wherever it is from
         self._visit(function)
+        self._first = False
         if owner is not None:
             self._visit_owner(owner)
         self._look(lambda: _GLOBAL_HOOKS, lambda _: global_hooks(), None)
@@ -339,7 +341,8 @@ class _Search:
         wrapped = getattr(function, "__wrapped__", None)
         if wrapped is not None:
             self._visit(wrapped)
-        if not self._is_own(function):
+        first, self._first = self._first, False
+        if not first and not self._is_own(function):
             return
         self._names.update(_names_of(function.__code__))
         names = _globals_of(function.__code__)

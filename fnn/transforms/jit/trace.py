@@ -16,6 +16,9 @@ from jax.extend.core import Jaxpr, jaxpr_as_fun
 from fnn.kernels.compiler_options import options_for
 from fnn.kernels.eigen import choose_eigen
 from fnn.kernels.operation import inner_jaxprs
+from fnn.nn.modules.module import Module
+from fnn.nn.parameter import Buffer
+from fnn.random.generator import count_draws
 from fnn.stateful.boxes import Box, ElementCell, OptionalBox
 from fnn.stateful.containers import take_out_traced
 from fnn.stateful.protocol import walk
@@ -89,6 +92,7 @@ class Trace:
             scope.keep(obj)
         position = {id(box): i for i, box in enumerate(gathered.boxes)}
         contents = [box.peek() for box in gathered.boxes]
+        bound = [(obj, dict(obj._buffers)) for obj in objects if isinstance(obj, Module) and len(obj._buffers) > 1]
 
         def body(contents: list[Any], extra: list[Any], packed: Any, arrays: list[Any]) -> Any:
             choose_eigen(self._options is None)
@@ -101,6 +105,9 @@ class Trace:
             args, kwargs = jax.tree.unflatten(tree, [leaf if is_stateful(leaf) else next(rest) for leaf in leaves])
             args, kwargs = put_back(args, kwargs, static)
             output = self._function(*(() if owner is None else (owner,)), *args, **kwargs)
+            count_draws(scope)
+            for obj, names in bound:
+                _bind_back(scope, obj, names)
             flat, program.out_tree = jax.tree.flatten(output)
             written: list[int] = []
             for holder, value in scope.written():
@@ -130,7 +137,7 @@ class Trace:
         positions: list[int] = []
 
         def traced(*inputs: Any) -> Any:
-            positions[:], *results = scope.run(body, *inputs)
+            positions[:], *results = scope.run(body, *inputs, marked=True)
             return results
 
         arrays = [leaf for leaf in leaves if not is_stateful(leaf)]
@@ -195,6 +202,25 @@ class Trace:
         program.run = jax.jit(run, donate_argnums=0, compiler_options=options)
         # Perhaps within another program, where no options may be set.
         program.run_kept = jax.jit(run, compiler_options=self._options)
+
+
+def _bind_back(scope: Scope, module: Module, before: dict[str, Buffer | None]) -> None:
+    """Where a call bound names to others of the module's buffers (``self.before = self.last``), gives each name its own box
+    again, with the new value: so the structure is as it was, and the program serves later calls.
+    """
+    after = module._buffers
+    changed = [name for name in before if after.get(name) is not before[name]]
+    boxes = list(after.values())
+    if not changed or list(after) != list(before) or None in boxes or len({*map(id, boxes)}) != len(boxes):
+        return
+    values = {name: after[name].peek() for name in changed}  # pyright: ignore[reportOptionalMemberAccess]
+    own = {name: before[name] for name in changed}
+    if any(box is None or (box.shape, box.dtype) != (values[n].shape, values[n].dtype) for n, box in own.items()):
+        return
+    for name, box in own.items():
+        after[name] = box
+    for name, box in own.items():
+        scope.record(box, values[name])  # pyright: ignore[reportArgumentType]
 
 
 def _spread(array: Any) -> Any:

@@ -171,7 +171,7 @@ def test_nans_found_by_jax_leave_the_arrays():
 
 
 def test_an_error_after_the_arrays_were_taken_says_what_is_lost():
-    model, _, step = trained()
+    _model, _, step = trained()
     program = next(iter(step._programs.values()))
     run = program.run
 
