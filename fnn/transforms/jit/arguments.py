@@ -35,7 +35,7 @@ class StaticArguments:
     def __init__(
         self, function: Callable[..., Any], argnums: int | Sequence[int] | None, argnames: str | Sequence[str] | None
     ) -> None:
-        self.given = argnums, argnames
+        self.given: tuple[int | Sequence[int] | None, str | Sequence[str] | None] = argnums, argnames
         self._name = getattr(function, "__name__", type(function).__name__)
         try:
             parameters = list(inspect.signature(function).parameters.values())
