@@ -128,6 +128,27 @@ def fnn_object() -> Worker:
     return lambda: train_step(X, Y).block_until_ready()
 
 
+class Trainer:
+    """What many scripts have: model and optimizer as attributes, the loss a method."""
+
+    def __init__(self) -> None:
+        self.model = nn.Sequential(*[Block(*each) for each in weights()])
+        self.optimizer = optim.Adam(self.model.parameters(), lr=LR, betas=BETAS, eps=EPS)
+
+    def loss(self, x: Any, y: Any) -> Any:
+        return jnp.mean((self.model(x) - y) ** 2)
+
+    @fnn.jit
+    def train_step(self, x: Any, y: Any) -> Any:
+        return self.optimizer.step(lambda: self.loss(x, y))
+
+
+def fnn_trainer() -> Worker:
+    """fnn, objects held by a Trainer whose method is compiled."""
+    trainer = Trainer()
+    return lambda: trainer.train_step(X, Y).block_until_ready()
+
+
 def fnn_functional() -> Worker:
     """fnn, functions: ``functional_call`` and ``optim.adam`` under ``jax.jit``, state donated."""
     model = nn.Sequential(*[Block(*each) for each in weights()])
@@ -222,6 +243,7 @@ WORKERS = {
     "hand-written, flat, donated": hand_flat,
     "hand-written, nested": hand_nested,
     "fnn objects": fnn_object,
+    "fnn objects of a Trainer": fnn_trainer,
     "fnn functional": fnn_functional,
     "equinox + optax": equinox_optax,
     "flax nnx + optax": flax_nnx,

@@ -144,7 +144,8 @@ class Optimizer(Hooks, Stateful):
 
         Raises:
             TypeError: if the group is no dict, or ``params`` holds something else than Parameters.
-            ValueError: if a parameter is in the optimizer already, or a required option is missing.
+            ValueError: if a parameter is in the optimizer already, a required option is missing, or some parameters have names
+                and some have none.
 
         Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.Optimizer.add_param_group.html.
 
@@ -162,6 +163,9 @@ class Optimizer(Hooks, Stateful):
         members, names = _param_groups.members(name, group["params"])
         if names is not None:
             dict.__setitem__(group, "param_names", names)
+        if any(("param_names" in group) != ("param_names" in other) for other in self.param_groups):
+            got = "with" if "param_names" in group else "without"
+            raise ValueError(f"{name}: all parameter groups must have names or none, got one {got} them")
         known = {id(p) for g in self.param_groups for p in g["params"]}
         if not known.isdisjoint(map(id, members)):
             raise ValueError(f"{name}: some parameters appear in more than one parameter group")
@@ -318,6 +322,17 @@ class Optimizer(Hooks, Stateful):
         """Puts new slots of small parameters together, if the rule allows it."""
         if self._elementwise:
             fill_buckets(slots)
+
+    def _set_apart(self, absent: list[Parameter]) -> None:
+        """Gives parameters that were taken out of the groups state of their own, which stays as it is."""
+        stepping = {id(slot.shared) for slot in self._present_slots().values()}
+        separate(self._slots[p] for p in absent)
+        for members in _slots.by_shared_state(self._slots, absent):
+            shared = self._slots[members[0]].shared
+            if id(shared) in stepping:
+                shared = shared.copy()
+                for parameter in members:
+                    self._slots[parameter].shared = shared
 
     def _begun_slots(self) -> dict[Parameter, Slot]:
         return {p: s for p, s in self._present_slots().items() if self._state_from_start or s.shared.has_stepped()}
@@ -503,7 +518,10 @@ class Optimizer(Hooks, Stateful):
         return groups, slots, len(self._pre_hooks), hooks, others
 
     def _stateful_prepare_(self) -> Callable[[], None] | None:
-        follow(self._present_slots())
+        present = self._present_slots()
+        if len(present) != len(self._slots):
+            self._set_apart([p for p in self._slots if p not in present])
+        follow(present)
         made: list[Parameter] = []
         for group in self.param_groups:
             wanting = self._wanting(group)

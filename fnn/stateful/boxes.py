@@ -14,6 +14,20 @@ from fnn.stateful.structure import optional_changed, structure_changed
 from fnn.stateful.tracing import EAGER, trace_state
 
 
+class _LeftBehind:
+    """What a box holds that was made in a trace and is no part of an object that fnn knows; every use raises."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise RuntimeError(
+            "this Parameter or Buffer was made inside a transformation and kept where fnn does not know of it, so that its array "
+            "was left behind; make it a part of a Module, or return the array"
+        )
+
+
 class Box:
     """A mutable cell that holds one array, or ``None`` while empty.
 
@@ -26,6 +40,8 @@ class Box:
 
     __slots__ = ("__weakref__", "_content", "_label", "_origin", "_owned")
 
+    _left_behind: ClassVar[Any] = _LeftBehind()
+
     def __init__(self, data: Any = None, label: str = "", *, owned: bool = False) -> None:
         self._label = label
         self._owned = owned
@@ -34,7 +50,7 @@ class Box:
         if isinstance(data, Tracer):
             scope = home_of_new(self._origin)
             if scope is not None:
-                self._content = None
+                self._content = self._left_behind
                 scope.make(self, data)
 
     def place(self) -> Hashable:
@@ -163,6 +179,8 @@ class OptionalBox(Box):
     """
 
     __slots__ = ()
+
+    _left_behind: ClassVar[Any] = None
 
     def _note_change(self, old: Any, new: Any) -> None:
         optional_changed()

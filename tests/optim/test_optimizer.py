@@ -16,7 +16,7 @@ from fnn import optim
 from fnn.nn import Parameter
 from fnn.optim import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from fnn.optim.optimizer import ParamGroup, required
-from tests.oracle import rand
+from tests.oracle import needs_torch, rand
 
 
 def make(cls=optim.SGD, count=2, **options):
@@ -57,6 +57,43 @@ def test_named_parameters():
     unnamed = optim.SGD(model.parameters(), lr=0.1)
     unnamed.load_state_dict(optimizer.state_dict())
     assert unnamed.param_groups[0]["momentum"] == 0.9
+    assert unnamed.param_groups[0]["param_names"] == ["weight", "bias"]
+    optimizer.load_state_dict(optim.SGD(model.parameters(), lr=0.1, momentum=0.9).state_dict())
+    assert optimizer.param_groups[0]["param_names"] == ["weight", "bias"]
+
+
+# Groups of parameters named by a letter, or not, and whether torch takes them.
+NAMINGS = [
+    ([["a:", "b:"]], True),
+    ([["", ""]], True),
+    ([["a:", ""]], False),
+    ([["", "b:"]], False),
+    ([["a:"], ["b:"]], True),
+    ([[""], [""]], True),
+    ([["a:"], [""]], False),
+    ([[""], ["b:"]], False),
+]
+
+
+@needs_torch
+@pytest.mark.parametrize(("groups", "taken"), NAMINGS)
+def test_all_parameters_are_named_or_none_as_in_torch(groups, taken):
+    import torch
+
+    def make(cls, parameter):
+        named = [[(name[0], parameter()) if name else parameter() for name in group] for group in groups]
+        return cls([{"params": group} for group in named], lr=0.1)
+
+    for cls, parameter in (
+        (torch.optim.SGD, lambda: torch.ones(1, requires_grad=True)),
+        (optim.SGD, lambda: Parameter(np.ones(1))),
+    ):
+        if taken:
+            names = [group.get("param_names") for group in make(cls, parameter).param_groups]
+            assert names == [[name[0] for name in group] if group[0] else None for group in groups]
+        else:
+            with pytest.raises(ValueError, match="names"):
+                make(cls, parameter)
 
 
 def test_bad_groups_change_nothing():
@@ -322,3 +359,42 @@ def test_repr():
     optimizer, _ = make(lr=0.5)
     assert repr(optimizer).splitlines()[:2] == ["SGD (", "Parameter Group 0"]
     assert "    lr: 0.5" in repr(optimizer)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("kind", ["Adam", "momentum", "Adagrad"])
+def test_what_is_taken_out_of_the_groups_in_place_is_trained_no_longer(kind, compiled):
+    ps = [Parameter(np.ones(2)) for _ in range(4)]
+    make = {"Adam": optim.Adam, "momentum": lambda g: optim.SGD(g, lr=0.1, momentum=0.9), "Adagrad": optim.Adagrad}[
+        kind
+    ]
+    optimizer = make([{"params": ps[:2]}, {"params": ps[2:]}])
+
+    def step():
+        return optimizer.step(lambda: sum((p * p).sum() for p in ps))
+
+    step = fnn.jit(step) if compiled else step
+
+    def moved():
+        before = [p.numpy().copy() for p in ps]
+        step()
+        return [bool((p.numpy() != old).any()) for p, old in zip(ps, before, strict=True)]
+
+    assert moved() == moved() == [True] * 4
+    optimizer.param_groups[0]["params"].pop(0)
+    assert moved() == [False, True, True, True]
+    removed = optimizer.param_groups.pop()
+    assert moved() == [False, True, False, False]
+    state = optimizer.state_dict()
+    assert state["param_groups"][0]["params"] == [0]
+    assert list(state["state"]) == [0]
+    assert list(optimizer.state) == [ps[1]]
+    optimizer.param_groups.append(removed)
+    optimizer.param_groups[0]["params"] += [ps[0]]
+    assert moved() == [True] * 4
+    optimizer.param_groups = optimizer.param_groups[:1]
+    optimizer.param_groups[0]["params"] = [ps[0]]
+    assert moved() == [True, False, False, False]
+    twin = pickle.loads(pickle.dumps(optimizer))
+    twin.param_groups[0]["params"].clear()
+    twin.step()

@@ -237,3 +237,17 @@ def test_leak_checks_find_nothing():
             assert np.isfinite(float(four(X)))
         fnn.backward(lambda: (model(X) ** 2).mean(), model)
         jax.jit(lambda x: fnn.functional_call(model, *fnn.state(model), x, rng=jax.random.key(0)))(X)
+
+
+def test_a_box_kept_where_nobody_finds_it_says_so():
+    kept = []
+
+    @fnn.jit
+    def run(x):
+        kept.append(nn.Buffer(x * 2))
+        return kept[0].sum()
+
+    assert float(run(X)) == pytest.approx(2 * X.sum(), rel=1e-5)
+    for use in (lambda b: b.shape, lambda b: b + 1, lambda b: b.data.sum(), lambda b: jnp.sum(b)):
+        with pytest.raises((RuntimeError, TypeError), match=r"left behind|_LeftBehind"):
+            use(kept[0])
