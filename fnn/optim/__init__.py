@@ -3,6 +3,7 @@
 from fnn.optim import lr_scheduler, schedule, swa_utils
 from fnn.optim._adafactor import Adafactor, AdafactorState, adafactor
 from fnn.optim._muon import Muon, MuonState, muon
+from fnn.optim._stateless import swap_in_optimizer_params_and_state
 from fnn.optim.adadelta import Adadelta, AdadeltaState, adadelta
 from fnn.optim.adagrad import Adagrad, AdagradState, adagrad
 from fnn.optim.adam import Adam, AdamState, adam
@@ -95,4 +96,5 @@ __all__ = [
     "sgd",
     "sparse_adam",
     "swa_utils",
+    "swap_in_optimizer_params_and_state",
 ]

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from fnn.functional.checks import fail
 from fnn.optim._checks import check_lr, check_minimums, check_number, check_tuple, need_params
-from fnn.optim._leaves import Cast, by_leaf
+from fnn.optim._leaves import Cast, by_leaf, lerp
 from fnn.optim._param_groups import options
 from fnn.optim._scalars import is_off, rate, start, wide, wide_dtype
 from fnn.optim.optimizer import Optimizer, ParamsT
@@ -125,11 +125,11 @@ def adafactor(
             floor = float(jnp.finfo(p.dtype).eps) if eps[0] is None else wide(eps[0])
             scale = jnp.maximum(cast(wide(eps[1])), _rms(p)) * cast(size)
             if g.ndim > 1:
-                row = row + (jnp.mean(jnp.square(g), -1, keepdims=True) - row) * cast(fresh)
-                col = col + (jnp.mean(jnp.square(g), -2, keepdims=True) - col) * cast(fresh)
+                row = lerp(cast, row, jnp.mean(jnp.square(g), -1, keepdims=True), fresh)
+                col = lerp(cast, col, jnp.mean(jnp.square(g), -2, keepdims=True), fresh)
                 estimate = row * col / jnp.maximum(jnp.mean(row, -2, keepdims=True), cast(floor))
             else:
-                variance = variance + (jnp.square(g) - variance) * cast(fresh)
+                variance = lerp(cast, variance, jnp.square(g), fresh)
                 estimate = variance
             change = jax.lax.rsqrt(jnp.maximum(estimate, cast(floor * floor))) * g
             change = -scale / jnp.maximum(1, _rms(change) / cast(wide(d))) * change

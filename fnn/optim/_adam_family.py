@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from fnn.optim._checks import check_betas, check_lr, check_minimums, need_params
-from fnn.optim._leaves import Cast, by_leaf, descent, zeros_like
+from fnn.optim._leaves import Cast, by_leaf, descent, lerp, zeros_like
 from fnn.optim._scalars import bias_correction, is_off, rate, start, wide
 from fnn.optim.transform import Transform
 from fnn.optim.typing import LearningRate, Number, PyTree
@@ -32,7 +32,7 @@ class AdamState(NamedTuple):
 
 def moments(cast: Cast, g: Any, m: Any, v: Any, beta1: Number, beta2: Number) -> tuple[Any, Any]:
     """The averages of the gradient and of its square with the newest gradient taken in."""
-    return m + (g - m) * cast(1 - beta1), v * cast(beta2) + jnp.square(g) * cast(1 - beta2)
+    return lerp(cast, m, g, 1 - beta1), v * cast(beta2) + jnp.square(g) * cast(1 - beta2)
 
 
 def adam_transform(

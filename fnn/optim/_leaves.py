@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from fnn.optim._scalars import is_off, wide
+from fnn.optim._scalars import is_off, where, wide
 from fnn.optim.typing import Number, PyTree
 from fnn.tensor.row_sparse import RowSparse
 
@@ -35,6 +35,13 @@ def descent(cast: Cast, g: Any, p: Any, maximize: bool, weight_decay: Number) ->
     """The gradient that a rule goes down: turned round by ``maximize``, with the L2 penalty added."""
     g = -g if maximize else g
     return g if is_off(weight_decay) else g + cast(wide(weight_decay)) * p
+
+
+def lerp(cast: Cast, start: Any, end: Any, weight: Number) -> Any:
+    """``start + weight * (end - start)``, exact at the end that is nearer: there a number far off costs it no digit."""
+    near = weight < 0.5
+    base, other = where(near, start, end), where(near, end, start)
+    return base + (other - base) * cast(where(near, weight, 1 - weight))
 
 
 def _compute_dtype(dtype: Any) -> Any:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from fnn.functional.checks import as_int, check_choice, fail
 from fnn.optim._checks import check_lr, check_minimums, check_tuple, need_params
-from fnn.optim._leaves import Cast, by_leaf, zeros_like
+from fnn.optim._leaves import Cast, by_leaf, lerp, zeros_like
 from fnn.optim._param_groups import options
 from fnn.optim._scalars import is_off, rate, start, wide
 from fnn.optim.optimizer import Optimizer, ParamsT
@@ -88,10 +88,7 @@ def muon(
     check_lr("muon", lr)
     check_minimums("muon", momentum=momentum, weight_decay=weight_decay)
     check_choice("muon", "adjust_lr_fn", adjust_lr_fn, (None, "original", "match_rms_adamw"))
-    check_tuple("muon", "ns_coefficients", ns_coefficients, 3)
     ns_steps = as_int("muon", "ns_steps", ns_steps)
-    if ns_steps >= 100:
-        fail(ValueError, "muon", "ns_steps", "below 100", ns_steps)
 
     def init(params: PyTree) -> MuonState:
         for p in jax.tree.leaves(params):
@@ -104,11 +101,14 @@ def muon(
     def update(grads: PyTree, state: MuonState, params: PyTree = None) -> tuple[PyTree, MuonState]:
         if not is_off(weight_decay):
             need_params("muon", params)
+        if ns_steps >= 100:
+            fail(ValueError, "muon", "ns_steps", "below 100", ns_steps)
+        check_tuple("muon", "ns_coefficients", ns_coefficients, 3)
         gamma, mu = rate(lr, state.step), wide(momentum)
 
         def rule(cast: Cast, g: Any, p: Any, b: Any) -> tuple[Any, ...]:
-            b = b + (g - b) * cast(1 - mu)
-            direction = g + (b - g) * cast(mu) if nesterov else b
+            b = lerp(cast, b, g, 1 - mu)
+            direction = lerp(cast, g, b, mu) if nesterov else b
             rows, columns = g.shape
             if adjust_lr_fn == "match_rms_adamw":
                 ratio = 0.2 * math.sqrt(max(rows, columns))

@@ -213,14 +213,16 @@ def members(optimizer: str, given: Any) -> tuple[list[Parameter], list[str] | No
 
     Raises:
         TypeError: if it holds something else, or is a set.
+        ValueError: if some have a name and some have none.
     """
     if isinstance(given, set):
         raise TypeError(f"{optimizer}: parameters must be in an ordered collection, a set's order changes between runs")
     found: list[Any] = [given] if isinstance(given, Parameter) else list(given)
-    names = None
-    if found and all(isinstance(m, tuple) and len(m) == 2 for m in found):
-        names = [m[0] for m in found]
-        found = [m[1] for m in found]
+    pairs = [isinstance(m, tuple) and len(m) == 2 for m in found]
+    names = [m[0] for m in found] if found and all(pairs) else None
+    if names is None and any(pairs):
+        raise ValueError(f"{optimizer}: all parameters must have names or none, got some of each")
+    found = [m[1] if pair else m for m, pair in zip(found, pairs, strict=True)]
     for member in found:
         if not isinstance(member, Parameter):
             raise TypeError(f"{optimizer}: can only optimize Parameters, got {type(member).__name__}")

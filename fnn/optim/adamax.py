@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from fnn.optim._checks import check_betas, check_lr, check_minimums, need_params
-from fnn.optim._leaves import Cast, by_leaf, descent, zeros_like
+from fnn.optim._leaves import Cast, by_leaf, descent, lerp, zeros_like
 from fnn.optim._param_groups import options
 from fnn.optim._scalars import bias_correction, is_off, rate, start, wide
 from fnn.optim.optimizer import Optimizer, ParamsT
@@ -89,7 +89,7 @@ def adamax(
 
         def rule(cast: Cast, g: Any, p: Any, m: Any, u: Any) -> tuple[Any, ...]:
             g = descent(cast, g, p, maximize, weight_decay)
-            m = m + (g - m) * cast(1 - beta1)
+            m = lerp(cast, m, g, 1 - beta1)
             u = jnp.maximum(u * cast(beta2), jnp.abs(g) + cast(wide(eps)))
             return -cast(size) * (m / u), m, u
 

@@ -177,10 +177,11 @@ def lbfgs(
         def iterate(c: _Iterate) -> _Iterate:
             s = _with_direction(c.state, c.grad, history_size)
             first = s.n_iter == 1
+            shorter = 1 / jnp.sum(jnp.abs(c.grad))
             s = s._replace(
                 prev_flat_grad=c.grad,
                 prev_loss=c.loss,
-                t=jnp.where(first, jnp.minimum(1, 1 / jnp.sum(jnp.abs(c.grad))), 1) * gamma,
+                t=jnp.where(first & (shorter < 1), shorter, 1) * gamma,  # 1 where a component is NaN
             )
             iterations = c.iterations + 1
             slope = jnp.vdot(c.grad, s.d)
@@ -319,34 +320,38 @@ class LBFGS(Optimizer):
     ) -> None:
         max_eval = max_iter * 5 // 4 if max_eval is None else max_eval
         super().__init__(params, options(locals()))
+        if len(self.param_groups) != 1:
+            raise ValueError("LBFGS: parameter groups are not supported, all parameters share one set of options")
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Adds the one group that L-BFGS has, as the constructor does.
+        """Adds a group; L-BFGS has one, made by the constructor, and does not step with more.
 
         Args:
             param_group: the Parameters under ``params``, and options.
 
         Raises:
-            ValueError: if there is a group already.
+            TypeError: if the group is no dict, or ``params`` holds something else than Parameters.
+            ValueError: if a parameter is in the optimizer already.
 
         Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.LBFGS.html.
 
         Example:
             >>> import fnn, numpy as np
+            >>> optimizer = LBFGS([fnn.nn.Parameter(np.ones(1))])
+            >>> optimizer.add_param_group({"params": [fnn.nn.Parameter(np.ones(1))]})
             >>> try:
-            ...     LBFGS([fnn.nn.Parameter(np.ones(1))]).add_param_group({"params": [fnn.nn.Parameter(np.ones(1))]})
-            ... except ValueError:
+            ...     optimizer.step(lambda: optimizer.param_groups[0]["params"][0].sum())
+            ... except AssertionError:
             ...     print("one group only")
             one group only
         """
-        if self.param_groups:
-            raise ValueError("LBFGS: parameter groups are not supported, all parameters share one set of options")
         super().add_param_group(param_group)
 
     # State: one for all parameters, kept with the first
 
     def _wanting(self, group: ParamGroup) -> list[Parameter]:
-        return [] if group["params"][0] in self._slots else group["params"][:1]
+        first = self.param_groups[0]["params"][0]
+        return [] if first in self._slots or group is not self.param_groups[0] else [first]
 
     def _covered(self, parameter: Parameter, group: Mapping[str, Any]) -> list[Parameter]:
         return group["params"]
@@ -399,6 +404,8 @@ class LBFGS(Optimizer):
     def _step(self, closure: Callable[[], Any] | None, has_aux: bool) -> Any:
         if closure is None:
             raise TypeError("LBFGS.step: closure must be given, a function that returns the loss")
+        if len(self.param_groups) != 1:
+            raise AssertionError(f"LBFGS.step: there must be one parameter group, got {len(self.param_groups)}")
         group = self.param_groups[0]
         parameters: list[Parameter] = group["params"]
         transform = self._transform(group)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from fnn.optim._checks import check_lr, check_minimums, need_params
-from fnn.optim._leaves import Cast, by_leaf, descent, zeros_like
+from fnn.optim._leaves import Cast, by_leaf, descent, lerp, zeros_like
 from fnn.optim._param_groups import options
 from fnn.optim._scalars import is_off, rate, start, wide
 from fnn.optim.optimizer import Optimizer, ParamsT
@@ -99,7 +99,7 @@ def rmsprop(
             v = v * cast(keep) + jnp.square(g) * cast(1 - keep)
             spread = v
             if mean is not None:
-                mean = mean + (g - mean) * cast(1 - keep)
+                mean = lerp(cast, mean, g, 1 - keep)
                 spread = v - jnp.square(mean)
             change = g / (jnp.sqrt(spread) + cast(wide(eps)))
             if b is not None:

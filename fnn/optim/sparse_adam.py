@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from fnn.optim._checks import check_betas, check_number
-from fnn.optim._leaves import Cast, by_leaf, zeros_like
+from fnn.optim._leaves import Cast, by_leaf, lerp, zeros_like
 from fnn.optim._param_groups import options
 from fnn.optim._scalars import bias_correction, rate, start, wide
 from fnn.optim.optimizer import Optimizer, ParamsT
@@ -87,9 +87,9 @@ def sparse_adam(
         def sparse(cast: Cast, g: RowSparse, p: Any, m: Any, v: Any) -> tuple[Any, ...]:
             values = -g.values if maximize else g.values
             old = g.rows_of(m).astype(values.dtype)
-            average = g.map(lambda _: old + (values - old) * cast(1 - beta1))
+            average = g.map(lambda _: lerp(cast, old, values, 1 - beta1))
             old_sq = g.rows_of(v).astype(values.dtype)
-            square = g.map(lambda _: old_sq + (jnp.square(values) - old_sq) * cast(1 - beta2))
+            square = g.map(lambda _: lerp(cast, old_sq, jnp.square(values), 1 - beta2))
             change = -cast(size) * (average.values / (jnp.sqrt(square.values) + cast(wide(eps))))
             return g.map(lambda _: change), average.set_in(m), square.set_in(v)
 

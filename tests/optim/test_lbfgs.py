@@ -99,6 +99,118 @@ def test_solves_rosenbrock_over_a_pytree():
     np.testing.assert_allclose([moved["x"], moved["y"][0]], [1, 1], rtol=1e-6)
 
 
+@needs_torch
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")
+@pytest.mark.parametrize(
+    ("bad", "line_search_fn"),
+    [
+        ([float("nan"), 1.0, 2.0], None),
+        ([float("nan")] * 3, None),
+        ([float("inf"), 1.0, 2.0], None),
+        ([float("nan"), 1.0, 2.0], "strong_wolfe"),  # with inf torch's search dies of an IndexError
+    ],
+)
+def test_a_component_without_a_number_spoils_what_it_spoils_in_torch(bad, line_search_fn):
+    import torch
+
+    begin, slope = rand(0, 3), np.array(bad)
+    theirs = torch.tensor(begin, requires_grad=True)
+    optimizer = torch.optim.LBFGS([theirs], lr=0.5, max_iter=3, line_search_fn=line_search_fn)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (theirs * torch.tensor(slope)).sum()
+        loss.backward()
+        return loss
+
+    rule, ours = lbfgs(lr=0.5, max_iter=3, line_search_fn=line_search_fn), jnp.asarray(begin)
+    state = rule.init(ours)
+    for _ in range(2):
+        optimizer.step(closure)
+        updates, state = rule.update(None, state, ours, value_fn=lambda p: jnp.sum(p * slope))
+        ours = apply_updates(ours, updates)
+        assert_close(ours, theirs.detach(), 1e-9, 1e-9)
+
+
+def exactly(mpmath, steps, lr):
+    """L-BFGS without a search on Rosenbrock's function, by its formulas with 60 digits: the points after each step."""
+    x, pairs, points, old, move = [mpmath.mpf(-12) / 10, mpmath.mpf(1)], [], [], None, []
+
+    def dot(a, b):
+        return sum(u * v for u, v in zip(a, b, strict=True))
+
+    for step in range(steps):
+        g = [-2 * (1 - x[0]) - 400 * x[0] * (x[1] - x[0] ** 2), 200 * (x[1] - x[0] ** 2)]
+        if old is not None:
+            y = [a - b for a, b in zip(g, old, strict=True)]
+            if dot(y, move) > mpmath.mpf(10) ** -10:
+                pairs.append((move, y))
+        q, factors = [-v for v in g], []
+        for s, y in reversed(pairs):
+            factors.append(dot(s, q) / dot(s, y))
+            q = [a - factors[-1] * b for a, b in zip(q, y, strict=True)]
+        if pairs:
+            s, y = pairs[-1]
+            q = [dot(s, y) / dot(y, y) * v for v in q]
+        for (s, y), factor in zip(pairs, reversed(factors), strict=True):
+            q = [a + (factor - dot(y, q) / dot(s, y)) * b for a, b in zip(q, s, strict=True)]
+        t = lr * (min(mpmath.mpf(1), 1 / (abs(g[0]) + abs(g[1]))) if step == 0 else 1)
+        move, old = [t * v for v in q], g
+        x = [a + b for a, b in zip(x, move, strict=True)]
+        points.append([float(v) for v in x])
+    return np.array(points)
+
+
+@needs_torch
+@pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")
+@pytest.mark.parametrize("lr", [1.0, 0.5])
+def test_departures_from_torch_on_rosenbrock_are_rounding(lr):
+    """The iteration magnifies each rounding: in float64 all agree, in float32 we are as near the exact run as torch is."""
+    mpmath, torch = pytest.importorskip("mpmath"), pytest.importorskip("torch")
+    with mpmath.workdps(60):
+        exact = exactly(mpmath, 40, lr)
+    errors = {}
+    for dtype in (np.float64, np.float32):
+        theirs = torch.tensor(np.array([-1.2, 1.0], dtype), requires_grad=True)
+        optimizer = torch.optim.LBFGS([theirs], lr=torch.tensor(lr), max_iter=10)
+
+        def closure(theirs=theirs, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = rosenbrock(theirs)
+            loss.backward()
+            return loss
+
+        rule = lbfgs(lr=jnp.asarray(lr), max_iter=10)
+        ours, step = (
+            jnp.array([-1.2, 1.0], dtype),
+            jax.jit(lambda s, p, r=rule: r.update(None, s, p, value_fn=rosenbrock)),
+        )
+        state = rule.init(ours)
+        for call in range(4):
+            optimizer.step(closure)
+            updates, state = step(state, ours)
+            ours = apply_updates(ours, updates)
+            wanted = exact[10 * call + 9]
+            errors[dtype, call] = [np.abs(np.asarray(v) - wanted).max() for v in (ours, theirs.detach())]
+    for call in range(4):
+        assert max(errors[np.float64, call]) < 1e-9
+        mine, other = errors[np.float32, call]
+        assert mine < 8 * other + 1e-6, (call, mine, other)
+
+
+def test_a_second_group_is_refused_where_torch_refuses_it():
+    a, b = Parameter(np.ones(1)), Parameter(np.ones(1))
+    with pytest.raises(ValueError, match="parameter groups are not supported"):
+        optim.LBFGS([{"params": [a]}, {"params": [b]}])
+    optimizer = optim.LBFGS([a])
+    optimizer.add_param_group({"params": [b]})
+    assert len(optimizer.param_groups) == 2
+    with pytest.raises(AssertionError, match="one parameter group, got 2"):
+        optimizer.step(lambda: a.sum())
+    with pytest.raises(AssertionError, match="one parameter group, got 2"):
+        fnn.jit(lambda: optimizer.step(lambda: a.sum()))()
+
+
 def test_at_the_minimum_nothing_moves():
     rule = lbfgs()
     updates, state = rule.update(None, rule.init(jnp.zeros(3)), jnp.zeros(3), value_fn=lambda p: jnp.sum(p**2))

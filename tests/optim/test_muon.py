@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fnn.optim import muon
+from fnn.nn import Parameter
+from fnn.optim import Muon, muon
 from fnn.optim._muon import newton_schulz
 from fnn.optim.transform import apply_updates
 from tests.optim.test_rules import slopes
@@ -31,6 +32,41 @@ def test_muon_follows_torch(options, exact_muon):
         ours = apply_updates(ours, updates)
         for a, b in zip(ours, theirs, strict=True):
             assert_close(a, b.detach(), 1e-9, 1e-9)
+
+
+@needs_torch
+@pytest.mark.parametrize("ns_steps", [0, 1, 2, 3, 6, 8, 10, 15, 20])
+def test_muon_follows_torch_with_any_number_of_iterations(ns_steps):
+    """In float32 with bfloat16 inside: a direction that differs in its last digit would give other roundings."""
+    import torch
+
+    begin = rand(0, 4, 6).astype(np.float32)
+    theirs = torch.tensor(begin, requires_grad=True)
+    optimizer = torch.optim.Muon([theirs], lr=0.1, ns_steps=ns_steps)
+    rule, ours = muon(lr=0.1, ns_steps=ns_steps), jnp.asarray(begin)
+    state = rule.init(ours)
+    for step in range(4):
+        grad = rand(1 + step, 4, 6).astype(np.float32)
+        theirs.grad = torch.tensor(grad)
+        optimizer.step()
+        updates, state = rule.update(jnp.asarray(grad), state, ours)
+        ours = apply_updates(ours, updates)
+        assert_close(ours, theirs.detach(), 1e-6, 1e-6, f"step {step}")
+
+
+@needs_torch
+@pytest.mark.parametrize("options", [{"ns_steps": 100}, {"ns_coefficients": (3.4, -4.7)}])
+def test_options_that_are_refused_when_they_are_used(options):
+    import torch
+
+    for cls, parameter in (
+        (torch.optim.Muon, torch.ones(2, 2, requires_grad=True)),
+        (Muon, Parameter(np.ones((2, 2)))),
+    ):
+        optimizer = cls([parameter], **options)
+        parameter.grad = parameter * 1 if cls is Muon else torch.ones(2, 2)
+        with pytest.raises(ValueError):
+            optimizer.step()
 
 
 @needs_torch

@@ -268,6 +268,47 @@ def test_torch_refuses_the_same(name, options):
         getattr(torch.optim, name)([torch.zeros(2, 2, requires_grad=True)], **options)
 
 
+FIRST_MOMENTS = {
+    "Adam": "exp_avg",
+    "AdamW": "exp_avg",
+    "Adamax": "exp_avg",
+    "NAdam": "exp_avg",
+    "RAdam": "exp_avg",
+    "SparseAdam": "exp_avg",
+    "RMSprop": "grad_avg",
+    "Muon": "momentum_buffer",
+}
+
+
+@pytest.mark.parametrize("traced", [False, True])
+@pytest.mark.parametrize("name", sorted(FIRST_MOMENTS))
+def test_a_first_moment_without_memory_is_the_gradient(name, traced):
+    def step(beta, state, grad):
+        options = {"alpha": beta, "centered": True} if name == "RMSprop" else {"betas": (beta, 0.9)}
+        rule = RULES[name](**({"momentum": beta} if name == "Muon" else options))
+        params = jnp.ones((1, 1), jnp.float32)
+        state = rule.init(params) if state is None else state
+        dense = jnp.full((1, 1), grad, jnp.float32)
+        return rule.update(RowSparse(jnp.array([0]), dense, (1, 1)) if name == "SparseAdam" else dense, state, params)[
+            1
+        ]
+
+    for beta in (0.0, 0.25):
+        state, exact = None, 0.0
+        for grad in (1.0, 1e5, 1e-3, -7e4, 1e-2):
+            state = (jax.jit(step) if traced else step)(beta, state, grad)
+            exact = beta * exact + (1 - beta) * float(np.float32(grad))
+            assert_close(getattr(state, FIRST_MOMENTS[name]), np.full((1, 1), exact), 4e-7, 0, f"{name} beta {beta}")
+
+
+def test_the_first_second_moments_of_adafactor_are_those_of_the_gradient():
+    # The first step takes the gradient alone, whatever the state held.
+    rule, params = adafactor(), jnp.ones((1, 1), jnp.float32)
+    state = rule.init(params)._replace(row_var=jnp.full((1, 1), 1e9, jnp.float32))
+    _, state = rule.update(jnp.full((1, 1), 1e-3, jnp.float32), state, params)
+    assert_close(state.row_var, np.full((1, 1), 1e-6), 1e-6, 0)
+
+
 def test_odd_hyperparameters():
     with pytest.raises(ValueError, match="lr must be a number"):
         adam(lr=jnp.ones(2))
@@ -275,8 +316,11 @@ def test_odd_hyperparameters():
         adam(betas=0.9)
     with pytest.raises(TypeError, match="lr must be a number"):
         sgd(lr="fast")
-    with pytest.raises(ValueError, match="ns_steps"):
-        muon(ns_steps=100)
+    # As in torch they are looked at when they are used.
+    for options in ({"ns_steps": 100}, {"ns_coefficients": (1.0, 2.0)}):
+        rule = muon(weight_decay=0, **options)
+        with pytest.raises(ValueError, match=f"muon: {next(iter(options))}"):
+            rule.update(jnp.ones((2, 2)), rule.init(jnp.ones((2, 2))))
     with pytest.raises(ValueError, match="muon: params must be 2-D"):
         muon().init(jnp.ones(3))
     for rule in (adamw(), sgd(weight_decay=0.1), asgd(), adafactor(), muon()):
