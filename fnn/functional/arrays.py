@@ -18,7 +18,22 @@ ArrayLike: TypeAlias = jax.typing.ArrayLike
 
 def is_concrete(*arrays: Any) -> bool:
     """True if the values of all the arrays can be read, that is, none of them is being traced."""
-    return not any(isinstance(a, Tracer) for a in arrays)
+    return not any(isinstance(a.peek() if isinstance(a, Box) else a, Tracer) for a in arrays)
+
+
+def known(value: Any) -> np.ndarray[Any, Any] | None:
+    """The values that can be read now, as numpy; ``None`` of a traced array.
+
+    A check computes with these: under a JAX transformation a ``jnp`` operation on an array that is known gives a tracer.
+    Of an array that lies on several processes' devices these are the parts on this one's, flat.
+    """
+    if isinstance(value, Box):
+        value = value.peek()
+    if isinstance(value, Tracer):
+        return None
+    if isinstance(value, jax.Array) and not (value.is_fully_addressable or value.is_fully_replicated):
+        return np.concatenate([np.asarray(shard.data).reshape(-1) for shard in value.addressable_shards])
+    return np.asarray(value)
 
 
 def is_weak(value: Any) -> bool:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.functional.arrays import is_concrete, is_weak
+from fnn.functional.arrays import is_weak, known
 from fnn.stateful.boxes import Box
 
 
@@ -37,7 +37,11 @@ def as_array(function: str, argument: str, value: Any) -> jax.Array:
         return value
     if isinstance(value, Box):
         return value.data
-    if hasattr(value, "__jax_array__") or isinstance(value, np.ndarray | np.generic | bool | int | float | complex):
+    if isinstance(value, np.ndarray | np.generic):
+        # Under a trace too the values stay known, for the checks that read them.
+        with jax.ensure_compile_time_eval():
+            return jnp.asarray(value)
+    if hasattr(value, "__jax_array__") or isinstance(value, bool | int | float | complex):
         return jnp.asarray(value)
     if isinstance(value, list | tuple):
         fail(TypeError, function, argument, "an array", type(value).__name__)
@@ -154,7 +158,8 @@ def check_choice(function: str, argument: str, value: Any, choices: Sequence[Any
 
 def check_probability(function: str, argument: str, value: float | jax.Array) -> None:
     """Raises ValueError unless the (concrete) value lies in [0, 1]."""
-    if is_concrete(value) and not 0.0 <= value <= 1.0:
+    chance = known(value)
+    if chance is not None and not (chance.size == 1 and 0 <= chance.item() <= 1):
         fail(ValueError, function, argument, "between 0 and 1", value)
 
 
@@ -163,9 +168,9 @@ def check_index_range(function: str, argument: str, index: Any, size: int, ignor
 
     A traced array passes: the caller must make its out-of-range rows NaN (see ``out_of_range_to_nan``).
     """
-    if not is_concrete(index) or index.size == 0:
+    values = known(index)
+    if values is None:
         return
-    values = np.asarray(index)
     bad = (values < 0) | (values >= size)
     if ignore is not None:
         bad &= values != ignore

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from fnn import random
-from fnn.functional.arrays import ArrayLike, is_concrete, widen, written
+from fnn.functional.arrays import ArrayLike, known, widen, written
 from fnn.functional.checks import as_array, check_probability, fail
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
@@ -72,14 +72,14 @@ def _apply(
     if p is None or isinstance(p, str | bytes | list | tuple):
         fail(TypeError, function, "p", "a number", p)
     check_probability(function, "p", p)
-    concrete = is_concrete(p)
-    if not training or (concrete and p == 0) or x.size == 0:
+    chance = known(p)
+    if not training or chance == 0 or x.size == 0:
         return x
     if not jnp.issubdtype(x.dtype, jnp.inexact):
         fail(TypeError, function, "input", "of a floating dtype", x)
     if axes is not None and x.ndim < axes:
         fail(ValueError, function, "input", f"at least {axes}-D", x)
-    if concrete and p == 1:
+    if chance == 1:
         return _nothing_kept(x)
     return rule(random.next_key(function, rng), x, p, axes)
 

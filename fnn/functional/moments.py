@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fnn.functional.arrays import ArrayLike, is_concrete, widen
+from fnn.functional.arrays import ArrayLike, is_concrete, known, widen
 from fnn.functional.checks import (
     as_array,
     as_optional_array,
@@ -52,7 +52,8 @@ def affine(x: jax.Array, weight: jax.Array | None, bias: jax.Array | None, dtype
 
 
 def check_eps(function: str, eps: Any) -> None:
-    if eps is not None and is_concrete(eps) and not eps >= 0:
+    least = None if eps is None else known(eps)
+    if least is not None and not least >= 0:
         fail(ValueError, function, "eps", "at least 0", eps)
 
 
@@ -210,7 +211,7 @@ def updated_statistics(
     each_sample: bool,
     axis_name: AxisName | None = None,
 ) -> tuple[jax.Array, jax.Array]:
-    """Running statistics moved towards those of the batch, or to the mean of those of each sample."""
+    """Running statistics moved towards those of the batch, or to the mean of those of each sample; a batch of none moves none."""
     x = as_array(function, "input", input)
     least = 3 if each_sample else 2
     if x.ndim < least:
@@ -223,5 +224,7 @@ def updated_statistics(
     if momentum is None:
         fail(TypeError, function, "momentum", "a number", momentum)
     axis_size(function, axis_name)
+    if x.size == 0:
+        return arrays["running_mean"], arrays["running_var"]
     axes = tuple(range(2, x.ndim)) if each_sample else batch_axes(x)
     return _blended(x, arrays["running_mean"], arrays["running_var"], momentum, axes, axis_name)

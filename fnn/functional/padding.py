@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fnn.functional.arrays import ArrayLike, is_concrete
+from fnn.functional.arrays import ArrayLike, known
 from fnn.functional.checks import as_array, as_int, check_choice, fail
 
 __all__ = ["pad"]
@@ -153,7 +153,7 @@ def pad(
                 expected = f"no more negative than axis {axis} of length {x.shape[axis]} allows"
                 fail(ValueError, "pad", "pad", expected, (low, high))
         return _constant(x, 0 if value is None else value, pairs)
-    if value is not None and (not is_concrete(value) or value != 0):
+    if value is not None and known(value) != 0:
         fail(ValueError, "pad", "value", f"None in mode {mode!r}", value)
     _check_extension(x, numbers, pairs, mode)
     return _extend(x, pairs, mode)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fnn.functional.arrays import ArrayLike, index_dtype, is_concrete, widen
+from fnn.functional.arrays import ArrayLike, index_dtype, is_concrete, known, widen
 from fnn.functional.checks import (
     as_array,
     as_int,
@@ -266,7 +266,7 @@ def _embedding_bag(
         return jnp.zeros((max(bags, 0), weight.shape[1]), weight.dtype)
     rows = _lookup(index, weight, max_norm, padding_idx=padding_idx, **options)
     if mode == "max":
-        flat = rows.reshape(-1, weight.shape[1])
+        flat = rows.reshape(index.size, weight.shape[1])
         first, found = _first_maximum(lax.stop_gradient(flat), used.reshape(-1), bag, bags)
         out = jnp.where(found, jnp.take_along_axis(flat, first, axis=0), 0)
     else:
@@ -295,9 +295,9 @@ def _check_offsets(offsets: jax.Array, length: int, include_last_offset: bool) -
     check_integer("embedding_bag", offsets=offsets)
     if include_last_offset and offsets.shape[0] == 0:
         fail(ValueError, "embedding_bag", "offsets", "of at least 1 element with include_last_offset", offsets)
-    if not is_concrete(offsets) or offsets.shape[0] == 0:
+    values = known(offsets)
+    if values is None or values.size == 0:
         return
-    values = np.asarray(offsets)
     if values[0] != 0:
         fail(ValueError, "embedding_bag", "offsets[0]", "0", int(values[0]))
     if values[-1] > length:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
-from fnn.functional.arrays import is_concrete
+from fnn.functional.arrays import known
 from fnn.functional.checks import fail
 
 _INF = math.inf
@@ -27,7 +25,7 @@ def check_number(
 
     ``minimum`` and ``maximum`` belong to the range, ``below`` and ``above`` do not.
     """
-    if not is_concrete(value) or callable(value):
+    if callable(value):
         return
     bounds = [f"at least {minimum}"] if minimum > -_INF else []
     bounds += [f"at most {maximum}"] if maximum < _INF else []
@@ -36,9 +34,12 @@ def check_number(
     expected = "a number " + " and ".join(bounds)
     if value is None or isinstance(value, str | bytes | list | tuple | dict):
         fail(TypeError, function, argument, expected, value)
-    if np.size(value) != 1:
+    values = known(value)
+    if values is None:
+        return
+    if values.size != 1:
         fail(ValueError, function, argument, expected, value)
-    number = float(np.asarray(value).reshape(()))
+    number = float(values.reshape(()))
     inside = minimum <= number <= maximum
     # NaN is in no range.
     if not (inside and (below == _INF or number < below) and (above == -_INF or number > above)):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fnn.functional.arrays import ArrayLike, is_concrete
+from fnn.functional.arrays import ArrayLike, is_concrete, known
 from fnn.functional.checks import as_array, check_choice, fail
 from fnn.functional.vector_norm import norm_order, vector_norm
 from fnn.tensor.promotion import combined, floated, is_number, kind_of, operand, result_type
@@ -64,7 +64,8 @@ def mul(input: ArrayLike, other: ArrayLike) -> jax.Array:
 def _divided(function: str, rule: Any, input: ArrayLike, other: Any) -> jax.Array:
     """A division with a whole quotient; a known divisor of 0 is refused for integers."""
     x, y = _pair(function, input, other)
-    if kind_of(result_type(x, y)) < 2 and is_concrete(y) and not np.all(np.asarray(y)):
+    divisors = known(y) if kind_of(result_type(x, y)) < 2 else None
+    if divisors is not None and not np.all(divisors):
         fail(RuntimeError, function, "other", "other than 0 for integers", y)
     return combined(rule, x, y)
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnn import random
-from fnn.functional.arrays import ArrayLike, index_dtype, is_concrete, widen
+from fnn.functional.arrays import ArrayLike, index_dtype, known, widen
 from fnn.functional.checks import as_array, as_int, check_floating, fail
 from fnn.tensor.promotion import kind_of
 
@@ -36,7 +36,8 @@ def check_number(function: str, argument: str, value: Any, low: float = -math.in
     """Raises unless a value is a number, or an array, of at least (``strict``: above) ``low``."""
     if isinstance(value, bool) or not (isinstance(value, int | float) or hasattr(value, "dtype")):
         fail(TypeError, function, argument, "a number", value)
-    if is_concrete(value) and not np.all(np.asarray(value) > low if strict else np.asarray(value) >= low):
+    values = known(value)
+    if values is not None and not np.all(values > low if strict else values >= low):
         fail(ValueError, function, argument, f"{'above' if strict else 'at least'} {low:g}", value)
 
 
@@ -104,9 +105,9 @@ def bernoulli(key: Any, shape: Shape, dtype: Any, p: Any) -> jax.Array:
 
 def check_probabilities(function: str, argument: str, p: Any) -> None:
     """Raises unless a value, as far as it is known, lies in [0, 1]."""
-    if not is_concrete(p):
+    values = known(p)
+    if values is None:
         return
-    values = np.asarray(p)
     if values.dtype.kind not in "fbiuV" or not np.all((values >= 0) & (values <= 1)):
         fail(RuntimeError, function, argument, "between 0 and 1", p)
 
@@ -137,7 +138,8 @@ def multinomial(
     if count < 1 or (not replacement and count > x.shape[-1]):
         most = "" if replacement else f", and at most {x.shape[-1]} without replacement"
         fail(RuntimeError, "multinomial", "num_samples", f"above 0{most}", num_samples)
-    if is_concrete(x) and not _are_weights(np.asarray(x).astype(np.float64)):
+    weights = known(x)
+    if weights is not None and weights.shape == x.shape and not _are_weights(weights.astype(np.float64)):
         fail(RuntimeError, "multinomial", "input", "of finite weights from 0 on, with a sum above 0", x)
     scores = jnp.log(widen(x))
     key = next_key("multinomial", generator)

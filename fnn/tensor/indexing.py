@@ -12,7 +12,7 @@ import numpy as np
 from jax import lax
 from jax.core import Tracer
 
-from fnn.functional.arrays import ArrayLike, is_concrete
+from fnn.functional.arrays import ArrayLike, is_concrete, known
 from fnn.functional.checks import (
     as_array,
     check_index_range,
@@ -98,8 +98,7 @@ def _check_part(function: str, part: Any, lengths: Sequence[int], axis: int) -> 
     elif part.dtype == bool:
         if part.shape != tuple(lengths):
             fail(IndexError, function, "index", f"of shape {list(lengths)}, as the axes from {axis} on", part)
-    elif not isinstance(part, Tracer) and part.size:
-        values = np.asarray(part)
+    elif (values := known(part)) is not None and values.size:
         low, high = int(values.min()), int(values.max())
         if low < -lengths[0] or high >= lengths[0]:
             wrong = low if low < -lengths[0] else high
@@ -182,8 +181,9 @@ def take(input: ArrayLike, index: ArrayLike) -> jax.Array:
     """The elements of the flattened array at ``index``; negative ones count from the end."""
     x, i = as_array("take", "input", input).reshape(-1), as_array("take", "index", index)
     check_integer("take", index=i)
-    if is_concrete(i) and i.size:
-        low, high = int(np.asarray(i).min()), int(np.asarray(i).max())
+    values = known(i)
+    if values is not None and values.size:
+        low, high = int(values.min()), int(values.max())
         if low < -x.size or high >= x.size:
             fail(IndexError, "take", "index", f"in [{-x.size}, {x.size - 1}]", low if low < -x.size else high)
     return jnp.take(x, i, mode="fill") if x.size else jnp.zeros(i.shape, x.dtype)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from fnn.functional.arrays import ArrayLike, index_dtype, is_concrete
+from fnn.functional.arrays import ArrayLike, index_dtype, is_concrete, known
 from fnn.functional.checks import as_array, as_int, check_choice, check_floating, fail, normalize_axis
 from fnn.tensor.reducing import pick
 from fnn.tensor.results import ValuesAndIndices
@@ -137,7 +137,8 @@ def _quantile(
     check_choice(function, "interpolation", interpolation, _INTERPOLATIONS)
     if at.ndim > 1:
         fail(RuntimeError, function, "q", "a number or 1-D", at)
-    if is_concrete(at) and at.size and not (float(np.asarray(at).min()) >= 0 and float(np.asarray(at).max()) <= 1):
+    levels = known(at)
+    if levels is not None and not np.all((levels >= 0) & (levels <= 1)):
         fail(RuntimeError, function, "q", "between 0 and 1", q)
     if not x.size:
         fail(RuntimeError, function, "input", "of at least 1 element", x)

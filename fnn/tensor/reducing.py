@@ -13,9 +13,10 @@ import numpy as np
 from jax import lax
 from jax.typing import DTypeLike
 
-from fnn.functional.arrays import ArrayLike, index_dtype, is_concrete, widen
+from fnn.functional.arrays import ArrayLike, index_dtype, is_concrete, known, widen
 from fnn.functional.checks import as_array, as_int, check_floating, fail, normalize_axis
 from fnn.functional.vector_norm import norm_order, vector_norm
+from fnn.kernels.precision import minus_peak
 from fnn.tensor.arithmetic import maximum, minimum
 from fnn.tensor.promotion import floated, kind_of, parse
 from fnn.tensor.results import BinnedCounts, Extremes, ValuesAndIndices
@@ -298,7 +299,8 @@ def renorm(input: ArrayLike, p: float, dim: int, maxnorm: float) -> jax.Array:
     order = norm_order("renorm", "p", p)
     if order <= 0:
         fail(RuntimeError, "renorm", "p", "greater than 0", p)
-    if is_concrete(maxnorm) and not maxnorm >= 0:
+    most = known(maxnorm)
+    if most is not None and not most >= 0:
         fail(RuntimeError, "renorm", "maxnorm", "at least 0", maxnorm)
     axis = normalize_axis("renorm", "dim", dim, x.ndim)
     wide = widen(x)
@@ -310,7 +312,17 @@ def logsumexp(input: ArrayLike, dim: Dims, keepdim: bool = False) -> jax.Array:
     """``log(sum(e ** x))`` along axes, without overflow."""
     x = floated("logsumexp", input)
     axes = axes_of("logsumexp", dim, x.ndim)
-    return jax.nn.logsumexp(x, axes, keepdims=keepdim) if axes else x
+    if not axes:
+        return x
+    if jnp.iscomplexobj(x) or not x.size:
+        return jax.nn.logsumexp(x, axes, keepdims=keepdim)
+    wide = widen(x)
+    peak = lax.stop_gradient(jnp.max(wide, axes, keepdims=True))
+    finite = jnp.isfinite(peak)
+    shift = jnp.where(finite, peak, 0)
+    powers = jnp.exp(jnp.where(finite, minus_peak(wide, shift), wide))
+    out = (jnp.log(jnp.sum(powers, axes, keepdims=True)) + shift).astype(x.dtype)
+    return out if keepdim else jnp.squeeze(out, axes)
 
 
 # Running forms

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.functional.arrays import ArrayLike, is_concrete
+from fnn.functional.arrays import ArrayLike, known
 from fnn.functional.checks import as_array, check_choice, check_rank, check_same_dtype, fail, normalize_axis
 from fnn.tensor.arithmetic import check_broadcast
 from fnn.tensor.indexing import integer_index, open_grid, smaller_on_other_axes
@@ -197,7 +197,8 @@ def masked_scatter(input: ArrayLike, mask: ArrayLike, source: ArrayLike) -> jax.
     check_same_dtype("masked_scatter", input=x, source=s)
     check_broadcast("masked_scatter", "mask", m, x.shape)
     shape = jnp.broadcast_shapes(x.shape, m.shape)
-    needed = int(np.broadcast_to(np.asarray(m), shape).sum()) if is_concrete(m) else 0
+    marks = known(m)
+    needed = int(np.broadcast_to(marks, shape).sum()) if marks is not None and marks.shape == m.shape else 0
     if needed > s.size:
         fail(RuntimeError, "masked_scatter", "source", f"of at least {needed} elements", s)
     m = jnp.broadcast_to(m, shape).reshape(-1)

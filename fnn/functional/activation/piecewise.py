@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from fnn import random
 from fnn.functional.activation.common import elementwise, floating, floating_or_integer, number
-from fnn.functional.arrays import ArrayLike, is_concrete, widen, written
+from fnn.functional.arrays import ArrayLike, known, widen, written
 from fnn.functional.checks import as_array, check_same_dtype, fail
 
 __all__ = [
@@ -154,9 +154,10 @@ def hardtanh(input: ArrayLike, min_val: float = -1.0, max_val: float = 1.0, inpl
     """
     x = floating_or_integer("hardtanh", input)
     low, high = number("hardtanh", "min_val", min_val), number("hardtanh", "max_val", max_val)
-    if is_concrete(low, high) and low > high:
+    least, most = known(low), known(high)
+    if least is not None and most is not None and least > most:
         fail(ValueError, "hardtanh", "min_val", f"at most max_val ({max_val})", min_val)
-    if jnp.issubdtype(x.dtype, jnp.unsignedinteger) and is_concrete(low, high) and min(low, high) < 0:
+    if jnp.issubdtype(x.dtype, jnp.unsignedinteger) and least is not None and most is not None and min(least, most) < 0:
         fail(ValueError, "hardtanh", "min_val", f"non-negative for an input of dtype {x.dtype}", min_val)
     return written(input, inplace, _hardtanh(x, low, high))
 
@@ -353,7 +354,8 @@ def rrelu(
     """
     x = floating("rrelu", input)
     lower, upper = number("rrelu", "lower", lower), number("rrelu", "upper", upper)
-    if is_concrete(lower, upper) and lower > upper:
+    least, most = known(lower), known(upper)
+    if least is not None and most is not None and least > most:
         fail(ValueError, "rrelu", "lower", f"at most upper ({upper})", lower)
     if not training:
         return written(input, inplace, _leaky_relu(x, (lower + upper) / 2))
@@ -391,7 +393,8 @@ def softshrink(input: ArrayLike, lambd: float = 0.5) -> jax.Array:
     """
     x = floating("softshrink", input)
     lambd = number("softshrink", "lambd", lambd)
-    if is_concrete(lambd) and not lambd >= 0:
+    width = known(lambd)
+    if width is not None and not width >= 0:
         fail(ValueError, "softshrink", "lambd", "at least 0", lambd)
     return _softshrink(x, lambd)
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from fnn.functional.activation.common import any_to_float, elementwise, floating, number
-from fnn.functional.arrays import ArrayLike, is_concrete, widen, written
+from fnn.functional.arrays import ArrayLike, known, widen, written
 from fnn.functional.checks import check_choice, fail, normalize_axis
 
 __all__ = [
@@ -326,7 +326,7 @@ def celu(input: ArrayLike, alpha: float = 1.0, inplace: bool = False) -> jax.Arr
     """
     x = floating("celu", input)
     alpha = number("celu", "alpha", alpha)
-    if is_concrete(alpha) and alpha == 0:
+    if known(alpha) == 0:
         fail(ValueError, "celu", "alpha", "different from 0", alpha)
     return written(input, inplace, _celu(x, alpha))
 

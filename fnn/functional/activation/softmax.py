@@ -14,6 +14,7 @@ from fnn import random
 from fnn.functional.activation.common import floating, number
 from fnn.functional.arrays import ArrayLike, widen
 from fnn.functional.checks import as_array, fail, normalize_axis
+from fnn.kernels.precision import minus_peak
 
 __all__ = ["gumbel_softmax", "log_softmax", "softmax", "softmin"]
 
@@ -23,27 +24,29 @@ def _peak(x: jax.Array, axis: int) -> jax.Array:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _softmax_of(x: jax.Array, axis: int) -> jax.Array:
-    powers = jnp.exp(x - _peak(x, axis))
+def softmax_of(x: jax.Array, axis: int) -> jax.Array:
+    """The softmax of an array that has the axis."""
+    powers = jnp.exp(minus_peak(x, _peak(x, axis)))
     return powers / jnp.sum(powers, axis, keepdims=True)
 
 
-@_softmax_of.defjvp
+@softmax_of.defjvp
 def _softmax_jvp(axis: int, primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
-    y = _softmax_of(primals[0], axis)
+    y = softmax_of(primals[0], axis)
     dy = y * tangents[0]
     return y, dy - y * jnp.sum(dy, axis, keepdims=True)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _log_softmax_of(x: jax.Array, axis: int) -> jax.Array:
-    shifted = x - _peak(x, axis)
+def log_softmax_of(x: jax.Array, axis: int) -> jax.Array:
+    """The logarithm of the softmax of an array that has the axis."""
+    shifted = minus_peak(x, _peak(x, axis))
     return shifted - jnp.log(jnp.sum(jnp.exp(shifted), axis, keepdims=True))
 
 
-@_log_softmax_of.defjvp
+@log_softmax_of.defjvp
 def _log_softmax_jvp(axis: int, primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
-    y = _log_softmax_of(primals[0], axis)
+    y = log_softmax_of(primals[0], axis)
     return y, tangents[0] - jnp.sum(jnp.exp(y) * tangents[0], axis, keepdims=True)
 
 
@@ -53,7 +56,7 @@ def _normalized(x: jax.Array, axis: int, dtype: Any, kind: str) -> jax.Array:
     wide = widen(x if x.ndim else x[None])
     if kind == "softmin":
         wide = -wide
-    out = _log_softmax_of(wide, axis) if kind == "log_softmax" else _softmax_of(wide, axis)
+    out = log_softmax_of(wide, axis) if kind == "log_softmax" else softmax_of(wide, axis)
     return out.astype(dtype).reshape(x.shape)
 
 
@@ -172,7 +175,7 @@ def log_softmax(
 def _gumbel_softmax(key: Any, logits: jax.Array, tau: Any, hard: bool, axis: int) -> jax.Array:
     wide = widen(logits if logits.ndim else logits[None])
     noisy = (wide + jax.random.gumbel(key, wide.shape, wide.dtype)) / jnp.asarray(tau).astype(wide.dtype)
-    soft = _softmax_of(noisy, axis)
+    soft = softmax_of(noisy, axis)
     if hard and soft.size:
         best = jnp.argmax(soft, axis, keepdims=True)
         one_hot = (lax.broadcasted_iota(best.dtype, soft.shape, axis) == best).astype(soft.dtype)

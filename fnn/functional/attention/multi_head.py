@@ -10,7 +10,8 @@ from typing import Any, Literal, overload
 import jax
 import jax.numpy as jnp
 
-from fnn.functional.arrays import ArrayLike, is_concrete, widen
+from fnn.functional.activation.softmax import softmax_of
+from fnn.functional.arrays import ArrayLike, known, widen
 from fnn.functional.checks import (
     as_array,
     as_int,
@@ -119,7 +120,7 @@ def _multi_head(
         if merged is not None:
             scores = scores + _added(merged, scores.dtype).astype(scores.dtype)
         # Unlike below, a query that may look at nothing gives NaN, as in torch.
-        kept = jax.nn.softmax(scores, -1) if scores.shape[-1] else scores
+        kept = softmax_of(scores, -1) if scores.shape[-1] else scores
         if rng is not None:
             kept = dropout(kept, p, rng=rng)
         out = jnp.matmul(kept, widen(v)).astype(dtype)
@@ -194,7 +195,7 @@ def _check_masks(name: str, query: jax.Array, source: int, masks: dict[str, Any]
 def _dropout_key(name: str, p: Any, rng: Any) -> Any:
     """The key for dropout, or ``None`` if nothing is dropped."""
     check_probability(name, "dropout_p", p)
-    return next_key(name, rng) if not is_concrete(p) or p > 0 else None
+    return next_key(name, rng) if known(p) != 0 else None
 
 
 @overload

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fnn.functional.arrays import ArrayLike, is_concrete, widen
+from fnn.functional.arrays import ArrayLike, known, widen
 from fnn.functional.checks import as_array, as_optional_array, check_floating, check_probability, check_same_dtype, fail
 from fnn.kernels.attention import Dropout, attention
 from fnn.random.generator import next_key
@@ -121,8 +121,7 @@ def scaled_dot_product_attention(
         shapes = f"{list(q.shape)}, {list(k.shape)}, {list(v.shape)}, mask {None if mask is None else list(mask.shape)}"
         raise ValueError(f"{name}: query, key, value and attn_mask must broadcast, got {shapes}") from None
     check_probability(name, "dropout_p", dropout_p)
-    drops = not is_concrete(dropout_p) or dropout_p > 0
-    rng = next_key(name, rng) if drops else None
+    rng = next_key(name, rng) if known(dropout_p) != 0 else None
     if scale is None:
         scale = 1 / math.sqrt(q.shape[-1]) if q.shape[-1] else 1.0
     # cuDNN, which takes halves alone, wants the scale as a number; others need not be compiled for each scale.

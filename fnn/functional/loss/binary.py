@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.functional.arrays import ArrayLike, is_concrete, widen
+from fnn.functional.arrays import ArrayLike, known, widen
 from fnn.functional.checks import fail
 from fnn.functional.loss.common import as_floats, check_broadcast, finish
 from fnn.functional.reduction import resolve_reduction
@@ -79,11 +79,12 @@ def _floats_with(
     return x, t, [arrays.get(name) for name in optional]
 
 
-def _check_unit_range(function: str, argument: str, value: jax.Array) -> None:
-    if is_concrete(value) and value.size:
-        inside = np.asarray((value >= 0) & (value <= 1))
-        if not inside.all():
-            bad = float(np.asarray(value, np.float64)[~inside].flat[0])
+def _check_unit_range(function: str, argument: str, value: Any) -> None:
+    values = known(value)
+    if values is not None:
+        outside = ~((values >= 0) & (values <= 1))
+        if outside.any():
+            bad = float(values[outside].flat[0])
             fail(ValueError, function, argument, "between 0 and 1 in every element", bad)
 
 
@@ -138,8 +139,8 @@ def binary_cross_entropy(
     if x.shape != t.shape:
         fail(ValueError, "binary_cross_entropy", "target", f"of the shape of input {list(x.shape)}", t)
     _check_fits("binary_cross_entropy", "weight", w, x.shape)
-    _check_unit_range("binary_cross_entropy", "input", x)
-    _check_unit_range("binary_cross_entropy", "target", t)
+    _check_unit_range("binary_cross_entropy", "input", input)
+    _check_unit_range("binary_cross_entropy", "target", target)
     return _binary_cross_entropy(x, t, w, reduction)
 
 

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.functional.arrays import ArrayLike, index_dtype, is_concrete, widen
+from fnn.functional.activation.softmax import log_softmax_of
+from fnn.functional.arrays import ArrayLike, index_dtype, known, widen
 from fnn.functional.checks import (
     as_array,
     as_int,
@@ -22,6 +23,7 @@ from fnn.functional.checks import (
     fail,
 )
 from fnn.functional.reduction import resolve_reduction
+from fnn.kernels.precision import minus_peak
 
 __all__ = ["cross_entropy", "nll_loss"]
 
@@ -74,15 +76,15 @@ def index_terms(
     shift = normalizer = None
     if logits:
         shift = jax.lax.stop_gradient(jnp.max(values, axis, keepdims=True))
-        normalizer = jnp.log(jnp.sum(jnp.exp(values - shift), axis))
-        loss = normalizer - (pick(values, index, axis) - shift.squeeze(axis))
+        normalizer = jnp.log(jnp.sum(jnp.exp(minus_peak(values, shift)), axis))
+        loss = normalizer - minus_peak(pick(values, index, axis), shift.squeeze(axis))
     else:
         loss = -pick(values, index, axis)
     loss = loss * scale
     if smoothing is not None:
         log_probs = values
         if shift is not None and normalizer is not None:
-            log_probs = values - shift - jnp.expand_dims(normalizer, axis)
+            log_probs = minus_peak(values, shift) - jnp.expand_dims(normalizer, axis)
         smooth = -jnp.sum(log_probs * _along(weight, values.ndim, axis), axis)
         loss = (1 - smoothing) * loss + smoothing / classes * smooth
     return jnp.where(kept, loss, 0), jnp.where(kept, scale, 0)
@@ -95,7 +97,7 @@ def probability_terms(
     classes = values.shape[axis]
     if smoothing is not None:
         target = target * (1 - smoothing) + smoothing / max(classes, 1)
-    log_probs = jax.nn.log_softmax(values, axis)
+    log_probs = log_softmax_of(values, axis)
     return -jnp.sum(log_probs * target * _along(weight, values.ndim, axis), axis)
 
 
@@ -167,11 +169,12 @@ def check_class_target(
 
 def check_smoothing(function: str, label_smoothing: Any) -> Any:
     """``label_smoothing``, or ``None`` if it is zero; raises ValueError unless it lies in [0, 1]."""
-    if not is_concrete(label_smoothing):
+    smoothing = known(label_smoothing)
+    if smoothing is None:
         return label_smoothing
-    if not 0.0 <= label_smoothing <= 1.0:
+    if not 0.0 <= smoothing <= 1.0:
         fail(ValueError, function, "label_smoothing", "between 0 and 1", label_smoothing)
-    return None if label_smoothing == 0 else float(label_smoothing)
+    return None if smoothing == 0 else float(smoothing)
 
 
 def nll_loss(

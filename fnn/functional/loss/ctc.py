@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.functional.arrays import ArrayLike, is_concrete, widen
+from fnn.functional.arrays import ArrayLike, known, widen
 from fnn.functional.checks import as_array, as_int, check_floating, check_integer, check_rank, check_shape, fail
 from fnn.functional.loss.common import finish
 from fnn.functional.reduction import check_reduction
+from fnn.kernels.precision import minus_peak
 
 __all__ = ["ctc_loss"]
 
@@ -22,7 +23,7 @@ def _log_add(*terms: jax.Array) -> jax.Array:
     """``log(sum(exp(terms)))``; minus infinity, with derivative 0, where every term is that."""
     top = jax.lax.stop_gradient(jnp.stack(terms).max(0))
     shift = jnp.where(top == -jnp.inf, 0, top)
-    total = sum((jnp.exp(t - shift) for t in terms), jnp.zeros_like(shift))
+    total = sum((jnp.exp(minus_peak(t, shift)) for t in terms), jnp.zeros_like(shift))
     nothing = total == 0
     return jnp.where(nothing, -jnp.inf, shift + jnp.log(jnp.where(nothing, 1, total)))
 
@@ -94,21 +95,22 @@ def _ctc(
     return finish(loss if batched else loss[0], reduction, dtype)
 
 
-def _lengths(argument: str, value: Any, rows: int, batched: bool) -> jax.Array:
-    """Lengths, given as an array or a sequence of ints, as an array with one for each row."""
+def _lengths(argument: str, value: Any, rows: int, batched: bool) -> tuple[jax.Array, Any]:
+    """Lengths, given as an array or a sequence of ints, as an array with one for each row, and so far as they are known."""
     array = as_array("ctc_loss", argument, np.asarray(value, dtype=None) if isinstance(value, list | tuple) else value)
     check_integer("ctc_loss", **{argument: array})
+    values = known(array)
     if not batched and array.ndim == 0:
         array = array[None]
     check_shape("ctc_loss", argument, array, (rows,), "(one per sequence)")
-    return array.astype(jnp.int32)
+    return array.astype(jnp.int32), None if values is None else values.reshape(-1)
 
 
-def _check_values(argument: str, value: jax.Array, most: int) -> None:
-    if is_concrete(value):
-        for length in np.asarray(value):
-            if not 0 <= length <= most:
-                fail(ValueError, "ctc_loss", argument, f"in [0, {most}]", int(length))
+def _check_values(argument: str, values: np.ndarray[Any, Any] | None, most: int) -> None:
+    if values is not None:
+        bad = values[(values < 0) | (values > most)]
+        if bad.size:
+            fail(ValueError, "ctc_loss", argument, f"in [0, {most}]", int(bad[0]))
 
 
 def ctc_loss(
@@ -171,33 +173,34 @@ def ctc_loss(
     blank = as_int("ctc_loss", "blank", blank)
     if not 0 <= blank < classes:
         fail(ValueError, "ctc_loss", "blank", f"in [0, {classes - 1}]", blank)
-    inputs = _lengths("input_lengths", input_lengths, rows, batched)
-    outputs = _lengths("target_lengths", target_lengths, rows, batched)
-    _check_values("input_lengths", inputs, steps)
+    inputs, known_inputs = _lengths("input_lengths", input_lengths, rows, batched)
+    outputs, lengths = _lengths("target_lengths", target_lengths, rows, batched)
+    _check_values("input_lengths", known_inputs, steps)
     if labels.ndim == 2:
         check_shape("ctc_loss", "targets", labels, (rows, None), "(one row per sequence)")
         longest = labels.shape[1]
     else:
         longest = labels.size
-    _check_values("target_lengths", outputs, longest)
-    if is_concrete(outputs):
-        lengths = np.asarray(outputs)
-        if labels.ndim == 1:
-            if batched and lengths.sum() != labels.size:
-                fail(ValueError, "ctc_loss", "targets", f"of length {lengths.sum()}, the sum of target_lengths", labels)
-            if not batched:
-                labels = labels[None]
-            else:
-                # Rounded up, so that batches of like lengths share one compilation.
-                longest = min(longest, -(-int(lengths.max()) // 8) * 8)
-        if is_concrete(labels) and labels.size:
-            values = np.asarray(labels)
-            used = values[np.arange(longest) < lengths[:, None]] if values.ndim == 2 else values
-            bad = used[(used < 0) | (used >= classes)]
-            if bad.size:
-                fail(IndexError, "ctc_loss", "targets", f"in [0, {classes - 1}]", int(bad[0]))
-    elif labels.ndim == 1 and not batched:
+    _check_values("target_lengths", lengths, longest)
+    values = known(labels)
+    if lengths is not None and lengths.size != rows:
+        lengths = None
+    if labels.ndim == 2:
+        # Of padded rows only so much as the lengths say is read.
+        if values is not None and lengths is not None and values.shape == labels.shape:
+            values = values[np.arange(longest) < lengths[:, None]]
+        else:
+            values = None
+    elif not batched:
         labels = labels[None]
+    elif lengths is not None:
+        if lengths.sum() != labels.size:
+            fail(ValueError, "ctc_loss", "targets", f"of length {lengths.sum()}, the sum of target_lengths", labels)
+        # Rounded up, so that batches of like lengths share one compilation.
+        longest = min(longest, -(-int(lengths.max()) // 8) * 8)
+    bad = None if values is None else values[(values < 0) | (values >= classes)]
+    if bad is not None and bad.size:
+        fail(IndexError, "ctc_loss", "targets", f"in [0, {classes - 1}]", int(bad[0]))
     if jnp.issubdtype(labels.dtype, jnp.unsignedinteger) or labels.dtype.itemsize < 4:
         labels = labels.astype(jnp.int32)
     return _ctc(probs, labels, inputs, outputs, blank, longest, reduction, bool(zero_infinity), batched)

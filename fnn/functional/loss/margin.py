@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.functional.arrays import ArrayLike, is_concrete, widen
+from fnn.functional.arrays import ArrayLike, known, widen
 from fnn.functional.checks import (
     as_array,
     as_optional_array,
@@ -318,10 +318,11 @@ def multilabel_margin_loss(
     if not (x.ndim == 0 and t.size == 1):
         check_shape("multilabel_margin_loss", "target", t, x.shape, "as input")
     check_index_range("multilabel_margin_loss", "target", t, rows.shape[1], -1)
+    values = known(t)
     t = t.reshape(rows.shape)
     most = rows.shape[1]
-    if is_concrete(t) and t.size:
-        used = int(np.logical_and.accumulate(np.asarray(t) >= 0, 1).sum(1).max())
+    if values is not None and values.size == t.size > 0:
+        used = int(np.logical_and.accumulate(values.reshape(rows.shape) >= 0, 1).sum(1).max())
         # Only so many columns hold labels; a power of two, so that few programs are compiled.
         most = min(most, 1 << max(0, used - 1).bit_length())
     return _multilabel_margin(rows, t, most, reduction, x.shape[:-1])

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fnn.functional.arrays import ArrayLike, absolute, is_concrete, widen
+from fnn.functional.arrays import ArrayLike, absolute, known, widen
 from fnn.functional.checks import as_array, check_choice, check_same_dtype, fail
 from fnn.functional.loss.common import as_floats, check_broadcast, finish, warn_shapes
 from fnn.functional.reduction import check_reduction, legacy_reduction, resolve_reduction
@@ -199,7 +199,8 @@ def smooth_l1_loss(
     x, y = as_floats("smooth_l1_loss", input=input, target=target)
     check_broadcast("smooth_l1_loss", input=x, target=y)
     warn_shapes("smooth_l1_loss", x, y)
-    if is_concrete(beta) and beta < 0:
+    knee = known(beta)
+    if knee is not None and knee < 0:
         fail(ValueError, "smooth_l1_loss", "beta", "at least 0", beta)
     return _difference_loss(x, y, None, beta, "smooth", reduction)
 
@@ -244,7 +245,8 @@ def huber_loss(
     x, y = as_floats("huber_loss", input=input, target=target)
     check_broadcast("huber_loss", input=x, target=y)
     warn_shapes("huber_loss", x, y)
-    if is_concrete(delta) and delta <= 0:
+    knee = known(delta)
+    if knee is not None and knee <= 0:
         fail(ValueError, "huber_loss", "delta", "positive", delta)
     w = None if weight is None else _weight_of("huber_loss", x, weight)
     return _difference_loss(x, y, w, delta, "huber", reduction, weighted_mean=False)
@@ -437,8 +439,9 @@ def gaussian_nll_loss(
     number = isinstance(var, int | float)
     x, y, v = as_floats("gaussian_nll_loss", input=input, target=target, var=var)
     check_broadcast("gaussian_nll_loss", input=x, target=y)
-    if is_concrete(v) and bool((v < 0).any()):
-        fail(ValueError, "gaussian_nll_loss", "var", "non-negative", v if v.ndim else float(v))
+    variances = known(var)
+    if variances is not None and (variances < 0).any():
+        fail(ValueError, "gaussian_nll_loss", "var", "non-negative", v if v.ndim else float(variances))
     if v.shape != x.shape and not number:
         unlike = [b for a, b in zip(x.shape, v.shape, strict=False) if a != b]
         if v.shape == x.shape[:-1]:

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fnn.functional.arrays import ArrayLike, is_concrete, widen
+from fnn.functional.arrays import ArrayLike, known, widen
 from fnn.functional.checks import (
     as_array,
     fail,
@@ -67,7 +67,8 @@ def _triplet_arguments(function: str, anchor: Any, positive: Any, negative: Any,
         if value.ndim != a.ndim:
             fail(ValueError, function, argument, f"{a.ndim}-D as anchor", value)
     check_broadcast(function, anchor=a, positive=p, negative=n)
-    if is_concrete(margin) and margin <= 0:
+    least = known(margin)
+    if least is not None and least <= 0:
         fail(ValueError, function, "margin", "positive", margin)
     return a, p, n
 

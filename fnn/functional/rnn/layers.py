@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from fnn.functional.arrays import ArrayLike, is_concrete
+from fnn.functional.arrays import ArrayLike, known
 from fnn.functional.checks import (
     as_array,
     as_int,
@@ -136,7 +135,7 @@ def _stack(
     check_floating(name, **arrays)
     check_same_dtype(name, **arrays)
     check_probability(name, "dropout", dropout)
-    drops = training and num_layers > 1 and (not is_concrete(dropout) or dropout > 0)
+    drops = training and num_layers > 1 and known(dropout) != 0
     key = next_key(name, rng) if drops else None
     steps = _lengths(name, lengths, x, batched)
     h0, c0 = (*states.values(), None)[:2]
@@ -154,10 +153,9 @@ def _lengths(name: str, lengths: ArrayLike | None, x: jax.Array, batched: bool) 
         fail(ValueError, name, "lengths", "None for an unbatched input", steps)
     check_integer(name, lengths=steps)
     check_shape(name, "lengths", steps, (x.shape[1],), "one a sequence")
-    if is_concrete(steps) and steps.size:
-        values = np.asarray(steps)
-        if values.min() < 1 or values.max() > x.shape[0]:
-            fail(ValueError, name, "lengths", f"between 1 and {x.shape[0]}, the number of time steps", values.tolist())
+    values = known(steps)
+    if values is not None and values.size and (values.min() < 1 or values.max() > x.shape[0]):
+        fail(ValueError, name, "lengths", f"between 1 and {x.shape[0]}, the number of time steps", values.tolist())
     return steps
 
 

@@ -14,7 +14,7 @@ from fnn.kernels.attention.config import Bounds
 from fnn.kernels.attention.dropout import Dropout
 from fnn.kernels.attention.plain import masked
 from fnn.kernels.operation import Arrays
-from fnn.kernels.precision import wide_dtype
+from fnn.kernels.precision import minus_peak, wide_dtype
 
 __all__ = ["Plan", "backward_of_heads", "dropout_factors", "forward_of_heads"]
 
@@ -142,19 +142,19 @@ def _forward_block(
     first: jax.Array,
     dropout: Dropout | None,
     causal: bool,
-) -> tuple[jax.Array, jax.Array]:
-    """What a block of queries gives, and the logarithms of the sums that its weights are divided by."""
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """What a block of queries gives, its largest scores, and the logarithms of the sums that its weights are divided by."""
     scores = jnp.einsum("hle,hse->hls", q, k)
     if causal:
         scores = masked(scores, jnp.arange(k.shape[1]) <= first + jnp.arange(q.shape[1])[:, None])
     scores = masked(scores, mask)
     top = jnp.max(scores, -1, keepdims=True)
     top = jnp.where(jnp.isneginf(top), 0, top)
-    weights = jnp.exp(scores - top)
+    weights = jnp.exp(minus_peak(scores, top))
     total = jnp.sum(weights, -1, keepdims=True)
     total = jnp.where(total == 0, 1, total)
     kept = weights if dropout is None else weights * dropout.at(first).factors(weights.shape, weights.dtype)
-    return jnp.einsum("hls,hse->hle", kept, v) / total, (top + jnp.log(total))[..., 0]
+    return jnp.einsum("hls,hse->hle", kept, v) / total, top[..., 0], jnp.log(total)[..., 0]
 
 
 def forward_of_heads(plan: Plan) -> Callable[..., Arrays]:
@@ -162,33 +162,33 @@ def forward_of_heads(plan: Plan) -> Callable[..., Arrays]:
 
     def run(
         q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array | None, dropout: Dropout | None
-    ) -> tuple[jax.Array, jax.Array]:
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
         wide = wide_dtype(q.dtype)
         q, k, v = q.astype(wide), k.astype(wide), v.astype(wide)
-        outs, lses = list[jax.Array](), list[jax.Array]()
+        results = list[tuple[jax.Array, jax.Array, jax.Array]]()
         for part in _parts(plan):
             keys, values = k[:, : part.extent], v[:, : part.extent]
             xs = (part.blocks(q), None if mask is None else part.mask_blocks(mask), part.first_rows())
 
-            def one(x: Any, keys: jax.Array = keys, values: jax.Array = values) -> tuple[jax.Array, jax.Array]:
+            def one(x: Any, keys: jax.Array = keys, values: jax.Array = values) -> tuple[jax.Array, ...]:
                 return _forward_block(x[0], keys, values, x[1], x[2], dropout, plan.causal)
 
-            out, lse = _each(one, xs, part.number)
-            outs.append(out)
-            lses.append(lse)
-        return _together(outs), _together(lses)
+            results.append(_each(one, xs, part.number))
+        outs, tops, logs = (_together(list(blocks)) for blocks in zip(*results, strict=True))
+        return outs, tops, logs
 
     return run
 
 
 def backward_of_heads(plan: Plan) -> Callable[..., Arrays]:
-    """Gradients, the weights made again from ``lse``; scores lie as (keys, queries), so that each product reads in order."""
+    """Gradients, the weights made anew; scores lie as (keys, queries), so that each product reads in order."""
 
     def run(
         q: jax.Array,
         k: jax.Array,
         v: jax.Array,
-        lse: jax.Array,
+        top: jax.Array,
+        log: jax.Array,
         g: jax.Array,
         delta: jax.Array,
         mask: jax.Array | None,
@@ -210,14 +210,14 @@ def backward_of_heads(plan: Plan) -> Callable[..., Arrays]:
                 keys_across: jax.Array = keys_across,
             ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
                 dk, dv = carry
-                q, lse, g, delta, mask, first = x
+                q, top, log, g, delta, mask, first = x
                 scores = jnp.einsum("hse,hle->hsl", keys, q)
                 if plan.causal:
                     seen = jnp.arange(keys.shape[1])[:, None] <= first + jnp.arange(q.shape[1])
                     scores = masked(scores, seen)
                 if mask is not None:
                     scores = masked(scores, mask.swapaxes(-1, -2))
-                weights = jnp.exp(scores - lse[:, None])
+                weights = jnp.exp(minus_peak(scores, top[:, None]) - log[:, None])
                 of_weights, kept = jnp.einsum("hse,hle->hsl", values, g), weights
                 if dropout is not None:
                     shape = (*q.shape[:2], keys.shape[1])
@@ -230,7 +230,7 @@ def backward_of_heads(plan: Plan) -> Callable[..., Arrays]:
                 return (dk, dv), dq
 
             masks = None if mask is None else part.mask_blocks(mask)
-            xs = (*map(part.blocks, (q, lse, g, delta)), masks, part.first_rows())
+            xs = (*map(part.blocks, (q, top, log, g, delta)), masks, part.first_rows())
             start = (jnp.zeros_like(keys), jnp.zeros_like(values))
             if part.number == 1:
                 (more_k, more_v), dq = block(start, jax.tree.map(lambda x: x[0], xs))

@@ -189,8 +189,11 @@ def block_operation(causal: bool, has_mask: bool, drops: bool = False, bounds: B
     def forward(q: jax.Array, k: jax.Array, v: jax.Array, *rest: jax.Array) -> tuple[Arrays, Arrays]:
         masks, dropout = split(rest)
         plan = Plan.of(causal, q, k, bounds)
-        out, lse = plan.run(forward_of_heads(plan), (q, k, v), masks, dropout)
-        return (out.reshape(*q.shape[:-1], v.shape[-1]).astype(v.dtype),), (lse.reshape(q.shape[:-1]),)
+        out, top, log = plan.run(forward_of_heads(plan), (q, k, v), masks, dropout)
+        return (out.reshape(*q.shape[:-1], v.shape[-1]).astype(v.dtype),), (
+            top.reshape(q.shape[:-1]),
+            log.reshape(q.shape[:-1]),
+        )
 
     def backward(
         wanted: tuple[int, ...], args: Arrays, outs: Arrays, residuals: Arrays, cotangents: Arrays
@@ -203,7 +206,7 @@ def block_operation(causal: bool, has_mask: bool, drops: bool = False, bounds: B
         g = cotangents[0].astype(wide)
         delta = jnp.sum(outs[0].astype(wide) * g, -1)
         plan = Plan.of(causal, q, k, bounds)
-        arrays = (q, k, v, residuals[0], g, delta)
+        arrays = (q, k, v, *residuals, g, delta)
         dq, dk, dv = plan.run(backward_of_heads(plan), arrays, masks, dropout)
         grads = (dq.reshape(q.shape), dk.reshape(k.shape), dv.reshape(v.shape))
         return [grads[i] for i in wanted]

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fnn.kernels.precision import wide_dtype
+from fnn.kernels.precision import minus_peak, wide_dtype
 
 __all__ = ["attention_reference", "attention_weights", "causal_mask", "masked"]
 
@@ -42,6 +42,6 @@ def attention_weights(query: jax.Array, key: jax.Array, mask: jax.Array | None, 
     scores = masked(scores, mask)
     top = jnp.max(scores, -1, keepdims=True, initial=-jnp.inf)
     top = lax.stop_gradient(jnp.where(jnp.isneginf(top), 0, top))
-    weights = jnp.exp(scores - top)
+    weights = jnp.exp(minus_peak(scores, top))
     total = jnp.sum(weights, -1, keepdims=True)
     return weights / jnp.where(total == 0, 1, total)

@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from fnn.functional.arrays import ArrayLike, is_concrete, widen
+from fnn.functional.arrays import ArrayLike, known, widen
 from fnn.nn.array_box import to_array
 from fnn.nn.parameter import Parameter
 from fnn.tensor.row_sparse import RowSparse
@@ -81,10 +82,11 @@ def get_total_norm(
         return jnp.zeros(())
     norms = jnp.stack([_norm(a, order) for a in arrays])
     total = _norm(norms, order)
-    if error_if_nonfinite and is_concrete(total) and not bool(jnp.isfinite(total)):
+    value = known(total) if error_if_nonfinite else None
+    if value is not None and not np.isfinite(value).all():
         raise RuntimeError(
             f"get_total_norm: the total norm of order {order} of the gradients must be finite with "
-            f"error_if_nonfinite=True, got {float(total)}"
+            f"error_if_nonfinite=True, got {value}"
         )
     return total
 

@@ -166,6 +166,8 @@ def _completed(xp: Any, q: Any, eps: Any) -> Any:
     shape = (*batch, rows, rows - columns)
     parts = [random.normal(random.next_key("orthogonal"), shape, jnp.finfo(q.dtype).dtype) for _ in range(2)]
     rest = parts[0] + 1j * parts[1] if jnp.iscomplexobj(q) else parts[0]
+    if not is_concrete(rest):
+        xp = jnp
     return _orthonormalized(xp, xp.concatenate([q, xp.asarray(rest)], axis=-1))
 
 

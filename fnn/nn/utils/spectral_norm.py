@@ -128,14 +128,15 @@ def weight_over_sigma(weight: jax.Array, u: jax.Array, v: jax.Array, *, dim: int
 
 def initial_vectors(function: str, weight: jax.Array, dim: int, n: int, eps: float) -> tuple[jax.Array, jax.Array]:
     """Random unit vectors u and v after ``n`` power steps; for a concrete weight by numpy, which compiles nothing."""
-    xp: Any = np if is_concrete(weight) else jnp
     wide = wide_dtype(weight.dtype)
-    matrix = _as_matrix(xp, xp.asarray(weight).astype(wide), dim)
+    rows = weight.shape[dim]
     vectors = []
-    for size in matrix.shape:
+    for size in (rows, weight.size // max(rows, 1)):
         parts = [random.normal(random.next_key(function), (size,), jnp.finfo(wide).dtype) for _ in range(2)]
-        vectors.append(xp.asarray(parts[0] + 1j * parts[1] if jnp.iscomplexobj(weight) else parts[0]))
-    u, v = (_unit(xp, x, eps) for x in vectors)
+        vectors.append(parts[0] + 1j * parts[1] if jnp.iscomplexobj(weight) else parts[0])
+    xp: Any = np if is_concrete(weight, *vectors) else jnp
+    matrix = _as_matrix(xp, xp.asarray(weight).astype(wide), dim)
+    u, v = (_unit(xp, xp.asarray(x), eps) for x in vectors)
     for _ in range(n):
         u, v = _power_step(xp, matrix, u, v, eps, False)
     return to_array(u.astype(weight.dtype)), to_array(v.astype(weight.dtype))
