@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax
 
-from fnn.functional.arrays import ArrayLike
+from fnn.functional.arrays import ArrayLike, is_concrete
 from fnn.functional.checks import (
     as_array,
     fail,
@@ -63,17 +63,17 @@ def batch_norm(
             training the statistics are those of the whole.
 
     Shape:
-        - input: (N, C, *).
+        - input: (N, C, *), or (0).
         - running_mean, running_var, weight, bias: (C).
-        - output: (N, C, *).
+        - output: as the input.
 
     Returns:
         the normalized array.
 
     Raises:
         TypeError: if a dtype is not floating, or the dtypes differ.
-        ValueError: if a shape does not fit, training sees one value a channel, there is no axis ``axis_name``, or one of the
-            running statistics is given without the other.
+        ValueError: if a shape does not fit, training sees one value a channel, ``eps`` is negative, or 0 when training, there is
+            no axis ``axis_name``, or one of the running statistics is given without the other.
         RuntimeError: if running statistics are missing when not training; if a box would be written under a JAX
             transformation that fnn does not run.
 
@@ -85,11 +85,15 @@ def batch_norm(
         [[-1.0], [1.0]]
     """
     x = as_array("batch_norm", "input", input)
+    if x.shape == (0,):
+        return x
     if x.ndim < 2:
         fail(ValueError, "batch_norm", "input", "at least 2-D", x)
     arrays = check_arguments("batch_norm", x, running_mean, running_var, weight, bias, eps)
     if training:
         _check_batch_size("batch_norm", x, axis_size("batch_norm", axis_name))
+        if is_concrete(eps) and eps == 0:
+            fail(ValueError, "batch_norm", "eps", "above 0 when training", eps)
         scale, shift = (None if v is None else channelwise(v, x.ndim) for v in (arrays["weight"], arrays["bias"]))
         output = normalize_by_moments(x, scale, shift, eps, batch_axes(x), axis_name)
         write_statistics("batch_norm", x, running_mean, running_var, momentum, False, axis_name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -24,7 +25,6 @@ from fnn.functional.checks import (
 from fnn.functional.moments import (
     affine,
     channelwise,
-    check_eps,
     compiled_for_each_eps,
     normalize_by_moments,
 )
@@ -39,8 +39,9 @@ __all__ = [
 
 def _trailing(function: str, x: jax.Array, normalized_shape: Any) -> tuple[int, ...]:
     """The normalized axes, after checking that the input ends with their lengths."""
-    items = normalized_shape if isinstance(normalized_shape, Sequence) else (normalized_shape,)
-    shape = tuple(as_int(function, "normalized_shape", n, 0) for n in items)
+    if not isinstance(normalized_shape, Sequence) or isinstance(normalized_shape, str):
+        fail(TypeError, function, "normalized_shape", "a tuple of ints", normalized_shape)
+    shape = tuple(as_int(function, "normalized_shape", n, 0) for n in normalized_shape)
     if not shape:
         fail(ValueError, function, "normalized_shape", "of at least 1 length", normalized_shape)
     if x.shape[-len(shape) :] != shape or x.ndim < len(shape):
@@ -61,7 +62,7 @@ def _check_affine(
 
 def layer_norm(
     input: ArrayLike,
-    normalized_shape: int | Sequence[int],
+    normalized_shape: Sequence[int],
     weight: ArrayLike | None = None,
     bias: ArrayLike | None = None,
     eps: float = 1e-5,
@@ -84,7 +85,7 @@ def layer_norm(
         the normalized array.
 
     Raises:
-        TypeError: if a dtype is not floating, or the dtypes differ.
+        TypeError: if a dtype is not floating, the dtypes differ, or ``normalized_shape`` is an int.
         ValueError: if a shape does not fit.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.layer_norm.html
@@ -99,7 +100,6 @@ def layer_norm(
     b = as_optional_array("layer_norm", "bias", bias)
     shape = _trailing("layer_norm", x, normalized_shape)
     _check_affine("layer_norm", x, w, b, shape)
-    check_eps("layer_norm", eps)
     return normalize_by_moments(x, w, b, eps, tuple(range(x.ndim - len(shape), x.ndim)))
 
 
@@ -115,7 +115,7 @@ def _rms_norm(
 
 def rms_norm(
     input: ArrayLike,
-    normalized_shape: int | Sequence[int],
+    normalized_shape: Sequence[int],
     weight: ArrayLike | None = None,
     eps: float | None = None,
 ) -> jax.Array:
@@ -136,7 +136,7 @@ def rms_norm(
         the normalized array.
 
     Raises:
-        TypeError: if a dtype is not floating, or the dtypes differ.
+        TypeError: if a dtype is not floating, the dtypes differ, or ``normalized_shape`` is an int.
         ValueError: if a shape does not fit.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.rms_norm.html
@@ -150,7 +150,6 @@ def rms_norm(
     w = as_optional_array("rms_norm", "weight", weight)
     shape = _trailing("rms_norm", x, normalized_shape)
     _check_affine("rms_norm", x, w, None, shape)
-    check_eps("rms_norm", eps)
     return _rms_norm(x, w, eps, tuple(range(x.ndim - len(shape), x.ndim)))
 
 
@@ -190,7 +189,7 @@ def group_norm(
 
     Raises:
         TypeError: if a dtype is not floating, or the dtypes differ.
-        ValueError: if a shape does not fit, or ``num_groups`` does not divide C.
+        ValueError: if a shape does not fit, ``num_groups`` does not divide C, or the one group of one sample is one value.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.group_norm.html
 
@@ -207,8 +206,9 @@ def group_norm(
     groups = as_int("group_norm", "num_groups", num_groups, 1)
     if x.shape[1] % groups != 0:
         fail(ValueError, "group_norm", "num_groups", f"a divisor of the {x.shape[1]} channels", groups)
+    if math.prod((x.shape[0] * x.shape[1] // groups, *x.shape[2:])) == 1:
+        fail(ValueError, "group_norm", "input", "of more than 1 value per group", x)
     _check_affine("group_norm", x, w, b, (x.shape[1],))
-    check_eps("group_norm", eps)
     return _group_norm(x, w, b, eps, groups)
 
 

@@ -457,3 +457,16 @@ def test_errors():
         fnn.jit(lambda: hidden().update_parameters(hidden().module))()
     with pytest.raises(RuntimeError, match="would leak"):
         jax.jit(lambda w: average.update_parameters(model))(jnp.ones(2))
+
+
+@needs_torch
+@pytest.mark.parametrize("sizes", [[], [0], [4, 0, 3], [0, 4]])
+def test_update_bn_passes_over_batches_of_nothing_as_in_torch(sizes):
+    import torch
+
+    ours, theirs = nn.BatchNorm1d(3), torch.nn.BatchNorm1d(3)
+    batches = [np.random.default_rng(i).normal(size=(n, 3)).astype(np.float32) for i, n in enumerate(sizes)]
+    swa_utils.update_bn(batches, ours)
+    torch.optim.swa_utils.update_bn([torch.tensor(b) for b in batches], theirs)
+    for key, value in theirs.state_dict().items():
+        np.testing.assert_allclose(np.asarray(ours.state_dict()[key]), value, rtol=1e-5, atol=1e-6, err_msg=key)

@@ -70,7 +70,7 @@ def _output_size(function: str, x: jax.Array, n: int, output_size: Any) -> Ints:
 
 
 def _adaptive_avg_pool(function: str, n: int, input: Any, output_size: Any) -> jax.Array:
-    x = check_input(function, input, n)
+    x = check_input(function, input, n, no_channels=True)
     check_floating(function, input=x)
     return _adaptive_mean(x, out=_output_size(function, x, n, output_size))
 

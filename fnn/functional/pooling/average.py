@@ -47,6 +47,8 @@ def avg_pool(
     kernel = ntuple(function, "kernel_size", kernel, n, 1)
     stride = check_stride(function, stride, kernel)
     padding = ntuple(function, "padding", padding, n, 0)
+    if n == 3 and any(k > length for k, length in zip(kernel, x.shape[-3:], strict=True)):
+        fail(ValueError, function, "kernel_size", f"at most the size of the input {x.shape[-3:]}", kernel)
     out = window_counts(function, x, kernel, stride, padding, (1,) * n, bool(ceil))
     if divisor is not None and (divisor := as_int(function, "divisor_override", divisor)) == 0:
         fail(ValueError, function, "divisor_override", "nonzero", divisor)

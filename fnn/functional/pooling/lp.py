@@ -9,10 +9,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fnn.functional.arrays import ArrayLike
+from fnn.functional.arrays import ArrayLike, absolute
 from fnn.functional.checks import check_floating, fail, ntuple
 from fnn.functional.pooling.average import avg_pool
-from fnn.functional.pooling.common import check_input
+from fnn.functional.pooling.common import check_input, check_stride, window_counts
+from fnn.functional.pooling.max import max_windows
 
 __all__ = ["lp_pool1d", "lp_pool2d", "lp_pool3d"]
 
@@ -24,6 +25,15 @@ def _lp_pool(function: str, n: int, input: Any, norm_type: Any, kernel: Any, str
     if norm_type == 0:
         fail(ValueError, function, "norm_type", "nonzero", norm_type)
     p = float(norm_type)
+    if math.isinf(p):
+        # Of the magnitudes the largest, or the smallest.
+        sign, stride, none, ones = math.copysign(1, p), check_stride(function, stride, kernel), (0,) * n, (1,) * n
+        out = window_counts(function, x, kernel, stride, none, ones, bool(ceil))
+        signed = sign * absolute(x)
+        return (
+            sign
+            * max_windows(signed, kernel=kernel, stride=stride, padding=none, dilation=ones, out=out, indices=False)[0]
+        )
     powers = x ** (int(p) if p.is_integer() else p)
     total = avg_pool(function, n, powers, kernel, stride, 0, ceil, True, None) * math.prod(kernel)
     if p < 0:
@@ -42,7 +52,8 @@ def lp_pool1d(
 ) -> jax.Array:
     """The p-norm of each window of a sequence, without the absolute value.
 
-    ``out[i] = (sum_j input[i * stride + j] ** p) ** (1 / p)`` with p = ``norm_type``.
+    ``out[i] = (sum_j input[i * stride + j] ** p) ** (1 / p)`` with p = ``norm_type``; of the magnitudes the largest for
+    p = inf, the smallest for p = -inf.
 
     Args:
         input: an array.

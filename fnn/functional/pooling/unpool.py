@@ -24,7 +24,7 @@ def _scatter(x: jax.Array, indices: jax.Array, *, out: Ints) -> jax.Array:
     n, size = len(out), math.prod(out)
     lead = x.shape[: x.ndim - n]
     rows = math.prod(lead)
-    values, at = x.reshape(rows, -1), indices.reshape(rows, -1)
+    values, at = (v.reshape(rows, math.prod(v.shape[v.ndim - n :])) for v in (x, indices))
     bad = ((at < 0) | (at >= size)).any(-1, keepdims=True)
     at = jnp.where((at < 0) | (at >= size), size, at)
     planes = jnp.zeros((rows, size), x.dtype).at[np.arange(rows)[:, None], at].set(values, mode="drop")

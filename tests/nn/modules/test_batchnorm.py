@@ -269,3 +269,31 @@ def test_a_class_of_ones_own_says_what_it_takes():
         layer(x[0, 0, 0])
     assert isinstance(nn.LazyBatchNorm1d(), _LazyNormBase)
     assert isinstance(nn.InstanceNorm1d(3), _NormBase)
+
+
+@needs_torch
+@pytest.mark.parametrize("momentum", [0.1, None])
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("BatchNorm1d", (0, 3)),
+        ("BatchNorm1d", (2, 3, 0)),
+        ("BatchNorm2d", (0, 3, 2, 2)),
+        ("BatchNorm3d", (2, 3, 0, 2, 1)),
+        ("SyncBatchNorm", (0, 3, 2)),
+    ],
+)
+def test_a_batch_of_nothing_leaves_the_statistics_as_in_torch(name, shape, momentum):
+    import torch
+
+    ours, theirs = (getattr(package, name)(3, momentum=momentum) for package in (nn, torch.nn))
+    jitted = fnn.jit(ours)
+    for batch in (rand(0, 5, *shape[1:2], *[2 for _ in shape[2:]]).astype(np.float32), np.zeros(shape, np.float32)):
+        theirs(torch.tensor(batch))
+        out = jitted(batch) if batch.size else ours(batch)
+        assert out.shape == batch.shape
+        for key, value in theirs.state_dict().items():
+            assert_close(ours.state_dict()[key], value, 1e-6, 1e-6, key)
+    params, buffers = fnn.state(ours)
+    _, after = fnn.functional_call(ours, params, buffers, jnp.zeros(shape, jnp.float32))
+    assert all(bool(jnp.isfinite(value).all()) for value in after.values())

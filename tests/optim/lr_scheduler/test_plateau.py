@@ -41,6 +41,20 @@ def test_plateau_equals_torch(options):
     assert mine.last_epoch == STEPS
 
 
+@needs_torch
+@pytest.mark.parametrize("options", PLATEAUS, ids=range(len(PLATEAUS)))
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_metrics_that_are_no_numbers_are_no_improvement_for_good(options, bad):
+    ours, theirs = our_optimizer(), their_optimizer()
+    mine, reference = S.ReduceLROnPlateau(ours, **options), torch_schedulers().ReduceLROnPlateau(theirs, **options)
+    for metric in [bad, bad, *METRICS[:6], bad, bad, bad, *METRICS[6:12]]:
+        mine.step(jnp.asarray(metric))
+        reference.step(metric)
+        assert [*mine.get_last_lr(), mine.best, mine.num_bad_epochs] == pytest.approx(
+            [*reference.get_last_lr(), reference.best, reference.num_bad_epochs], nan_ok=True
+        )
+
+
 def test_plateau_after_a_group_is_added():
     optimizer = our_optimizer()
     one, each = S.ReduceLROnPlateau(optimizer, min_lr=0.1), S.ReduceLROnPlateau(optimizer, min_lr=[0.1, 0.2])
