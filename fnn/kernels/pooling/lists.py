@@ -54,5 +54,5 @@ def positions_by_lists(x: jax.Array, positions: Sequence[ArrayLike], masks: Sequ
 def gather_maxima(x: jax.Array, flat: jax.Array, n: int) -> jax.Array:
     """The elements of the last ``n`` axes at flat positions."""
     lead = x.shape[: x.ndim - n]
-    rows = [v.reshape((*lead, math.prod(v.shape[v.ndim - n :]))) for v in (x, flat)]
-    return jnp.take_along_axis(*rows, -1).reshape(flat.shape)
+    rows, at = (v.reshape((*lead, math.prod(v.shape[v.ndim - n :]))) for v in (x, flat))
+    return jnp.take_along_axis(rows, at, -1).reshape(flat.shape)
