@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -97,6 +98,17 @@ def _double_unit(words: Any) -> Any:
     return high * 2.0**-26 + low * 2.0**-52
 
 
+def _within(dtype: Any, low: float, high: float) -> tuple[float, float]:
+    """The least and the greatest number of a dtype in [low, high), or in [low, high] if that is too narrow."""
+    kind = jnp.dtype(dtype).type
+    least, most = kind(low), kind(high)
+    if float(least) < low:
+        least = np.nextafter(least, kind(np.inf))
+    if float(most) >= high:
+        most = np.nextafter(most, kind(-np.inf))
+    return (float(least), float(most)) if least <= most else (float(kind(low)), float(kind(high)))
+
+
 def uniform(key: Any, shape: Sequence[int], dtype: Any = jnp.float32, low: Any = 0.0, high: Any = 1.0) -> jax.Array:
     """Uniform numbers in [low, high); a concrete key costs no compilation and gives what a traced one gives.
 
@@ -116,13 +128,19 @@ def uniform(key: Any, shape: Sequence[int], dtype: Any = jnp.float32, low: Any =
     """
     wide = np.float64 if _is_double(dtype) else np.float32
     known = _are_numbers(low, high)
+    least, most = _within(dtype, float(low), float(high)) if known else (None, None)
 
     def place(unit: Any) -> Any:
-        if known and low == -high:
+        if not known:
+            values = ((unit + wide(1)) * ((high - low) / 2) + low).astype(dtype)
+            return jnp.where(values < high, values, jnp.nextafter(jnp.asarray(high, dtype), jnp.asarray(low, dtype)))
+        if low == -high:
             unit = unit * wide(high)
-            return unit if unit.dtype == dtype else unit.astype(dtype)
-        half = wide(0.5) * (wide(high) - wide(low)) if known else (high - low) / 2
-        return ((unit + wide(1)) * half + (wide(low) if known else low)).astype(dtype)
+        else:
+            unit = (unit + wide(1)) * (wide(0.5) * (wide(high) - wide(low))) + wide(low)
+        xp: Any = np if isinstance(unit, np.ndarray) else jnp
+        # Rounding to the dtype may go beyond a bound.
+        return xp.clip(unit, wide(least), wide(most)).astype(dtype)
 
     if _is_double(dtype):
         return jnp.asarray(place(_double_unit(bits(key, (2, *shape)))))
@@ -158,13 +176,6 @@ def normal(key: Any, shape: Sequence[int], dtype: Any = jnp.float32, mean: Any =
         >>> fnn.random.normal(jax.random.key(0), (2, 3)).shape
         (2, 3)
     """
-    return _normal_words(key, shape, dtype, mean, std, lambda words: words)
-
-
-def _normal_words(
-    key: Any, shape: Sequence[int], dtype: Any, mean: Any, std: Any, choose: Callable[[Any], Any]
-) -> jax.Array:
-    """Normal numbers at the quantiles of the words that ``choose`` makes of random ones."""
     wide = np.float64 if _is_double(dtype) else np.float32
 
     def place(unit: Any) -> Any:
@@ -174,8 +185,8 @@ def _normal_words(
         return values.astype(dtype)
 
     if _are_numbers(mean, std):
-        return _on_device(_map_bits(key, shape, lambda words: place(_normal_of(choose(words))), dtype))
-    return jnp.asarray(place(_map_bits(key, shape, lambda words: _normal_of(choose(words)), np.float32)))
+        return _on_device(_map_bits(key, shape, lambda words: place(_normal_of(words)), dtype))
+    return jnp.asarray(place(_map_bits(key, shape, _normal_of, np.float32)))
 
 
 def truncated_normal(
@@ -187,7 +198,9 @@ def truncated_normal(
     low: float = -2.0,
     high: float = 2.0,
 ) -> jax.Array:
-    """Normal numbers conditioned on lying in [low, high], by inversion on that part of the distribution.
+    """Normal numbers conditioned on lying in [low, high], by inversion of that part of the distribution, however far out.
+
+    A concrete key costs no compilation and gives what a traced one gives, to the last bit.
 
     Args:
         key: a JAX PRNG key, typed or legacy.
@@ -203,22 +216,86 @@ def truncated_normal(
         >>> bool(abs(fnn.random.truncated_normal(jax.random.key(0), (100,))).max() <= 2)
         True
     """
-    below, above = (_normal_distribution(mean, std).cdf(bound) for bound in (low, high))
-    first = min(int(below * 2**32), 2**32 - 1)
-    count = max(min(int(above * 2**32), 2**32 - 1) - first, 0)
-    values = _normal_words(
-        key, shape, _dtype_of_draw(dtype), mean, std, lambda words: _high_product(words, count) + np.uint32(first)
-    )
-    return jnp.clip(values, low, high).astype(dtype)
+    narrow = jnp.dtype(dtype)
+    low, high, mean, std = (float(v) for v in (low, high, mean, std))
+    origin, scale, table = _truncated_table(mean, std, low, high)
+    wide = np.float64 if _is_double(dtype) else np.float32
+
+    def place(words: Any) -> Any:
+        xp: Any = np if isinstance(words, np.ndarray) else jnp
+        # The scale is a power of 2: its product is exact, and rounded once with the sum wherever it is computed.
+        values = _at_quantile(words, table).astype(wide) * wide(scale)
+        return xp.clip(values + wide(origin), wide(low), wide(high)).astype(narrow)
+
+    return _on_device(_map_bits(key, shape, place, narrow))
 
 
-def _dtype_of_draw(dtype: Any) -> Any:
-    return jnp.float64 if _is_double(dtype) else jnp.float32
+_STEPS = 1 << 12
 
 
-def _high_product(words: Any, factor: int) -> Any:
-    """The upper 32 bits of the 64-bit product, in 32-bit arithmetic."""
-    a1, a0 = words >> np.uint32(16), words & np.uint32(0xFFFF)
-    b1, b0 = np.uint32(factor >> 16), np.uint32(factor & 0xFFFF)
-    middle = a1 * b0 + ((a0 * b0) >> np.uint32(16))
-    return a1 * b1 + (middle >> np.uint32(16)) + ((a0 * b1 + (middle & np.uint32(0xFFFF))) >> np.uint32(16))
+@functools.lru_cache(maxsize=64)
+def _truncated_table(mean: float, std: float, low: float, high: float) -> tuple[float, float, np.ndarray]:
+    """Quantiles of the normal distribution between two bounds, at the ends of the segments of a tail from below and from above.
+
+    They are integers, from above negated, times a power of 2, from the point where the density is greatest. Masses are
+    integrated relative to that density, so that a window in the far tail costs no digit.
+    """
+    origin = min(max(mean, low), high)
+    if not (std > 0 and low < high):
+        return origin, 1.0, np.zeros((2, 31 * (_SEGMENTS + 1)), np.int32).reshape(-1)
+    peak = (origin - mean) / std
+    reach = math.sqrt(peak * peak + 120)  # beyond it there is 1e-26 of the mass
+    ends = np.linspace(max((low - mean) / std, -reach), min((high - mean) / std, reach), _STEPS + 1)
+    points, weights = np.polynomial.legendre.leggauss(4)
+    width = ends[1] - ends[0]
+
+    def density(z: np.ndarray) -> np.ndarray:
+        return np.exp(-(z - peak) * (z + peak) / 2)
+
+    inner = ends[:-1, None] + width / 2 * (1 + points)
+    mass = density(inner) @ weights * (width / 2)
+    at = density(ends)
+    octaves = 2.0 ** np.arange(31)[:, None]
+    tails = ((octaves * (1 + np.arange(_SEGMENTS + 1) / _SEGMENTS) + 0.5) / 2.0**32).reshape(-1)
+    sides = []
+    for step, masses, start, here in ((width, mass, ends, at), (-width, mass[::-1], ends[::-1], at[::-1])):
+        total = np.concatenate([[0.0], np.cumsum(masses)])
+        wanted = tails * total[-1]
+        cell = np.clip(np.searchsorted(total, wanted, side="right") - 1, 0, _STEPS - 1)
+        # Within a step the density is taken for exponential.
+        slope = np.log(here[cell + 1] / here[cell])
+        share = (wanted - total[cell]) / (here[cell] * width)
+        flat = np.abs(slope) < 1e-12
+        part = np.where(flat, share, np.log1p(slope * share) / np.where(flat, 1, slope))
+        sides.append(start[cell] + step * np.clip(part, 0, 1))
+    values = np.stack([sides[0], -sides[1]]) * std + np.array([[mean - origin], [origin - mean]])
+    scale = 2.0 ** (math.ceil(math.log2((ends[-1] - ends[0]) * std)) - 27)
+    return origin, scale, np.round(values / scale).astype(np.int32).reshape(-1)
+
+
+def _at_quantile(words: Any, table: np.ndarray) -> Any:
+    """The integers of such a table at the quantiles (w + 1/2) / 2**32."""
+    xp: Any = np if isinstance(words, np.ndarray) else jnp
+    upper = words >> np.uint32(31) != 0
+    tail = xp.maximum(xp.where(upper, ~words, words), np.uint32(1))
+    place, fraction = _segment_on_host(tail) if xp is np else _segment_traced(tail)
+    place = place + upper.astype(np.int32) * np.int32(table.size // 2)
+    numbers = xp.asarray(table)
+    first = numbers[place]
+    more = ((numbers[place + 1] - first).astype(np.uint32) * fraction) >> np.uint32(13)
+    size = first + more.astype(np.int32)
+    return xp.where(upper, -size, size)
+
+
+def unit_tail(key: Any, shape: Sequence[int], dtype: Any) -> tuple[jax.Array, jax.Array]:
+    """Uniform numbers as their distance to the nearer of 0 and 1, in (0, 1/2], and whether that is 1: as fine at both ends.
+
+    They are in float32, from 32 random bits, or in float64, from 64.
+    """
+    words = jnp.asarray(bits(key, (2, *shape) if _is_double(dtype) else tuple(shape)))
+    first = words[0] if _is_double(dtype) else words
+    upper = first >> np.uint32(31) != 0
+    tail = jnp.where(upper, ~first, first)
+    if _is_double(dtype):
+        return (tail.astype(jnp.float64) + (words[1].astype(jnp.float64) + 0.5) * 2.0**-32) * 2.0**-32, upper
+    return (tail.astype(jnp.float32) + np.float32(0.5)) * np.float32(2.0**-32), upper

@@ -13,6 +13,7 @@ import numpy as np
 from fnn import random
 from fnn.functional.arrays import ArrayLike, index_dtype, known, widen
 from fnn.functional.checks import as_array, as_int, check_floating, fail
+from fnn.random.draws import unit_tail
 from fnn.tensor.promotion import kind_of
 
 Shape = Sequence[int]
@@ -51,9 +52,15 @@ def normal(key: Any, shape: Shape, dtype: Any, mean: float, std: float) -> jax.A
     return random.normal(key, shape, dtype, mean, std)
 
 
-def _unit(key: Any, shape: Shape, dtype: Any) -> jax.Array:
-    """Uniform numbers in [0, 1), in float32 at least."""
-    return random.uniform(key, shape, jnp.promote_types(dtype, jnp.float32))
+def _tail(key: Any, shape: Shape, dtype: Any) -> tuple[jax.Array, jax.Array]:
+    """Uniform numbers by their distance to the nearer end of [0, 1], and whether that is 1, in float32 at least."""
+    return unit_tail(key, shape, jnp.promote_types(dtype, jnp.float32))
+
+
+def _standard_exponential(key: Any, shape: Shape, dtype: Any) -> jax.Array:
+    """Numbers of density ``e ** -x``, never 0, with both ends as fine as 32 bits (64 in float64) allow."""
+    tail, upper = _tail(key, shape, dtype)
+    return -jnp.where(upper, jnp.log1p(-tail), jnp.log(tail))
 
 
 def log_normal(key: Any, shape: Shape, dtype: Any, mean: float, std: float) -> jax.Array:
@@ -63,19 +70,21 @@ def log_normal(key: Any, shape: Shape, dtype: Any, mean: float, std: float) -> j
 
 def exponential(key: Any, shape: Shape, dtype: Any, rate: float) -> jax.Array:
     """Numbers of density ``rate * e ** (-rate * x)`` above 0."""
-    return (-jnp.log1p(-_unit(key, shape, dtype)) / rate).astype(dtype)
+    return (_standard_exponential(key, shape, dtype) / rate).astype(dtype)
 
 
 def cauchy(key: Any, shape: Shape, dtype: Any, median: float, sigma: float) -> jax.Array:
     """Numbers of density ``sigma / (pi * ((x - median) ** 2 + sigma ** 2))``."""
-    return (median + sigma * jnp.tan(math.pi * (_unit(key, shape, dtype) - 0.5))).astype(dtype)
+    tail, upper = _tail(key, shape, dtype)
+    size = jnp.where(tail < 0.25, 1 / jnp.tan(math.pi * tail), jnp.tan(math.pi * (0.5 - tail)))
+    return (median + sigma * jnp.where(upper, size, -size)).astype(dtype)
 
 
 def geometric(key: Any, shape: Shape, dtype: Any, p: float) -> jax.Array:
     """Numbers k from 1 on, of probability ``(1 - p) ** (k - 1) * p``."""
     wide = dtype if kind_of(dtype) == 2 else jnp.float32
-    unit = _unit(key, shape, wide)
-    return jnp.maximum(jnp.ceil(jnp.log1p(-unit) / jnp.log1p(-jnp.asarray(p, unit.dtype))), 1).astype(dtype)
+    waiting = _standard_exponential(key, shape, wide)
+    return jnp.maximum(jnp.ceil(waiting / -jnp.log1p(-jnp.asarray(p, waiting.dtype))), 1).astype(dtype)
 
 
 def integers(key: Any, shape: Shape, dtype: Any, low: int, high: int) -> jax.Array:
@@ -100,7 +109,9 @@ def greatest_integer(dtype: Any) -> int:
 def bernoulli(key: Any, shape: Shape, dtype: Any, p: Any) -> jax.Array:
     """1 with probability ``p``, a number or an array that broadcasts, else 0."""
     wide = jnp.float32 if not hasattr(p, "dtype") or kind_of(p.dtype) != 2 else jnp.promote_types(p.dtype, jnp.float32)
-    return (_unit(key, shape, wide) < p).astype(dtype)
+    tail, upper = _tail(key, shape, wide)
+    chance = jnp.asarray(p, tail.dtype)
+    return jnp.where(upper, tail > 1 - chance, tail < chance).astype(dtype)
 
 
 def check_probabilities(function: str, argument: str, p: Any) -> None:
@@ -146,6 +157,6 @@ def multinomial(
     if replacement:
         drawn = jax.random.categorical(key, scores[..., None, :], -1, shape=(*x.shape[:-1], count))
     else:
-        noise = -jnp.log(-jnp.log1p(-_unit(key, x.shape, scores.dtype)))
+        noise = -jnp.log(_standard_exponential(key, x.shape, scores.dtype))
         _, drawn = jax.lax.top_k(scores + noise, count)
     return drawn.astype(index_dtype())

@@ -145,7 +145,7 @@ class Module(HasStateDict, HasHooks):
                 "(fnn.nn.Parameter or None required)"
             )
         note_part(self, f"the parameter {name!r} of {type(self).__name__}")
-        param = on_parameter(self, name, param)
+        param = None if param is None else on_parameter(self, name, param)
         self._parameters[name] = param
         if param is not None and not param._label:
             param._label = f"{type(self).__name__}.{name}"
