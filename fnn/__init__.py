@@ -18,8 +18,9 @@ from fnn.random.generator import (
 )
 
 if TYPE_CHECKING:
-    from fnn import kernels as kernels, nn as nn, optim as optim, parallel as parallel
-    from fnn.checkpoint.safetensors import load as load, save as save
+    from fnn import checkpoint as checkpoint, kernels as kernels, nn as nn, optim as optim, parallel as parallel
+    from fnn.checkpoint.reading import load as load, open_checkpoint as open_checkpoint
+    from fnn.checkpoint.writing import save as save
     from fnn.tensor.row_sparse import RowSparse as RowSparse
     from fnn.transforms.backward import backward as backward
     from fnn.transforms.functional import (
@@ -36,6 +37,7 @@ __all__ = [
     "Generator",
     "RowSparse",
     "backward",
+    "checkpoint",
     "functional_call",
     "get_rng_state",
     "initial_seed",
@@ -44,6 +46,7 @@ __all__ = [
     "load",
     "manual_seed",
     "nn",
+    "open_checkpoint",
     "optim",
     "parallel",
     "random",
@@ -54,13 +57,14 @@ __all__ = [
     "update",
 ]
 
-_PACKAGES = ("kernels", "nn", "optim", "parallel")
+_PACKAGES = ("checkpoint", "kernels", "nn", "optim", "parallel")
 _HOMES = {
     "RowSparse": "tensor",
     "backward": "transforms",
     "functional_call": "transforms",
     "jit": "transforms",
     "load": "checkpoint",
+    "open_checkpoint": "checkpoint",
     "save": "checkpoint",
     "stack": "transforms",
     "state": "transforms",

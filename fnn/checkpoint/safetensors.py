@@ -1,103 +1,174 @@
-"""``save`` and ``load``: a ``state_dict`` as one safetensors file, written so that no half-written file is ever seen."""
+"""Files of safetensors: one file, its header checked by the library of that name, and the writer."""
 
 from __future__ import annotations
 
-import os
-import tempfile
+import json
+import math
+import struct
+import sys
 from collections import OrderedDict
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-if TYPE_CHECKING:
-    from fnn.nn.array_box import Data
+from fnn.checkpoint.arrays import DTYPES, to_device
+from fnn.checkpoint.files import FileParts
+from fnn.checkpoint.structure import METADATA_KEY, arrays_of, flatten, is_array, unflatten
 
-__all__ = ["load", "save"]
+__all__ = ["SafetensorsFile", "write"]
+
+_NAMES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E8M0": "float8_e8m0fnu",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz",
+    "F8_E5M2FNUZ": "float8_e5m2fnuz",
+    "C64": "complex64",
+    "BOOL": "bool",
+    **{f"{kind}{bits}": f"{name}{bits}" for kind, name in (("I", "int"), ("U", "uint")) for bits in (8, 16, 32, 64)},
+}
+_CODES = {name: code for code, name in _NAMES.items() if "FNUZ" not in code}
+_AS_KEY = "fnn.dtypes"
+_DEEPEST_HEADER = 100_000_000
 
 
-def _library(function: str) -> Any:
-    try:
-        import safetensors
-        import safetensors.numpy
-    except ImportError as error:
-        raise ImportError(f'{function}: needs the package safetensors; pip install "fnn[checkpoint]"') from error
-    return safetensors
+class SafetensorsFile:
+    """One open file: where each array lies."""
+
+    def __init__(self, parts: FileParts) -> None:
+        self.parts = parts
+        try:
+            from safetensors import SafetensorError, safe_open
+        except ImportError as error:
+            raise ImportError('load: needs the package safetensors; pip install "fnn[checkpoint]"') from error
+        try:
+            with safe_open(parts.path, framework="numpy"):
+                pass
+        except SafetensorError as error:
+            raise ValueError(f"it is no readable safetensors file, or a truncated one: {error}") from None
+        (length,) = struct.unpack("<Q", parts.bytes(0, 8))
+        if length > _DEEPEST_HEADER:
+            raise ValueError("the header of the safetensors file is too large")
+        self._entries: dict[str, tuple[np.dtype[Any], tuple[int, ...], int]] = {}
+        try:
+            self._parse(json.loads(parts.bytes(8, length)), 8 + length)
+        except (KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
+            raise ValueError(
+                f"the header of the safetensors file is damaged ({type(error).__name__}: {error})"
+            ) from None
+
+    def _parse(self, header: dict[str, Any], start: int) -> None:
+        self.metadata: dict[str, str] = header.pop("__metadata__", {})
+        self._start = start
+        stored_as = json.loads(self.metadata.get(_AS_KEY, "{}"))
+        for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+            self._entries[name] = self._entry(name, entry, stored_as.get(name))
+        if METADATA_KEY in self.metadata:
+            self._check_names()
+
+    def _entry(self, name: str, entry: Any, stored_as: Any) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+        if entry["dtype"] not in _NAMES:
+            raise ValueError(f"tensor {name!r} has dtype {entry['dtype']!r}, of which JAX has no counterpart")
+        dtype = DTYPES[_NAMES[entry["dtype"]]]
+        shape = tuple(entry["shape"])
+        start, end = entry["data_offsets"]
+        if end - start != math.prod(shape) * dtype.itemsize or self._start + end > self.parts.size:
+            raise ValueError(f"tensor {name!r} does not fit the file")
+        if stored_as is not None:
+            dtype = DTYPES.get(stored_as, dtype)
+            if not shape or shape[-1] != dtype.itemsize:
+                raise ValueError(f"tensor {name!r} is not {stored_as!r:.40} as its header says")
+            shape = shape[:-1]
+        return dtype, shape, start
+
+    def _check_names(self) -> None:
+        def check(name: Any) -> None:
+            if name not in self._entries:
+                raise ValueError(f"its structure names the tensor {name!r:.80}, which is not there")
+
+        unflatten(self.metadata[METADATA_KEY], check)
+
+    @property
+    def names(self) -> list[str]:
+        """The names in the order of the file."""
+        return list(self._entries)
+
+    def describe(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Shape and dtype of an array, as the file has it."""
+        dtype, shape, _ = self._entries[name]
+        return shape, dtype
+
+    def read(self, name: str) -> np.ndarray[Any, Any]:
+        """The numbers of one array, in memory of its own."""
+        dtype, shape, start = self._entries[name]
+        raw = self.parts.read(self._start + start, math.prod(shape) * dtype.itemsize)
+        if dtype == np.bool_ and raw.size and raw.max() > 1:
+            raw = (raw != 0).view(np.uint8)
+        array = raw.view(dtype).reshape(shape)
+        return array if sys.byteorder == "little" else array.byteswap()
+
+    def load(self, place: Callable[[str], Any]) -> Any:
+        """All of it: names to arrays, or what the structure in the header says."""
+        arrays: OrderedDict[str, Any] = OrderedDict()
+        for name in self._entries:
+            try:
+                arrays[name] = to_device(self.read(name), place(name))
+            except ValueError as error:
+                raise ValueError(f"tensor {name!r}: {error}") from error
+        text = self.metadata.get(METADATA_KEY)
+        return arrays if text is None else unflatten(text, arrays.__getitem__)
 
 
-def save(state_dict: Mapping[str, Data], path: str | os.PathLike[str]) -> None:
-    """Writes names and arrays to a safetensors file, in one step: a reader sees the old file or the new one.
-
-    Args:
-        state_dict: names to arrays (of jax, numpy or torch) or Parameters, such as ``model.state_dict()``.
-        path: the file.
+def write(obj: Any) -> Callable[[BinaryIO], None]:
+    """The writer of an object to an open file; what cannot be written is found out before there is one.
 
     Raises:
-        TypeError: if a name is no string or a value no array; nothing is written.
-        ImportError: if the package safetensors is missing.
-
-    Example:
-        >>> import fnn, os, tempfile
-        >>> layer = fnn.nn.Linear(2, 3)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     fnn.save(layer.state_dict(), os.path.join(folder, "layer.safetensors"))
-        ...     layer.load_state_dict(fnn.load(os.path.join(folder, "layer.safetensors")))
-        <All keys matched successfully>
+        TypeError: if something is in it that the file cannot hold, with its path.
     """
-    library = _library("save")
-    # Here, so that ``import fnn; fnn.load`` needs no layers.
-    from fnn.nn.array_box import to_array
-
-    if not isinstance(state_dict, Mapping):
-        raise TypeError(f"save: state_dict must be a mapping of names to arrays, got {type(state_dict).__name__}")
-    arrays: dict[str, np.ndarray[Any, Any]] = {}
-    for name, value in state_dict.items():
-        if not isinstance(name, str):
-            raise TypeError(f"save: names must be strings, got {name!r}")
-        if not hasattr(value, "shape"):
-            raise TypeError(f"save: '{name}' must be an array, got {type(value).__name__}")
-        array = to_array(value, f"save: '{name}'")
-        arrays[name] = np.ascontiguousarray(array).reshape(array.shape)
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
+    if _is_flat(obj):
+        arrays, metadata = arrays_of(dict(obj)), {"format": "pt"}
+    else:
+        named, structure = flatten(obj)
+        arrays, metadata = arrays_of(named), {"format": "pt", METADATA_KEY: structure}
+    stored_as = {name: a.dtype.name for name, a in arrays.items() if a.dtype.name not in _CODES}
+    if stored_as:
+        metadata[_AS_KEY] = json.dumps(stored_as)
+        for name in stored_as:
+            array = arrays[name]
+            arrays[name] = array.reshape(-1).view(np.uint8).reshape(*array.shape, array.itemsize)
+    # Large items first keep every array at a multiple of its item's size.
+    order = sorted(arrays, key=lambda name: -arrays[name].itemsize)
+    header: dict[str, Any] = {"__metadata__": metadata}
+    offset = 0
+    for name in order:
+        array = arrays[name]
+        code = _CODES[array.dtype.name]
+        header[name] = {"dtype": code, "shape": list(array.shape), "data_offsets": [offset, offset + array.nbytes]}
+        offset += array.nbytes
     try:
-        library.numpy.save_file(arrays, temporary)
-        with open(temporary, "rb+") as written:
-            os.fsync(written.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"save: a name is no valid text: {error}") from None
+    text += b" " * (-(8 + len(text)) % 64)
+    if len(text) > _DEEPEST_HEADER:
+        raise ValueError(f"save: the names take {len(text)} bytes; a safetensors header holds {_DEEPEST_HEADER}")
+
+    def run(file: BinaryIO) -> None:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for name in order:
+            if arrays[name].nbytes:
+                file.write(arrays[name].reshape(-1).view(np.uint8).data)
+
+    return run
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def load(path: str | os.PathLike[str]) -> OrderedDict[str, jax.Array]:
-    """Reads a safetensors file as names and arrays, for ``model.load_state_dict``.
-
-    Args:
-        path: the file.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is no safetensors file.
-        ImportError: if the package safetensors is missing.
-    """
-    library = _library("load")
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"load: no such file: {path}")
-    try:
-        arrays = library.numpy.load_file(path)
-    except library.SafetensorError as error:
-        raise ValueError(f"load: {path} is no readable safetensors file: {error}") from error
-    return OrderedDict((name, jnp.asarray(array)) for name, array in arrays.items())
+def _is_flat(obj: Any) -> bool:
+    """A dict of names to arrays, which any reader of safetensors understands."""
+    return isinstance(obj, Mapping) and all(
+        type(name) is str and name != "__metadata__" and is_array(value) for name, value in obj.items()
+    )

@@ -1,0 +1,121 @@
+"""Arrays between files, the host and devices: the dtypes that files know, and what becomes of 64 bits without x64."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+from jax.core import Tracer
+
+from fnn.nn.placement import Device, Place, parse_device
+from fnn.stateful.boxes import Box
+
+__all__ = ["DTYPES", "Sharding", "fit", "host_array", "place_of", "to_device"]
+
+Sharding: TypeAlias = "jax.sharding.Sharding | Mapping[str, jax.sharding.Sharding] | None"
+
+DTYPES: dict[str, np.dtype[Any]] = {
+    **{n: np.dtype(n) for n in ("float64", "float32", "float16", "complex64", "complex128", "bool")},
+    **{f"{sign}int{bits}": np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    "bfloat16": np.dtype(ml_dtypes.bfloat16),
+    "float8_e4m3fn": np.dtype(ml_dtypes.float8_e4m3fn),
+    "float8_e4m3fnuz": np.dtype(ml_dtypes.float8_e4m3fnuz),
+    "float8_e5m2": np.dtype(ml_dtypes.float8_e5m2),
+    "float8_e5m2fnuz": np.dtype(ml_dtypes.float8_e5m2fnuz),
+    "float8_e8m0fnu": np.dtype(ml_dtypes.float8_e8m0fnu),
+}
+"""The dtypes that both torch and JAX have, by their common name."""
+
+_NARROW = {"int64": "int32", "uint64": "uint32", "float64": "float32", "complex128": "complex64"}
+
+
+def fit(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The array as JAX can hold it: without x64 what has 64 bits gets 32.
+
+    Integers must all fit. Floats are rounded to the nearest float32, as JAX rounds them everywhere else; a finite one that would
+    become infinite does not fit.
+
+    Raises:
+        ValueError: if a number does not fit.
+    """
+    narrow = _NARROW.get(array.dtype.name)
+    if narrow is None or jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
+        return array
+    if array.dtype.kind in "iu":
+        limits = np.iinfo(narrow)
+        fits = not array.size or (limits.min <= array.min() and array.max() <= limits.max)
+        out = array.astype(narrow) if fits else array
+    else:
+        with np.errstate(over="ignore"):
+            out = array.astype(narrow)
+        fits = bool((np.isfinite(out) | ~np.isfinite(array)).all())
+    if not fits:
+        raise ValueError(
+            f"it is {array.dtype.name} with numbers that {narrow} cannot hold; "
+            'jax.config.update("jax_enable_x64", True) lets JAX keep 64 bits'
+        )
+    return out
+
+
+def place_of(device: Device, sharding: Sharding) -> Any:
+    """The two arguments as a function from a tensor's name to where it shall lie (``None``: JAX's default)."""
+    if device is not None and sharding is not None:
+        raise ValueError("device and sharding say the same thing: give one of them")
+    if isinstance(sharding, Mapping):
+        return sharding.get
+    if sharding is not None and not isinstance(sharding, jax.sharding.Sharding):
+        raise TypeError(f"sharding must be a jax.sharding.Sharding or a mapping of names to them, got {sharding!r}")
+    place = sharding if sharding is not None else parse_device(device)
+    return lambda name: place
+
+
+def to_device(array: np.ndarray[Any, Any], place: Place | None) -> jax.Array:
+    """A host array that nobody else holds as a ``jax.Array``; its memory may be taken over.
+
+    Raises:
+        ValueError: if its numbers do not fit (see ``fit``).
+    """
+    return jax.device_put(fit(array), place)
+
+
+def host_array(value: Any, what: str) -> np.ndarray[Any, Any] | None:
+    """An array of jax, numpy or torch, or a box, as contiguous little-endian numpy; ``None`` for what is no array.
+
+    Raises:
+        TypeError: if it is an array that cannot be written.
+    """
+    if isinstance(value, Box):
+        value = value.data
+    if hasattr(value, "detach") and hasattr(value, "numpy"):
+        value = _from_torch(value)
+    if isinstance(value, Tracer):
+        raise TypeError(f"{what} is a traced array, which has no values yet: save outside the transformation")
+    if isinstance(value, jax.Array):
+        if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+            raise TypeError(f"{what} is a typed PRNG key; save jax.random.key_data(key)")
+        if not value.is_fully_addressable and not value.is_fully_replicated:
+            raise TypeError(f"{what} is spread over several processes; save it with orbax")
+        array = np.asarray(value)
+    elif isinstance(value, np.ndarray | np.generic):
+        array = np.asarray(value)
+    else:
+        return None
+    if array.dtype.name not in DTYPES:
+        raise TypeError(f"{what} has dtype {array.dtype}, which no checkpoint file can hold")
+    array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    return np.ascontiguousarray(array).reshape(array.shape)
+
+
+def _from_torch(tensor: Any) -> np.ndarray[Any, Any]:
+    tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
+    name = str(tensor.dtype).removeprefix("torch.")
+    if name not in DTYPES:
+        raise TypeError(f"a tensor of dtype {name} cannot be saved here")
+    import torch
+
+    flat = tensor.contiguous().reshape(-1).view(torch.uint8).numpy()
+    return flat.view(DTYPES[name]).reshape(tuple(tensor.shape))

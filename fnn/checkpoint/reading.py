@@ -1,0 +1,295 @@
+"""``load`` and ``open_checkpoint``: whatever kind of checkpoint file it is, in one, in parts, or in a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import jax
+import numpy as np
+
+from fnn.checkpoint.arrays import Sharding, place_of, to_device
+from fnn.checkpoint.files import FileParts, naming
+from fnn.checkpoint.safetensors import SafetensorsFile
+from fnn.checkpoint.torch_file import TorchFile, is_old_torch
+from fnn.nn.placement import Device
+
+__all__ = ["Checkpoint", "load", "open_checkpoint"]
+
+_LARGEST_INDEX = 1 << 28
+
+
+def load(path: str | os.PathLike[str], *, device: Device = None, sharding: Sharding = None, mmap: bool = True) -> Any:
+    """Reads a checkpoint: a file of safetensors or of torch, parts with an index, or a folder that holds one of these.
+
+    Tensors become arrays, everything around them is as it was saved: dicts, lists, tuples, numbers, strings. Torch is not
+    needed, and no code that a file may hold is run. Without x64, integers of 64 bits must fit into 32, and float64 is rounded to
+    float32.
+
+    Args:
+        path: a ``.safetensors``, ``.pt``, ``.pth``, ``.bin`` or ``.ckpt`` file (the kind is seen from its bytes), a
+            ``*.index.json`` of parts as Hugging Face has them, or a folder with one checkpoint.
+        device: where the arrays shall lie; by default where JAX puts new ones.
+        sharding: in place of ``device``, a sharding for all or a mapping of names to shardings.
+        mmap: reads from a torch file only what the tensors need, as torch's own ``mmap=True``; ``False`` reads every storage
+            whole first and compares its checksum.
+
+    Returns:
+        An ordered dict of names to arrays for plain safetensors and parts; else what was saved.
+
+    Raises:
+        FileNotFoundError: if there is no such file, or a part of it is missing.
+        ValueError: if the file is damaged, of an unknown kind, or holds what is not read, naming it.
+        ImportError: if it is safetensors and that package is missing.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.load.html
+
+    Example:
+        >>> import fnn, os, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "run.pt")
+        ...     fnn.save({"model": fnn.nn.Linear(2, 3).state_dict(), "epoch": 3}, path, format="torch")
+        ...     back = fnn.load(path)
+        >>> back["epoch"], back["model"]["weight"].shape
+        (3, (3, 2))
+    """
+    path = Path(path)
+    with naming("load", path):
+        place = place_of(device, sharding)
+        found = _locate(path)
+    if found.suffix == ".json":
+        with Checkpoint("load", found, place, mmap) as parts:
+            return OrderedDict((name, parts[name]) for name in parts)
+    with naming("load", found):
+        parts = FileParts(found)
+        try:
+            return _open(parts, mmap).load(place)
+        finally:
+            parts.close()
+
+
+def open_checkpoint(
+    path: str | os.PathLike[str], *, device: Device = None, sharding: Sharding = None, mmap: bool = True
+) -> Checkpoint:
+    """Opens a checkpoint as a mapping that reads one tensor at a time, when it is asked for.
+
+    Args:
+        path: what ``load`` takes.
+        device: where the arrays shall lie.
+        sharding: in place of ``device``, a sharding for all or a mapping of names to shardings.
+        mmap: as in ``load``.
+
+    Returns:
+        A mapping of names to arrays, for a ``with`` statement, or to be closed. In a nested checkpoint the names are
+        paths with dots: ``"model.weight"``.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is damaged, of an unknown kind, or holds what is not read.
+
+    Source: https://huggingface.co/docs/safetensors/index
+
+    Example:
+        >>> import fnn, os, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     fnn.save({"a": fnn.nn.Linear(2, 3).weight}, os.path.join(folder, "a.pt"), format="torch")
+        ...     with fnn.open_checkpoint(os.path.join(folder, "a.pt")) as checkpoint:
+        ...         list(checkpoint), checkpoint.describe("a").shape, checkpoint["a"].shape
+        (['a'], (3, 2), (3, 2))
+    """
+    path = Path(path)
+    with naming("open_checkpoint", path):
+        place = place_of(device, sharding)
+        found = _locate(path)
+    return Checkpoint("open_checkpoint", found, place, mmap)
+
+
+class Checkpoint(Mapping[str, jax.Array]):
+    """An open checkpoint: names to arrays, each read when it is asked for. ``open_checkpoint`` makes it.
+
+    Args:
+        function: the name that errors begin with.
+        path: a file or an index of parts.
+        place: gives for a name where its array shall lie.
+        mmap: as in ``load``.
+
+    Source: https://huggingface.co/docs/safetensors/index
+    """
+
+    def __init__(self, function: str, path: Path, place: Callable[[str], Any], mmap: bool = True) -> None:
+        self.path = path
+        self._function = function
+        self._place = place
+        self._files: dict[Path, _OneFile] = {}
+        self._home: dict[str, _OneFile] = {}
+        try:
+            if path.suffix == ".json":
+                for name, part in _index(function, path).items():
+                    if part not in self._files:
+                        self._files[part] = _OneFile(function, part, mmap)
+                    self._home[name] = self._files[part]
+                    if name not in self._files[part].names:
+                        raise ValueError(
+                            f"{function}: {path}: it says that {part.name} has {name!r}, which is not there"
+                        )
+            else:
+                self._files[path] = _OneFile(function, path, mmap)
+                self._home = dict.fromkeys(self._files[path].names, self._files[path])
+        except BaseException:
+            self.close()
+            raise
+
+    def __getitem__(self, name: str) -> jax.Array:
+        home = self._home[name]
+        with naming(self._function, home.path):
+            try:
+                return to_device(home.read(name), self._place(name))
+            except ValueError as error:
+                raise ValueError(f"tensor {name!r}: {error}") from error
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._home)
+
+    def __len__(self) -> int:
+        return len(self._home)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._home
+
+    def describe(self, name: str) -> jax.ShapeDtypeStruct:
+        """Shape and dtype of a tensor as the file has it, without reading it.
+
+        Args:
+            name: the tensor.
+
+        Returns:
+            Its shape and dtype.
+
+        Raises:
+            KeyError: if there is no such tensor.
+        """
+        shape, dtype = self._home[name].describe(name)
+        return jax.ShapeDtypeStruct(shape, dtype)
+
+    def close(self) -> None:
+        """Closes the files; a ``with`` statement does it at its end."""
+        for file in self._files.values():
+            file.parts.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<checkpoint {str(self.path)!r} of {len(self)} tensors>"
+
+
+class _OneFile:
+    """A file of either kind, as ``Checkpoint`` uses it."""
+
+    def __init__(self, function: str, path: Path, mmap: bool) -> None:
+        self.path = path
+        with naming(function, path):
+            self.parts = FileParts(path)
+            try:
+                self._file = _open(self.parts, mmap)
+            except BaseException:
+                self.parts.close()
+                raise
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._file.views) if isinstance(self._file, TorchFile) else self._file.names
+
+    def describe(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        if isinstance(self._file, TorchFile):
+            view = self._file.views[name]
+            return view.shape, view.cast or view.dtype
+        return self._file.describe(name)
+
+    def read(self, name: str) -> np.ndarray[Any, Any]:
+        return self._file.read(name)
+
+
+def _open(parts: FileParts, mmap: bool) -> SafetensorsFile | TorchFile:
+    """The reader for what a file's first bytes say."""
+    head = parts.bytes(0, 512)
+    if not head:
+        raise ValueError("it is empty")
+    if len(head) > 8 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] <= parts.size - 8:
+        return SafetensorsFile(parts)
+    if head[:4] == b"PK\x03\x04" or is_old_torch(head):
+        return TorchFile(parts, checked=not mmap)
+    if head[257:262] == b"ustar":
+        raise ValueError("it is a tar file as torch wrote before version 0.1.10; load it with torch and save it again")
+    if head[:6] == b"\x93NUMPY":
+        raise ValueError("it is an array of numpy; numpy.load reads it")
+    if head[:8] == b"\x89HDF\r\n\x1a\n":
+        raise ValueError("it is an HDF5 file; h5py reads it")
+    if head[:4] == b"GGUF":
+        raise ValueError("it is a GGUF file; the package gguf reads it")
+    if head[:1] == b"\x80" and head[1] <= 5:
+        raise ValueError("it is a pickle that torch.save did not write; load it with pickle where you trust it")
+    if head.startswith(b"version https://git-lfs"):
+        raise ValueError("it is a pointer of Git LFS and not the file itself; git lfs pull fetches that")
+    raise ValueError("it is no readable safetensors file and no file of torch, or it is truncated")
+
+
+# Files in parts, and folders
+
+
+def _index(function: str, path: Path) -> dict[str, Path]:
+    with naming(function, path):
+        if path.stat().st_size > _LARGEST_INDEX:
+            raise ValueError("it is too large for an index")
+        try:
+            index = json.loads(path.read_bytes())
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"it is no readable index of parts: {error}") from None
+        weights = index.get("weight_map") if isinstance(index, dict) else None
+        if not isinstance(weights, dict):
+            raise ValueError("it is no index of parts: it has no weight_map")
+        out: dict[str, Path] = {}
+        for name, part in weights.items():
+            if not isinstance(part, str) or part in ("", ".", "..") or any(c in part for c in "/\\\0:"):
+                raise ValueError(f"its part {part!r:.80} is no file name in the same folder")
+            if part.endswith(".json"):
+                raise ValueError(f"its part {part!r:.80} is an index itself")
+            out[name] = path.parent / part
+        return out
+
+
+def _locate(path: Path) -> Path:
+    """The path itself, or of a folder the one checkpoint in it."""
+    if not path.is_dir():
+        if not path.exists():
+            raise FileNotFoundError(2, "no such file", str(path))
+        return path
+    for pattern in (
+        "model.safetensors.index.json",
+        "*.safetensors.index.json",
+        "model.safetensors",
+        "*.safetensors",
+        "*.bin.index.json",
+        "pytorch_model.bin",
+        "*.bin",
+        "*.pt",
+        "*.pth",
+        "*.ckpt",
+    ):
+        found = sorted(p for p in path.glob(pattern) if p.is_file())
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ValueError(f"it is a folder with {', '.join(p.name for p in found[:5])}: name one of them")
+    raise ValueError("it is a folder without a checkpoint")

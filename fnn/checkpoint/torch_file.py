@@ -1,0 +1,294 @@
+"""Files of ``torch.save``, in both of its formats, read without torch and without running what they hold."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import sys
+import zipfile
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from fnn.checkpoint.arrays import to_device
+from fnn.checkpoint.files import FileParts
+from fnn.checkpoint.torch_names import Storage, TensorView, find, storage_of
+from fnn.checkpoint.unpickler import Known, Unpickler
+
+__all__ = ["MAGIC", "TorchFile", "is_old_torch"]
+
+MAGIC = 0x1950A86A20F9469CFC6C
+_OLD_PROTOCOL = 1001
+_MOST_PICKLE = 1 << 28
+_DEEPEST = 500
+_MOST_NAMES = 10_000_000
+_LONGEST_NAME = 1000
+# Tensors that repeat their numbers may together take this many bytes beyond four times the file.
+_REPEATED = 1 << 28
+
+
+def is_old_torch(head: bytes) -> bool:
+    """Whether a file begins as ``torch.save`` began before it wrote zip files."""
+    number = MAGIC.to_bytes(10, "little")
+    return number in head[:32] or str(MAGIC).encode() in head[:64]
+
+
+class TorchFile:
+    """One open file: its structure with views in the place of tensors, and where their numbers lie."""
+
+    def __init__(self, parts: FileParts, checked: bool = False) -> None:
+        self.parts = parts
+        self._checked = checked
+        self._swap = False
+        self._places: dict[str, tuple[int, int, int]] = {}  # of a storage: offset, bytes, checksum
+        if parts.bytes(0, 4) == b"PK\x03\x04":
+            self._pickle: bytes | mmap.mmap = self._open_zip()
+            self._start, self._keys = 0, 5
+        else:
+            self._pickle, self._start = self._open_old()
+            self._keys = 6
+        self._storages: dict[str, Storage] = {}
+        self._parents: dict[str, tuple[str, int]] = {}
+        unpickler = self._unpickler(None)
+        self.structure: Any = unpickler.load()
+        if self._keys == 6:
+            self._find_old_storages(unpickler.position)
+        self.views: dict[str, TensorView] = {}
+        self._walk()
+
+    def _unpickler(self, replace: Callable[[Any], Any] | None) -> Unpickler:
+        return Unpickler(self._pickle, self._start, find, self._storage, replace)
+
+    def _storage(self, identity: Any) -> Storage:
+        storage = storage_of(identity, self._keys)
+        if self._keys == 6 and identity[5] is not None:
+            return self._old_view(storage, identity[5])
+        seen = self._storages.setdefault(storage.key, storage)
+        if seen.nbytes != storage.nbytes and seen.nbytes and storage.nbytes:
+            raise ValueError(f"storage {storage.key!r:.40} has two sizes")
+        if self._keys == 5 and storage.nbytes:
+            place = self._places.get(storage.key)
+            if place is None:
+                raise ValueError(f"it is damaged or truncated: the numbers of storage {storage.key!r:.40} are missing")
+            if place[1] < storage.nbytes:
+                raise ValueError(f"storage {storage.key!r:.40} has {place[1]} bytes, {storage.nbytes} wanted")
+        return storage
+
+    # The two formats
+
+    def _open_zip(self) -> bytes:
+        try:
+            with self.parts.open_again() as file, zipfile.ZipFile(file) as archive:
+                entries = archive.infolist()
+        except Exception as error:
+            raise ValueError(f"it is a damaged or truncated zip file ({error})") from None
+        names = [entry.filename for entry in entries]
+        pickles = [
+            name for name in names if name == "data.pkl" or (name.endswith("/data.pkl") and name.count("/") == 1)
+        ]
+        if len(pickles) != 1:
+            raise ValueError(
+                "it is a zip file, but none that torch.save wrote: it has no data.pkl"
+                + ("; numpy.load reads arrays of numpy" if any(n.endswith(".npy") for n in names) else "")
+            )
+        prefix = pickles[0].removesuffix("data.pkl")
+        if prefix + "constants.pkl" in names:
+            raise ValueError(
+                "it is a TorchScript program; in torch, load it with torch.jit.load and save its state_dict() by torch.save"
+            )
+        if len(set(names)) != len(names):
+            raise ValueError("it is damaged: it has two entries of one name")
+        places: dict[str, tuple[int, int, int]] = {}
+        end = 0
+        for entry in sorted(entries, key=lambda e: e.header_offset):
+            if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+                raise ValueError(
+                    f"its entry {entry.filename!r:.80} is compressed or encrypted; torch.save stores entries plainly"
+                )
+            if entry.header_offset < end or entry.compress_size != entry.file_size:
+                raise ValueError(f"it is damaged: its entry {entry.filename!r:.80} lies over another")
+            head = self.parts.bytes(entry.header_offset, 30)
+            if len(head) < 30 or head[:4] != b"PK\x03\x04":
+                raise ValueError(f"it is damaged: its entry {entry.filename!r:.80} has no header")
+            start = entry.header_offset + 30 + sum(struct.unpack("<HH", head[26:30]))
+            end = start + entry.file_size
+            if end > self.parts.size:
+                raise ValueError(f"it is damaged or truncated: its entry {entry.filename!r:.80} ends behind the file")
+            places[entry.filename.removeprefix(prefix)] = (start, entry.file_size, entry.CRC)
+        self._places = {k.removeprefix("data/"): v for k, v in places.items() if k.startswith("data/")}
+        if places["data.pkl"][1] > _MOST_PICKLE:
+            raise ValueError(f"its pickle has {places['data.pkl'][1]} bytes, more than {_MOST_PICKLE}")
+        order = self._small(places, "byteorder", b"little")
+        if order not in (b"little", b"big"):
+            raise ValueError(f"its byte order is {order!r:.40}")
+        self._swap = order.decode() != sys.byteorder
+        return self._small(places, "data.pkl", b"")
+
+    def _small(self, places: dict[str, tuple[int, int, int]], name: str, default: bytes) -> bytes:
+        if name not in places:
+            return default
+        start, size, checksum = places[name]
+        data = self.parts.bytes(start, size)
+        if checksum and zlib.crc32(data) != checksum:  # torch can leave it out, and then writes 0
+            raise ValueError(f"it is corrupted: the checksum of its {name} is wrong")
+        return data
+
+    def _open_old(self) -> tuple[mmap.mmap, int]:
+        """The older format: five pickles, then the numbers; little-endian on every machine."""
+        data = self.parts.mapped()
+
+        def nothing(identity: Any) -> Any:
+            raise ValueError("its pickle is damaged: a storage before there are any")
+
+        position = 0
+        values = []
+        for _ in range(3):
+            unpickler = Unpickler(data, position, find, nothing)
+            values.append(unpickler.load())
+            position = unpickler.position
+        if values[0] != MAGIC or values[1] != _OLD_PROTOCOL:
+            raise ValueError(f"it is written in an unknown format of torch ({values[1]!r:.40})")
+        self._swap = sys.byteorder != "little"
+        return data, position
+
+    def _old_view(self, whole: Storage, view: Any) -> Storage:
+        """A storage that is a part of another, as torch wrote long ago."""
+        if type(view) is not tuple or len(view) != 3 or not all(type(v) is int and 0 <= v < 2**48 for v in view[1:]):
+            raise ValueError("its pickle is damaged: a part of a storage")
+        self._storages.setdefault(whole.key, whole)
+        item = 1 if whole.dtype is None else whole.dtype.itemsize
+        key = f"{whole.key} {view[1]} {view[2]}"
+        if view[1] + view[2] > whole.length:
+            raise ValueError("its pickle is damaged: a part that reaches beyond its storage")
+        self._parents[key] = (whole.key, view[1] * item)
+        return Storage(key, whole.dtype, view[2])
+
+    def _find_old_storages(self, position: int) -> None:
+        unpickler = Unpickler(self._pickle, position, find, self._storage)
+        keys = unpickler.load()
+        if type(keys) is not list or {str(k) for k in keys if type(k) in (str, int)} != set(self._storages):
+            raise ValueError("it is damaged: the list of its storages does not fit its tensors")
+        position = unpickler.position
+        for key in keys:
+            storage = self._storages[str(key)]
+            head = self.parts.bytes(position, 8)
+            if len(head) < 8:
+                raise ValueError("it is truncated")
+            if struct.unpack("<q", head)[0] != storage.length:
+                raise ValueError(f"it is damaged: storage {storage.key!r:.40} has two sizes")
+            if position + 8 + storage.nbytes > self.parts.size:
+                raise ValueError(f"it is truncated: the numbers of storage {storage.key!r:.40} end behind the file")
+            self._places[storage.key] = (position + 8, storage.nbytes, 0)
+            position += 8 + storage.nbytes
+        for key, (parent, offset) in self._parents.items():
+            start, size, _ = self._places[parent]
+            self._places[key] = (start + offset, size - offset, 0)
+
+    # The structure
+
+    def _walk(self) -> None:
+        """Names the tensors by their place; refuses structures that grow without bound when they are walked through.
+
+        Containers may be shared, but not so that walking through them takes much longer than the file is long, nor contain
+        themselves, nor lie one in another hundreds deep.
+        """
+        path: set[int] = set()
+        count = 0
+        todo: list[tuple[str, Any, bool]] = [("", self.structure, False)]
+        allowed = min(_MOST_NAMES, 1000 + 2 * len(self._pickle))
+        while todo:
+            name, value, left = todo.pop()
+            if left:
+                path.discard(id(value))
+                continue
+            count += 1
+            if count > allowed:
+                raise ValueError(
+                    "its containers are shared so often that they would take more memory than they are worth"
+                )
+            if type(value) is TensorView:
+                if len(name) > _LONGEST_NAME:
+                    raise ValueError(f"a tensor lies behind names of more than {_LONGEST_NAME} characters")
+                while name in self.views:
+                    name += "_"
+                self.views[name] = value
+            elif isinstance(value, Known):
+                raise ValueError(f"it holds {value.name} itself as a value, which cannot be read")
+            elif type(value) is Storage:
+                raise ValueError(f"it holds a storage ({name!r:.80}); in torch, save tensors")
+            elif isinstance(value, dict | list | tuple):
+                if id(value) in path:
+                    raise ValueError("it holds a container that contains itself")
+                if len(path) >= _DEEPEST:
+                    raise ValueError(f"its containers lie more than {_DEEPEST} deep")
+                path.add(id(value))
+                todo.append((name, value, True))
+                items = list(value.items()) if isinstance(value, dict) else list(enumerate(value))
+                dot = f"{name}." if name else ""
+                todo.extend((f"{dot}{key}"[: _LONGEST_NAME + 1], item, False) for key, item in reversed(items))
+                if isinstance(value, OrderedDict) and hasattr(value, "_metadata"):
+                    todo.append((f"{dot}_metadata", value._metadata, False))  # pyright: ignore[reportAttributeAccessIssue]
+        self._check_amount()
+
+    def _check_amount(self) -> None:
+        allowed = 4 * self.parts.size + _REPEATED
+        wanted = 0
+        for view in dict.fromkeys(self.views.values()):
+            wanted += max(view.nbytes, view.span * view.dtype.itemsize)
+            if wanted > allowed:
+                raise ValueError(
+                    f"its tensors repeat the numbers of {self.parts.size} bytes to more than {allowed}; in torch, save "
+                    "tensor.contiguous() if that is meant"
+                )
+
+    # Values
+
+    def read(self, name: str) -> np.ndarray[Any, Any]:
+        """The numbers of one tensor, in memory of its own."""
+        return self._read(self.views[name])
+
+    def _read(self, view: TensorView) -> np.ndarray[Any, Any]:
+        item = view.dtype.itemsize
+        if 0 in view.shape:
+            return np.empty(view.shape, view.cast or view.dtype)
+        start, _, checksum = self._places[view.storage.key]
+        if self._checked and checksum and not self._is_whole(view.storage.key):
+            raise ValueError("it is corrupted: its checksum is wrong")
+        raw = self.parts.read(start + view.offset * item, view.span * item)
+        if view.dtype == np.bool_:
+            raw = (raw != 0).view(np.uint8) if raw.max() > 1 else raw
+        # numpy strides and swaps only dtypes of its own.
+        flat = raw.view(view.dtype if view.dtype.kind == "c" else f"u{item}")
+        array = np.lib.stride_tricks.as_strided(flat, view.shape, [s * item for s in view.strides], writeable=False)
+        array = flat.reshape(view.shape) if array.flags.c_contiguous else np.ascontiguousarray(array)
+        array = (array.byteswap() if self._swap else array).view(view.dtype)
+        array = np.conj(array) if view.conjugate else array
+        array = np.negative(array) if view.negative else array
+        return array if view.cast is None else array.astype(view.cast)
+
+    def _is_whole(self, key: str) -> bool:
+        start, size, checksum = self._places[key]
+        found = 0
+        for offset in range(start, start + size, 1 << 24):
+            found = zlib.crc32(self.parts.read(offset, min(1 << 24, start + size - offset)).data, found)
+        self._places[key] = (start, size, 0 if found == checksum else checksum)
+        return found == checksum
+
+    def load(self, place: Callable[[str], Any]) -> Any:
+        """The whole structure, with an array in the place of each tensor; equal views share one."""
+        arrays: dict[TensorView, jax.Array] = {}
+        for name, view in self.views.items():
+            if view not in arrays:
+                try:
+                    arrays[view] = to_device(self._read(view), place(name))
+                except ValueError as error:
+                    raise ValueError(f"tensor {name!r}: {error}") from error
+
+        def replace(value: Any) -> Any:
+            return arrays.get(value, value) if type(value) is TensorView else value
+
+        return replace(self._unpickler(replace).load())

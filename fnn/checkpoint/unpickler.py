@@ -1,0 +1,389 @@
+"""Reads pickles without running them: a machine of our own for the opcodes, that calls nothing but what it is given."""
+
+from __future__ import annotations
+
+import codecs
+import mmap
+import struct
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["Known", "Pending", "Unpickler", "hashable"]
+
+# Each step makes at most one small object, so that this bounds memory and time; a checkpoint of 300,000 tensors stays below.
+_MOST_STEPS = 10_000_000
+_MOST_DIGITS = 4000
+
+
+class Known:
+    """A name that pickles may mention: what it does when it is called, or nothing if it can only be passed on."""
+
+    __slots__ = ("call", "name", "takes_state")
+
+    def __init__(self, name: str, call: Callable[..., Any] | None = None, takes_state: bool = False) -> None:
+        self.name = name
+        self.call = call
+        self.takes_state = takes_state
+
+
+class Pending:
+    """An object that the pickle completes by a later BUILD; ``complete`` gives what then stands in its place."""
+
+    __slots__ = ("complete", "slot")
+
+    def __init__(self, complete: Callable[[Any], Any]) -> None:
+        self.complete = complete
+        self.slot: int | None = None
+
+
+def hashable(value: Any) -> bool:
+    """Whether it can be a key: a plain value or a small tuple of them, whose hash takes no time and no deep recursion."""
+    todo, seen = [value], 0
+    while todo:
+        seen += 1
+        one = todo.pop()
+        if type(one) is tuple and len(one) < 64 and seen < 64:
+            todo.extend(one)
+        elif one is not None and type(one) not in (str, int, float, bool, bytes, complex):
+            return False
+    return True
+
+
+class Unpickler:
+    """One pickle of a stretch of bytes.
+
+    Args:
+        data: the bytes.
+        start: where the pickle begins.
+        find: gives what a module and a name stand for, or raises ValueError.
+        persistent: gives the object of a persistent id, or raises ValueError.
+        replace: gives what a container gets for a value.
+
+    After ``load`` the attribute ``position`` is behind the pickle.
+    """
+
+    def __init__(
+        self,
+        data: bytes | mmap.mmap,
+        start: int,
+        find: Callable[[str, str], Any],
+        persistent: Callable[[Any], Any],
+        replace: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self.data = data
+        self.position = start
+        self.find = find
+        self.persistent = persistent
+        self.replace = replace
+        self.stack: list[Any] = []
+        self.marked: list[list[Any]] = []
+        self.memo: dict[int, Any] = {}
+        self.steps = 0
+        self.open_dicts: dict[int, Any] = {}
+
+    def load(self) -> Any:
+        """The object.
+
+        Raises:
+            ValueError: if the pickle is damaged, asks for something that is not known, or is too large.
+        """
+        data = self.data
+        try:
+            while True:
+                self.steps += 1
+                if self.steps > _MOST_STEPS:
+                    raise ValueError(f"its pickle takes more than {_MOST_STEPS} steps")
+                code = data[self.position]
+                self.position += 1
+                if code == 0x2E:  # STOP
+                    break
+                step = _STEPS.get(code)
+                if step is None:
+                    raise ValueError(f"its pickle has the opcode {bytes([code])!r}, which no checkpoint needs")
+                step(self)
+            if len(self.stack) != 1 or self.marked:
+                raise ValueError("its pickle is damaged: it ends with the stack not in order")
+            return self._checked(self.stack.pop())
+        except (IndexError, KeyError, struct.error, UnicodeDecodeError, OverflowError, TypeError) as error:
+            raise ValueError(
+                f"its pickle is damaged near byte {self.position} ({type(error).__name__}: {error})"
+            ) from None
+
+    # Bytes
+
+    def take(self, count: int) -> bytes:
+        start = self.position
+        end = start + count
+        if count < 0 or end > len(self.data):
+            raise ValueError(f"its pickle is damaged or truncated: {count} bytes wanted at byte {start}")
+        self.position = end
+        return self.data[start:end]
+
+    def line(self) -> bytes:
+        end = self.data.find(b"\n", self.position, self.position + 10_000)
+        if end < 0:
+            raise ValueError(f"its pickle is damaged: a line without an end at byte {self.position}")
+        out = self.data[self.position : end]
+        self.position = end + 1
+        return out
+
+    def number(self, form: str) -> Any:
+        return struct.unpack(form, self.take(struct.calcsize(form)))[0]
+
+    def push_text(self, form: str) -> None:
+        self.stack.append(self.take(self.number(form)).decode("utf-8", "surrogatepass"))
+
+    def push_bytes(self, form: str) -> None:
+        self.stack.append(self.take(self.number(form)))
+
+    def push_old_string(self, raw: bytes) -> None:
+        """A ``str`` of Python 2, which is text or bytes."""
+        self.stack.append(raw.decode("ascii") if raw.isascii() else raw)
+
+    def push_quoted(self) -> None:
+        raw = self.line().strip()
+        if len(raw) < 2 or raw[:1] != raw[-1:] or raw[:1] not in b"\"'":
+            raise ValueError("its pickle is damaged: a string without quotes")
+        self.push_old_string(codecs.escape_decode(raw[1:-1])[0])  # pyright: ignore[reportAttributeAccessIssue]
+
+    def push_digits(self, raw: bytes) -> None:
+        if raw in (b"00", b"01"):
+            self.stack.append(raw == b"01")
+        elif len(raw) > _MOST_DIGITS:
+            raise ValueError(f"its pickle has a number of {len(raw)} digits")
+        else:
+            self.stack.append(int(raw.rstrip(b"L")))
+
+    def push_long(self, form: str) -> None:
+        size = self.number(form)
+        if size > _MOST_DIGITS:
+            raise ValueError(f"its pickle has a number of {size} bytes")
+        self.stack.append(int.from_bytes(self.take(size), "little", signed=True))
+
+    # Stack and memo
+
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
+    def mark(self) -> None:
+        self.marked.append(self.stack)
+        self.stack = []
+
+    def items(self) -> list[Any]:
+        """What was pushed since the last mark."""
+        items = self.stack
+        self.stack = self.marked.pop()
+        return items
+
+    def pop(self) -> None:
+        if self.stack:
+            self.stack.pop()
+        else:
+            self.items()
+
+    def remember(self, slot: int) -> None:
+        value = self.stack[-1]
+        self.memo[slot] = value
+        if isinstance(value, Pending):
+            value.slot = slot
+
+    def tuple_of(self, count: int) -> None:
+        if count > len(self.stack):
+            raise IndexError("stack is empty")
+        self.stack[len(self.stack) - count :] = [tuple(self._checked(v) for v in self.stack[len(self.stack) - count :])]
+
+    def _checked(self, value: Any) -> Any:
+        if isinstance(value, Pending):
+            raise ValueError("its pickle is damaged: an array of numpy that is never filled")
+        return value if self.replace is None else self.replace(value)
+
+    # Containers
+
+    def put_items(self, items: list[Any]) -> None:
+        target = self.stack[-1]
+        if type(target) not in (dict, OrderedDict):
+            raise ValueError(f"its pickle sets items of {_kind(target)}")
+        if len(items) % 2:
+            raise ValueError("its pickle is damaged: a key without a value")
+        for i in range(0, len(items), 2):
+            self._put_item(target, items[i], items[i + 1])
+
+    def _put_item(self, target: Any, key: Any, value: Any) -> None:
+        if not hashable(key):
+            raise ValueError(f"its pickle has a key that is {_kind(key)}")
+        target[key] = self._checked(value)
+
+    def new_dict(self) -> None:
+        items = self.items()
+        self.stack.append({})
+        self.put_items(items)
+
+    def append(self, items: list[Any]) -> None:
+        target = self.stack[-1]
+        if type(target) is not list:
+            raise ValueError(f"its pickle appends to {_kind(target)}")
+        target.extend(self._checked(v) for v in items)
+
+    def add(self) -> None:
+        items = self.items()
+        target = self.stack[-1]
+        if type(target) is not set or not all(hashable(v) for v in items):
+            raise ValueError(f"its pickle adds to {_kind(target)}")
+        target.update(items)
+
+    def frozen(self) -> None:
+        items = self.items()
+        if not all(hashable(v) for v in items):
+            raise ValueError("its pickle has a frozenset of what is no plain value")
+        self.stack.append(frozenset(items))
+
+    # Calls
+
+    def named(self, module: Any, name: Any) -> None:
+        if type(module) is not str or type(name) is not str:
+            raise ValueError("its pickle is damaged: a name that is no text")
+        self.stack.append(self.find(module, name))
+
+    def global_lines(self) -> None:
+        module, name = self.line().decode(), self.line().decode()
+        self.named(module, name)
+
+    def global_stack(self) -> None:
+        name, module = self.stack.pop(), self.stack.pop()
+        self.named(module, name)
+
+    def call(self, function: Any, arguments: Any) -> None:
+        if not isinstance(function, Known) or function.call is None:
+            raise ValueError(f"its pickle calls {function.name if isinstance(function, Known) else _kind(function)}")
+        if type(arguments) is not tuple:
+            raise ValueError("its pickle is damaged: arguments that are no tuple")
+        self.charge(arguments)
+        value = function.call(*arguments)
+        if function.takes_state:
+            self.open_dicts[id(value)] = value
+        self.stack.append(value)
+
+    def charge(self, values: Any) -> None:
+        """Counts as steps what a call copies."""
+        for value in values:
+            if isinstance(value, bytes | bytearray | str):
+                self.steps += len(value) // 8
+            elif isinstance(value, list | tuple | dict):
+                self.steps += len(value)
+        if self.steps > _MOST_STEPS:
+            raise ValueError(f"its pickle takes more than {_MOST_STEPS} steps")
+
+    def reduce(self) -> None:
+        arguments, function = self.stack.pop(), self.stack.pop()
+        self.call(function, arguments)
+
+    def new_with_names(self) -> None:
+        named, arguments, function = self.stack.pop(), self.stack.pop(), self.stack.pop()
+        if named != {}:
+            raise ValueError("its pickle calls by keyword")
+        self.call(function, arguments)
+
+    def instance(self) -> None:
+        """INST: a class by name, its arguments since the mark."""
+        module, name = self.line().decode(), self.line().decode()
+        arguments = tuple(self.items())
+        self.named(module, name)
+        self.call(self.stack.pop(), arguments)
+
+    def object(self) -> None:
+        items = self.items()
+        self.call(items[0], tuple(items[1:]))
+
+    def build(self) -> None:
+        state, value = self.stack.pop(), self.stack[-1]
+        self.charge((state, *state) if type(state) is tuple else (state,))
+        if isinstance(value, Pending):
+            self.stack[-1] = value.complete(state)
+            if value.slot is not None:
+                self.memo[value.slot] = self.stack[-1]
+        elif type(value) is OrderedDict and isinstance(state, dict):
+            if isinstance(state.get("_metadata"), dict):
+                setattr(value, "_metadata", state["_metadata"])  # noqa: B010
+        elif self.open_dicts.get(id(value)) is value and isinstance(state, dict | None):
+            for key, item in (state or {}).items():
+                self._put_item(value, key, item)
+        else:
+            raise ValueError(f"its pickle sets the state of {_kind(value)}")
+
+    def persistent_line(self) -> None:
+        raise ValueError("its pickle names a storage by text, which torch.save does not")
+
+
+def _kind(value: Any) -> str:
+    return "a name" if isinstance(value, Known) else f"an object of type {type(value).__name__}"
+
+
+def _constant(value: Any) -> Callable[[Unpickler], None]:
+    return lambda u: u.push(value)
+
+
+_STEPS: dict[int, Callable[[Unpickler], Any]] = {
+    0x80: lambda u: u.take(1),  # PROTO
+    0x95: lambda u: u.take(8),  # FRAME
+    0x4E: _constant(None),
+    0x88: _constant(True),
+    0x89: _constant(False),
+    0x29: _constant(()),
+    0x5D: lambda u: u.push([]),
+    0x7D: lambda u: u.push({}),
+    0x8F: lambda u: u.push(set()),
+    0x4A: lambda u: u.push(u.number("<i")),
+    0x4B: lambda u: u.push(u.take(1)[0]),
+    0x4D: lambda u: u.push(u.number("<H")),
+    0x8A: lambda u: u.push_long("<B"),
+    0x8B: lambda u: u.push_long("<i"),
+    0x49: lambda u: u.push_digits(u.line()),
+    0x4C: lambda u: u.push_digits(u.line()),
+    0x46: lambda u: u.push(float(u.line())),
+    0x47: lambda u: u.push(u.number(">d")),
+    0x8C: lambda u: u.push_text("<B"),
+    0x58: lambda u: u.push_text("<I"),
+    0x8D: lambda u: u.push_text("<Q"),
+    0x56: lambda u: u.push(u.line().decode("raw-unicode-escape")),
+    0x43: lambda u: u.push_bytes("<B"),
+    0x42: lambda u: u.push_bytes("<I"),
+    0x8E: lambda u: u.push_bytes("<Q"),
+    0x96: lambda u: u.push(bytearray(u.take(u.number("<Q")))),
+    0x53: lambda u: u.push_quoted(),
+    0x54: lambda u: u.push_old_string(u.take(u.number("<i"))),
+    0x55: lambda u: u.push_old_string(u.take(u.take(1)[0])),
+    0x28: lambda u: u.mark(),
+    0x30: lambda u: u.pop(),
+    0x31: lambda u: u.items(),
+    0x32: lambda u: u.push(u.stack[-1]),
+    0x67: lambda u: u.push(u.memo[int(u.line())]),
+    0x68: lambda u: u.push(u.memo[u.take(1)[0]]),
+    0x6A: lambda u: u.push(u.memo[u.number("<I")]),
+    0x70: lambda u: u.remember(int(u.line())),
+    0x71: lambda u: u.remember(u.take(1)[0]),
+    0x72: lambda u: u.remember(u.number("<I")),
+    0x94: lambda u: u.remember(len(u.memo)),
+    0x85: lambda u: u.tuple_of(1),
+    0x86: lambda u: u.tuple_of(2),
+    0x87: lambda u: u.tuple_of(3),
+    0x74: lambda u: u.push(tuple(u._checked(v) for v in u.items())),
+    0x6C: lambda u: u.push([u._checked(v) for v in u.items()]),
+    0x64: lambda u: u.new_dict(),
+    0x61: lambda u: u.append([u.stack.pop()]),
+    0x65: lambda u: u.append(u.items()),
+    0x73: lambda u: u.put_items([u.stack.pop(-2), u.stack.pop()]),
+    0x75: lambda u: u.put_items(u.items()),
+    0x90: lambda u: u.add(),
+    0x91: lambda u: u.frozen(),
+    0x63: lambda u: u.global_lines(),
+    0x93: lambda u: u.global_stack(),
+    0x52: lambda u: u.reduce(),
+    0x81: lambda u: u.reduce(),  # NEWOBJ
+    0x92: lambda u: u.new_with_names(),
+    0x69: lambda u: u.instance(),
+    0x6F: lambda u: u.object(),
+    0x62: lambda u: u.build(),
+    0x50: lambda u: u.persistent_line(),
+    0x51: lambda u: u.push(u.persistent(u.stack.pop())),
+}
