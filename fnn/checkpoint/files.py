@@ -109,9 +109,12 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], None])
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         try:
-            mode = stat.S_IMODE(target.stat().st_mode)
+            old = target.stat().st_mode
         except FileNotFoundError:
-            mode = 0o666 & ~_umask()
+            old = stat.S_IFREG | 0o666 & ~_umask()
+        if not stat.S_ISREG(old):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        mode = stat.S_IMODE(old)
         # A name of the same length for all, for a file's own name may be as long as names can be.
         prefix = f".fnn-{hashlib.blake2b(os.fsencode(target.name), digest_size=8).hexdigest()}-"
         _remove_leftovers(target.parent, prefix)
@@ -141,7 +144,7 @@ def _naming_writes(target: Path) -> Iterator[None]:
         if error.errno is None:
             raise
         reason = error.strerror
-        if error.errno == errno.ENOENT:
+        if error.errno == errno.ENOENT and not target.parent.is_dir():
             reason = f"there is no folder {target.parent}"
         elif error.errno == errno.EROFS or (error.errno == errno.EACCES and not os.access(target.parent, os.W_OK)):
             reason = f"{error.strerror}: the folder cannot be written to"
@@ -152,16 +155,19 @@ def _locked_temporary(folder: Path, prefix: str) -> tuple[int, str]:
     """A new file that this process holds a lock on: by the lock others know that it is no leftover."""
     while True:
         handle, name = tempfile.mkstemp(dir=folder, prefix=prefix, suffix=".tmp")
-        if not _lock(handle) or os.fstat(handle).st_nlink:
+        if _lock(handle) is not None and os.fstat(handle).st_nlink:
             return handle, name
         os.close(handle)  # another process took it for a leftover before it was locked
 
 
-def _lock(handle: int) -> bool:
+def _lock(handle: int) -> bool | None:
+    """Whether this process now holds the lock of a file; ``None`` if another does, false if there are no locks here."""
     if fcntl is None:
         return False
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return None
     except OSError:
         return False
     return True

@@ -238,7 +238,7 @@ def _open(parts: FileParts, mmap: bool) -> SafetensorsFile | TorchFile:
         raise ValueError("it is an HDF5 file; h5py reads it")
     if head[:4] == b"GGUF":
         raise ValueError("it is a GGUF file; the package gguf reads it")
-    if head[:1] == b"\x80" and head[1] <= 5:
+    if head[:1] == b"\x80" and head[1:2] <= b"\x05":
         raise ValueError("it is a pickle that torch.save did not write; load it with pickle where you trust it")
     if head.startswith(b"version https://git-lfs"):
         raise ValueError("it is a pointer of Git LFS and not the file itself; git lfs pull fetches that")
