@@ -115,6 +115,12 @@ class ArrayBox(TensorMethods, _Array):  # pyright: ignore[reportIncompatibleMeth
         args, kwargs = jax.tree.map(_value, (args, kwargs), is_leaf=lambda v: isinstance(v, Box))
         return func(*args, **kwargs)
 
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        return self.data.__dlpack__(**kwargs)
+
+    def __dlpack_device__(self) -> Any:
+        return self.data.__dlpack_device__()
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Lengths of the axes."""
@@ -152,7 +158,11 @@ class ArrayBox(TensorMethods, _Array):  # pyright: ignore[reportIncompatibleMeth
     # Writing
 
     def write(self, value: Data, *, owned: bool = False) -> None:
-        super().write(to_array(value, self.describe()), owned=owned)
+        array = to_array(value, self.describe())
+        if not isinstance(value, jax.Array | Box):
+            old = self.peek()  # what has no place of its own goes where the box is
+            array = beside(array, old) if array.shape == old.shape else array
+        super().write(array, owned=owned)
 
     def copy_(self, src: Data, non_blocking: bool = False) -> Self:
         """Copies an array in, cast to this dtype and broadcast to this shape; returns the box.

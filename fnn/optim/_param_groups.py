@@ -187,9 +187,9 @@ def cells(groups: Iterable[ParamGroup], static: Collection[str]) -> Iterator[Cel
             if key == "params" or key in static:
                 continue
             if _is_dynamic_tuple(value):
-                yield from (ElementCell(group, key, i) for i in range(len(value)))
+                yield from (ElementCell(group, key, i, real=True) for i in range(len(value)))
             elif is_dynamic(value) and not _is_zero(key, value):
-                yield Cell(group, key)
+                yield Cell(group, key, real=True)
 
 
 def key_of(group: ParamGroup, static: Collection[str]) -> Hashable:

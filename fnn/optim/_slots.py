@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import MappingProxyType
 from typing import Any
 
 from jax.core import Tracer
 
+from fnn.nn.array_box import to_array
 from fnn.nn.parameter import Parameter
+from fnn.nn.placement import beside
 from fnn.stateful.boxes import Box
 
 
@@ -47,14 +48,75 @@ class Slot:
         return {name: box.data for name, box in held.items()}
 
 
-class StateView(Mapping[Parameter, Mapping[str, Any]]):
-    """The state of the parameters for reading, each read when asked for."""
+class SlotView(Mapping[str, Any]):
+    """The state of one parameter, by torch's names; an array can be replaced by another of its shape."""
 
-    def __init__(self, slots: dict[Parameter, Slot]) -> None:
+    def __init__(self, slot: Slot) -> None:
+        self._slot = slot
+
+    def __getitem__(self, name: str) -> Any:
+        return self._slot.contents()[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        boxes: dict[str, Any] = {**self._slot.shared.boxes, **self._slot.arrays}
+        if name not in boxes:
+            raise KeyError(f"state: must be one of {', '.join(boxes)}, got {name!r}")
+        if not isinstance(boxes[name], Box) or name in self._slot.shared.boxes:
+            raise TypeError(
+                f"state: {name!r} is kept together with that of other parameters; change it by load_state_dict of a changed "
+                "state_dict"
+            )
+        old = boxes[name].data
+        array = to_array(value, f"state: {name}")
+        if array.shape != old.shape:
+            raise ValueError(f"state: {name} must have shape {old.shape}, got {array.shape}")
+        boxes[name].write(beside(array.astype(old.dtype), old))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._slot.contents())
+
+    def __len__(self) -> int:
+        return len(self._slot.contents())
+
+    def __repr__(self) -> str:
+        return repr(self._slot.contents())
+
+
+class StateView(Mapping[Parameter, Mapping[str, Any]]):
+    """The state of the parameters, each read when asked for; what is taken out begins anew at the next step."""
+
+    def __init__(self, slots: dict[Parameter, Slot], drop: Callable[[list[Parameter]], None]) -> None:
         self._slots = slots
+        self._drop = drop
 
     def __getitem__(self, parameter: Parameter) -> Mapping[str, Any]:
-        return MappingProxyType(self._slots[parameter].contents())
+        return SlotView(self._slots[parameter])
+
+    def __delitem__(self, parameter: Parameter) -> None:
+        if parameter not in self._slots:
+            raise KeyError("state: this parameter has none")
+        self._drop([parameter])
+        del self._slots[parameter]
+
+    def __setitem__(self, parameter: Parameter, value: Any) -> None:
+        if len(value):
+            raise TypeError(
+                "state: only an empty dict can be set, by which the state begins anew; else use load_state_dict"
+            )
+        self.pop(parameter, None)
+
+    def pop(self, parameter: Parameter, *default: Any) -> Any:
+        """Takes out the state of a parameter, which begins anew; as ``dict.pop``."""
+        if parameter not in self._slots and default:
+            return default[0]
+        found = dict(self[parameter])
+        del self[parameter]
+        return found
+
+    def clear(self) -> None:
+        """Takes out all, so that every state begins anew."""
+        self._drop(list(self._slots))
+        self._slots.clear()
 
     def __iter__(self) -> Iterator[Parameter]:
         return iter(self._slots)

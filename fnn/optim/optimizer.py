@@ -343,9 +343,25 @@ class Optimizer(Hooks, Stateful):
         return {p: s for p, s in self._slots.items() if id(p) in present}
 
     @property
-    def state(self) -> Mapping[Parameter, Mapping[str, Any]]:
-        """The state of each parameter that has been updated: torch's names to arrays; for reading."""
-        return StateView(self._begun_slots())
+    def state(self) -> StateView:
+        """The state of each parameter that has been updated: torch's names to arrays. What is taken out begins anew."""
+        return StateView(self._begun_slots(), self._drop_slots)
+
+    @state.setter
+    def state(self, value: Mapping[Any, Any]) -> None:
+        if len(value):
+            raise TypeError(
+                f"{type(self).__name__}.state: only an empty dict can be set, by which all state begins anew; else use "
+                "load_state_dict"
+            )
+        self.state.clear()
+
+    def _drop_slots(self, parameters: list[Parameter]) -> None:
+        note_part(self, f"the state of {type(self).__name__}")
+        self._set_apart(parameters)
+        for parameter in parameters:
+            self._slots.pop(parameter, None)
+        structure_changed()
 
     def _export_state(self, named: dict[str, Any]) -> dict[str, Any]:
         """The state of one parameter as torch's ``state_dict`` has it; a subclass adapts what differs."""

@@ -205,13 +205,14 @@ class Cell:
     Whoever reads the place must look through the scopes, by ``seen((id(container), key))``.
     """
 
-    __slots__ = ("container", "key")
+    __slots__ = ("container", "key", "real")
 
     _origin: ClassVar[Any] = EAGER
 
-    def __init__(self, container: MutableMapping[Any, Any], key: Any) -> None:
+    def __init__(self, container: MutableMapping[Any, Any], key: Any, real: bool = False) -> None:
         self.container: MutableMapping[Any, Any] = container
         self.key: Any = key
+        self.real: bool = real  # an integer in it stands for a real number, as in lr=1
 
     def place(self) -> Hashable:
         """The key by which scopes know the cell."""
@@ -252,8 +253,8 @@ class ElementCell(Cell):
 
     __slots__ = ("index",)
 
-    def __init__(self, container: MutableMapping[Any, Any], key: Any, index: int) -> None:
-        super().__init__(container, key)
+    def __init__(self, container: MutableMapping[Any, Any], key: Any, index: int, real: bool = False) -> None:
+        super().__init__(container, key, real)
         self.index: int = index
 
     def whole(self) -> Any:

@@ -71,7 +71,11 @@ def leave_nothing(obj: Stateful, call: Callable[[], Any]) -> Any:
     """
     restore = obj._stateful_snapshot_()
     result = call()
-    if traced_places([obj])[0]:
+    try:
+        found = bool(traced_places([obj])[0])
+    except RuntimeError:
+        found = True
+    if found:
         restore()
         raise RuntimeError(
             f"a traced array would be left behind in a list or dict of {type(obj).__name__}, inside a JAX transformation "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import weakref
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -14,6 +14,10 @@ import numpy as np
 
 from fnn.stateful.boxes import Box, Cell
 from fnn.stateful.tracing import EAGER
+
+
+class Uninitialized(RuntimeError):
+    """Raised by ``_stateful_prepare_`` of an object that has no arrays yet, before its first call."""
 
 
 class Stateful:
@@ -36,6 +40,10 @@ class Stateful:
 
     def _stateful_key_(self) -> Hashable:
         return None
+
+    def _stateful_key_for_(self, names: Collection[str]) -> Hashable:
+        """The key for code that has these names: a number that the user keeps under another is none of the trace's."""
+        return self._stateful_key_()
 
     def _stateful_containers_(self) -> Iterable[tuple[str, Any]]:
         """The lists and dicts of the user's in which arrays may be kept, with the names of the attributes."""
@@ -89,7 +97,9 @@ class Identity:
 
 def static_key(value: Any) -> Hashable:
     """A hashable that stands for a Python value a trace may depend on: by value where that is safe, else by identity."""
-    if value is None or type(value) in (bool, int, float, complex, str, bytes):
+    if type(value) in (float, complex):
+        return type(value), repr(value)  # 0.0 and -0.0 differ, and NaN is equal to itself
+    if value is None or type(value) in (bool, int, str, bytes):
         return type(value), value
     if type(value) in (list, tuple):
         return type(value), tuple(static_key(v) for v in value)

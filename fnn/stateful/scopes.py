@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from contextlib import nullcontext
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fnn.stateful.structure import optional_changed
-from fnn.stateful.tracing import EAGER, fresh_mark, stack_depth, trace_state
+from fnn.stateful.tracing import EAGER, stack_depth, trace_state
 
 if TYPE_CHECKING:
     from fnn.stateful.boxes import Box, Cell
@@ -56,17 +55,10 @@ class Scope:
         self.depth: int = 0
         self._restores: dict[int, Callable[[], None]] = {}
 
-    def run(self, function: Callable[..., R], *args: Any, marked: bool = False) -> R:
-        """``function(*args)`` within the scope; to be called inside the trace that the scope stands for.
-
-        Args:
-            function: the function.
-            *args: its arguments.
-            marked: whether what runs is written down, by a trace of which JAX must take nothing for that of another.
-        """
+    def run(self, function: Callable[..., R], *args: Any) -> R:
+        """``function(*args)`` within the scope; to be called inside the trace that the scope stands for."""
         try:
-            with fresh_mark() if marked else nullcontext():
-                result = copy_context().run(self._within, function, args)
+            result = copy_context().run(self._within, function, args)
         except BaseException:
             self.undo()
             raise

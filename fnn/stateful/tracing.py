@@ -57,31 +57,40 @@ _mark: Any = jax.make_user_context(default_value=None)
 _marks = itertools.count()
 
 
+def mark(value: Hashable) -> AbstractContextManager[None]:
+    """Within it, JAX takes no trace for one of its own that was made under another mark.
+
+    Traces under one mark are kept together, so that marks should be few: JAX keeps traces for as long as their functions.
+    """
+    return _mark(hash(value))
+
+
 def fresh_mark() -> AbstractContextManager[None]:
-    """Within it, JAX takes no trace that was made outside for one of its own."""
-    return _mark(next(_marks))
+    """A mark that no other is equal to."""
+    return _mark(("fresh", next(_marks)))
 
 
 def renew_mark() -> None:
     """From here to the end of the innermost mark, JAX takes none of the traces that it has."""
-    _mark(next(_marks)).__enter__()
+    _mark(("fresh", next(_marks))).__enter__()
 
 
-def again_if_stale(call: Callable[[], R]) -> R:
-    """``call()``; once more if JAX took a trace with arrays of an earlier call for one of this.
+def again_if_stale(call: Callable[[], R], staged: bool = False) -> R:
+    """``call()``; once more, under a fresh mark, if JAX took a trace with arrays of an earlier call for one of this.
 
-    That happens in eager code, where no mark may stand: with a new one at each step, every operation would be compiled anew.
+    Eager code has no mark but then: with a new one at each step, every operation would be compiled anew.
     """
     try:
         return call()
     except jax.errors.UnexpectedTracerError:
         with fresh_mark():
             result = call()
-        warnings.warn(
-            "jax.checkpoint, lax.cond or jax.jit was given a function that reads Parameters, outside of a compiled program; it "
-            "had to be traced and compiled anew, as it will be at each such call: put the step into fnn.jit",
-            stacklevel=4,
-        )
+        if not staged:
+            warnings.warn(
+                "jax.checkpoint, lax.cond or jax.jit was given a function that reads Parameters, outside of a compiled program; "
+                "it had to be traced and compiled anew, as it will be at each such call: put the step into fnn.jit",
+                stacklevel=4,
+            )
         return result
 
 

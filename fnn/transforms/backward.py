@@ -144,10 +144,18 @@ def _sparse_tables(
 
 
 def _check_loss(function: str, loss: Any) -> jax.Array:
+    if isinstance(loss, tuple | list):
+        raise TypeError(
+            f"{function}: the closure must return the loss, a scalar array, got a {type(loss).__name__} of {len(loss)}; with "
+            "has_aux=True it may return (loss, aux)"
+        )
     try:
         loss = jnp.asarray(loss)
     except (TypeError, ValueError):
-        raise TypeError(f"{function}: the closure must return the loss, a scalar array, got {loss!r}") from None
+        kind = type(loss).__name__
+        raise TypeError(
+            f"{function}: the closure must return the loss, a scalar array, got a value of type {kind}"
+        ) from None
     if loss.shape != () and loss.size == 1:
         loss = loss.reshape(())
     if loss.shape != () or not jnp.issubdtype(loss.dtype, jnp.floating):

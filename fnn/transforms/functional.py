@@ -14,7 +14,7 @@ from fnn.nn.modules.module import HasForward, Module
 from fnn.nn.placement import beside
 from fnn.random.generator import key_scope
 from fnn.stateful.scopes import Scope
-from fnn.stateful.tracing import again_if_stale, is_eager, is_staged
+from fnn.stateful.tracing import again_if_stale, fresh_mark, is_eager, is_staged
 
 __all__ = ["functional_call", "stack", "state", "update"]
 
@@ -149,10 +149,12 @@ def functional_call(
             now = _every_name(module)  # the call may have bound a name to another buffer
             return output, {name: now.get(name, box).peek() for name, box, _ in matched if name in buffers}
 
-        return scope.run(body, marked=marked)
+        return scope.run(body)
 
-    marked = not is_eager() and is_staged()
-    return call() if marked else again_if_stale(call)
+    if is_eager() or not is_staged():
+        return again_if_stale(call)
+    with fresh_mark():  # that a trace is stale would only be seen when the transformation around this call ends
+        return call()
 
 
 def update(model: Module, params: Mapping[str, Data], buffers: Mapping[str, Data] | None = None) -> None:

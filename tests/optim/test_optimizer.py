@@ -298,8 +298,10 @@ def test_state_dict_layout_and_state():
     assert saved["state"][0]["step"].dtype == np.float32
     assert set(optimizer.state) == {a, c}
     np.testing.assert_allclose(optimizer.state[a]["exp_avg"], 0.1)
-    with pytest.raises(TypeError):
-        optimizer.state[a]["exp_avg"] = 0
+    with pytest.raises(ValueError, match=r"state: exp_avg must have shape \(2,\), got \(\)"):
+        optimizer.state[c]["exp_avg"] = 0
+    optimizer.state[c]["exp_avg"] = np.ones(2)
+    assert optimizer.state[c]["exp_avg"].tolist() == [1.0, 1.0]
 
 
 def test_a_saved_state_outlives_later_steps():

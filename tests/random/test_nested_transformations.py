@@ -83,6 +83,7 @@ WAYS = ("fnn.jit", "step", "eager step", "functional_call", "under jax.jit", "un
 
 
 @pytest.mark.filterwarnings("ignore:jax.checkpoint, lax.cond or jax.jit was given")
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("how", SOUND)
 def test_masks_are_those_of_the_plain_call(how, way):
@@ -97,6 +98,7 @@ def test_masks_are_those_of_the_plain_call(how, way):
         np.testing.assert_allclose(nested, plain, rtol=1e-6)
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("how", SHARING)
 def test_masks_that_would_be_shared_raise(how, way):

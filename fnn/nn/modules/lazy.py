@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fnn.nn.parameter import DRY_RUN, is_lazy
+from fnn.stateful.protocol import Uninitialized
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import trace_state
 
@@ -104,7 +105,7 @@ class LazyModuleMixin:
 
     def _stateful_prepare_(self) -> Callable[[], None] | None:
         if self.has_uninitialized_params():
-            raise RuntimeError(f"fnn.jit: {type(self).__name__} is uninitialized; {DRY_RUN}, then compile")
+            raise Uninitialized(f"fnn.jit: {type(self).__name__} is uninitialized; {DRY_RUN}, then compile")
         return super()._stateful_prepare_()  # pyright: ignore[reportAttributeAccessIssue]
 
     def _stateful_snapshot_(self) -> Callable[[], None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from typing import Any, ParamSpec, Protocol, Self, TypeVar
 
 import jax
@@ -596,18 +596,28 @@ class Module(HasStateDict, HasHooks):
     def _stateful_cells_(self) -> Iterable[Cell]:
         return ()
 
+    def _stateful_key_for_(self, names: Collection[str]) -> Hashable:
+        # A layer's numbers are read by code of the library, which is not searched for names.
+        layer = any(kind.__module__.startswith("fnn.nn.modules.") for kind in type(self).__mro__ if kind not in _BASES)
+        return self._stateful_key_() if layer else self._key({"training", *names})
+
     def _stateful_key_(self) -> Hashable:
+        return self._key(None)
+
+    def _key(self, names: Collection[str] | None) -> Hashable:
         plain = tuple(
             (name, static_key(value))
             for name, value in self.__dict__.items()
-            if name not in _NOT_IN_KEY and not isinstance(value, Stateful)
+            if name not in _NOT_IN_KEY
+            and not isinstance(value, Stateful)
+            and (names is None or name in names or type(value) not in _NUMBERS)
         )
-        names = tuple((name, value is None) for name, value in self._modules.items())
+        children = tuple((name, value is None) for name, value in self._modules.items())
         frozen = tuple(
             (name, None if box is None else box.requires_grad)
             for name, box in itertools.chain(self._parameters.items(), self._buffers.items())
         )
-        return plain, names, frozen
+        return plain, children, frozen
 
     def _stateful_containers_(self) -> Iterable[tuple[str, Any]]:
         for name, value in self.__dict__.items():
@@ -635,6 +645,10 @@ class Module(HasStateDict, HasHooks):
             structure_changed()
 
         return restore
+
+
+_NUMBERS = frozenset({bool, int, float, complex, str})
+_BASES = frozenset({Module, HasStateDict, HasHooks})
 
 
 def _run(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

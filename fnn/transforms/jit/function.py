@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
+import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
@@ -17,10 +19,11 @@ from fnn.kernels import plain_selected
 from fnn.nn.modules.module import HasForward
 from fnn.random.generator import advanced, current_generator
 from fnn.stateful.donation import call_with, exclusive, is_lost, publish
+from fnn.stateful.protocol import Uninitialized
 from fnn.stateful.scopes import current_scopes
 from fnn.stateful.structure import optional_changed, structure, structure_changed
 from fnn.stateful.tracing import is_eager, jit_settings, setting
-from fnn.transforms.jit.arguments import StaticArguments, as_leaf, check_global, process_count, type_of
+from fnn.transforms.jit.arguments import StaticArguments, as_leaf, check_global, process_count, put_back, type_of
 from fnn.transforms.jit.gathering import Gathered, Split, element_targets
 from fnn.transforms.jit.programs import Program
 from fnn.transforms.jit.search import CompiledFunction, Found, is_stateful
@@ -33,6 +36,7 @@ Q = ParamSpec("Q")
 R = TypeVar("R")
 
 _OWNERS_KEPT = 16
+_PATIENCE = 5
 
 
 class _ForOwner:
@@ -79,6 +83,7 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         self._programs: dict[Hashable, Program] = {}
         self._numbers: dict[Hashable, int] = {}
         self._contexts: OrderedDict[int, _ForOwner] = OrderedDict()
+        self._useless = 0  # traces, one after another, that no later call could use
         self._lock = threading.RLock()
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -125,7 +130,13 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         if process_count() > 1:
             check_global(self, leaves, tree)
         given = [leaf for leaf in leaves if is_stateful(leaf)] if len(arrays) != len(leaves) else []
-        found, gathered = self._gather(owner, given)
+        try:
+            found, gathered = self._gather(owner, given)
+        except Uninitialized:
+            # A lazy layer learns its sizes from the arguments: the first call runs as it is.
+            self._contexts.clear()
+            given_args, given_kwargs = put_back(args, kwargs, static)
+            return self.__wrapped__(*(() if owner is None else (owner,)), *given_args, **given_kwargs)
         kinds, cell_arrays, numbers = gathered.cell_inputs()
         key = (
             self._number(gathered),
@@ -143,13 +154,16 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         if program is None:
             trace = Trace(self.__wrapped__, self._compiler_options)
             try:
-                trace.run(owner, gathered, leaves, tree, static, kinds, cell_arrays, numbers)
+                trace.run(owner, found, gathered, leaves, tree, static, kinds, cell_arrays, numbers)
             except BaseException:
                 self._undo(gathered, trace)
                 raise
             program = trace.program
             if trace.reusable:
                 self._programs[key] = program
+                self._useless = 0
+            else:
+                self._warn_of_traces(gathered)
         inputs = cell_arrays, numbers, arrays
         if current_scopes() or not is_eager():
             outputs = _run_nested(program, gathered, inputs)
@@ -166,6 +180,17 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         if trace is not None:
             trace.settle()
         return jax.tree.unflatten(program.out_tree, outputs)
+
+    def _warn_of_traces(self, gathered: Gathered) -> None:
+        """Says once what changes at every call, so that each one is traced and compiled anew."""
+        self._useless += 1
+        if self._useless == _PATIENCE:
+            what = ", ".join(gathered.changes()) or "the parts of an object"
+            warnings.warn(
+                f"{self!r}: the function changes {what} at every call, so that each call is traced and compiled anew; keep what "
+                "changes in a buffer, or return it, or change it outside of the compiled function",
+                stacklevel=4,
+            )
 
     def _undo(self, gathered: Gathered, trace: Trace | None) -> None:
         """Puts the objects back as they were before the call."""
@@ -199,7 +224,7 @@ class JitFunction(CompiledFunction, Generic[P, R]):
             or gathered.extra != [*map(id, given), id(generator)]
         ):
             roots = [*found.roots(), *given, generator]
-            gathered = context.gathered = Gathered(roots, [*given, generator], context.dropped)
+            gathered = context.gathered = Gathered(roots, [*given, generator], found.names, context.dropped)
         return found, gathered
 
     def _run(self, program: Program, split: Split, inputs: tuple[Any, ...], outputs: list[Any]) -> None:
@@ -306,6 +331,11 @@ class BoundJit(CompiledFunction, Generic[P, R]):
         with function._lock:
             return function._call(self.__self__, args, kwargs)
 
+    @property
+    def __signature__(self) -> inspect.Signature:
+        whole = inspect.signature(self.__func__.__wrapped__)
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__func__, name)
 
@@ -398,4 +428,8 @@ def jit(
         return functools.partial(jit, **options)
     if not callable(function):
         raise TypeError(f"fnn.jit: function must be callable, got a value of type {type(function).__name__}")
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        raise TypeError(
+            f"fnn.jit: function must return arrays, got {function.__name__}, an async or generator function"
+        )
     return JitFunction(function, **options)

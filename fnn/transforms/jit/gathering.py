@@ -59,10 +59,13 @@ class Gathered:
     Args:
         roots: the objects and boxes found.
         extra: those among them that a call brings with it, which may be others at the next.
+        names: the names in the code that may run.
         dropped: called when one of them is gone.
     """
 
-    def __init__(self, roots: Sequence[Any], extra: Sequence[Any], dropped: Callable[[], None]) -> None:
+    def __init__(
+        self, roots: Sequence[Any], extra: Sequence[Any], names: frozenset[str], dropped: Callable[[], None]
+    ) -> None:
         self.number: int = -1
         self.extra: list[int] = list(map(id, extra))
         self._banks: dict[tuple[int, ...], Bank] = {}
@@ -93,7 +96,8 @@ class Gathered:
             i for obj in objects if isinstance(obj, Generator) for i in (positions[id(obj._box)],)
         ]
         self.cells: list[Cell] = [cell for obj in objects for cell in obj._stateful_cells_()]
-        self.statics: tuple[Hashable, ...] = static_keys(objects)
+        self._names = names
+        self.statics: tuple[tuple[type, Hashable], ...] = static_keys(objects, names)
         self.key: Hashable = (
             self.statics,
             tuple((tuple(children), tuple(positions[b] for b in mine)) for children, mine in layout),
@@ -107,6 +111,22 @@ class Gathered:
         self._splits: dict[int, Split] = {}
         self._optional_key: Hashable = None
         self._optional_version = -1
+
+    def changed(self) -> bool:
+        """Whether anything in the objects is other than it was, besides arrays and cells."""
+        return static_keys(self.objects(), self._names) != self.statics
+
+    def changes(self) -> list[str]:
+        """The attributes that are other than they were, in words."""
+        found: list[str] = []
+        for obj, static in zip(self.objects(), self.statics, strict=False):
+            old = static[1]
+            new = obj._stateful_key_for_(self._names)
+            if isinstance(old, tuple) and isinstance(new, tuple) and old and new and isinstance(old[0], tuple):
+                before = dict(part for part in old[0] if isinstance(part, tuple) and len(part) == 2)
+                now = [part for part in new[0] if isinstance(part, tuple) and len(part) == 2]
+                found += [f"{type(obj).__name__}.{name}" for name, key in now if before.get(name) != key]
+        return found
 
     def objects(self) -> list[Stateful]:
         """The objects that can be reached from the roots."""
@@ -166,7 +186,7 @@ class Gathered:
         values = [cell.get() for cell in self.cells]
         wide = setting("jax_enable_x64")
         if wide is not self._cell_wide or not same_objects(values, self._last_values):
-            kinds = tuple(int if type(v) is int else float if isinstance(v, float) else None for v in values)
+            kinds = tuple(_kind(value, cell.real) for value, cell in zip(values, self.cells, strict=True))
             numbers = tuple(v for v, kind in zip(values, kinds, strict=True) if kind is not None)
             packed = self._cell_inputs[2]
             if wide is not self._cell_wide or numbers != self._cell_numbers:
@@ -179,9 +199,16 @@ class Gathered:
         return self._cell_inputs
 
 
-def static_keys(objects: Iterable[Stateful]) -> tuple[Hashable, ...]:
-    """What a trace depends on in some objects besides arrays and cells."""
-    return tuple((type(obj), obj._stateful_key_()) for obj in objects)
+def static_keys(objects: Iterable[Stateful], names: frozenset[str]) -> tuple[tuple[type, Hashable], ...]:
+    """What a trace depends on in some objects besides arrays and cells; ``names`` are those in the code that may run."""
+    return tuple((type(obj), obj._stateful_key_for_(names)) for obj in objects)
+
+
+def _kind(value: Any, real: bool) -> type | None:
+    """As what the value of a cell goes in: as a number, or as the array that it is."""
+    if type(value) is int:
+        return float if real else int
+    return float if isinstance(value, float | np.floating) else None
 
 
 def _box_key(box: Box) -> Hashable:

@@ -104,6 +104,14 @@ def _globals_of(code: CodeType) -> tuple[str, ...]:
     return tuple(sorted({i.argval for each in _codes(code) for i in dis.get_instructions(each) if i.opname in _LOADS}))
 
 
+@functools.lru_cache(4096)
+def _imports_of(code: CodeType) -> tuple[str, ...]:
+    """The modules that the code imports itself."""
+    return tuple(
+        sorted({i.argval for each in _codes(code) for i in dis.get_instructions(each) if i.opname == "IMPORT_NAME"})
+    )
+
+
 _OURS = frozenset({"fnn", "jax", "jaxlib", "numpy", "builtins"})
 _INSTALLED = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib")})
 
@@ -178,11 +186,19 @@ def _leads_to_state(container: Any, depth: int = 0) -> bool:
         return False
     values = container.values() if isinstance(container, dict) else container
     for item in itertools.islice(values, _LONGEST):
-        if is_stateful(item) or isinstance(item, CompiledFunction) or _is_instance(item):
+        if is_stateful(item) or isinstance(item, _CALLABLES) or _is_instance(item):
             return True
         if isinstance(item, _CONTAINERS) and _leads_to_state(item, depth + 1):
             return True
     return False
+
+
+def _parts_of_partial(partial: functools.partial[Any]) -> list[Any]:
+    return [partial.func, *partial.args, *partial.keywords.values()]
+
+
+def _defaults(function: FunctionType) -> list[Any]:
+    return [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
 
 
 def _at_names(names: Sequence[str]) -> Callable[[Any], list[Any]]:
@@ -233,6 +249,8 @@ class Found:
         search = _Search(function, owner, arguments)
         self.number: int = -1
         self.key: Hashable = tuple(search.constants)
+        self.names: frozenset[str] = frozenset(search.names)
+        self._instances = WeakList(search.instances, dropped)
         self._version: int = structure.version
         self._arguments: list[int] = list(map(id, arguments))
         self._roots = WeakList(search.roots, dropped)
@@ -244,6 +262,14 @@ class Found:
     def roots(self) -> list[Any]:
         """The objects and boxes found."""
         return self._roots.values()
+
+    def instances(self) -> list[Any]:
+        """The objects of the user's classes that were looked into."""
+        return self._instances.values()
+
+    def values(self) -> int:
+        """A number for the numbers and strings that the names are bound to."""
+        return hash(tuple(part for part in self.key if type(part) is tuple))  # type: ignore[attr-defined]
 
     def still_right(self, arguments: Sequence[Any]) -> bool:
         """Whether every name refers to what it referred to."""
@@ -275,7 +301,7 @@ class _Search:
         self.constants: list[Hashable] = []
         self.looks: list[Look] = []
         self._package = _package_of(_plain(function))
-        self._names: set[str] = set()
+        self.names: set[str] = set()
         self._seen: dict[int, Any] = {}  # keeps the values alive, so that the ids stay their own
         self._objects: list[_Seen] = []
         self._classes: dict[type, set[str]] = {}
@@ -318,8 +344,7 @@ class _Search:
         elif isinstance(value, functools.partial):
             self._note(value)
             self.constants.append((functools.partial, len(value.args), *value.keywords))
-            for part in (value.func, *value.args, *value.keywords.values()):
-                self._visit(part)
+            self._look(lambda: value, _parts_of_partial, None)
         elif isinstance(value, MethodType):
             self.constants.append(MethodType)
             self._visit(value.__self__)
@@ -344,16 +369,19 @@ class _Search:
         first, self._first = self._first, False
         if not first and not self._is_own(function):
             return
-        self._names.update(_names_of(function.__code__))
+        self.names.update(_names_of(function.__code__))
         names = _globals_of(function.__code__)
         space = function.__globals__
+        modules = _imports_of(function.__code__)
+        if modules:
+            self._look(lambda: sys.modules, _at_names(modules), modules)
         if names:
             self._look(lambda: space, _at_names(names), names)
         cells = function.__closure__ or ()
         if cells:
             self._look(lambda: cells, _contents, function.__code__.co_freevars)
-        for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
-            self._visit(value)
+        if function.__defaults__ or function.__kwdefaults__:
+            self._look(lambda: function, _defaults, None)
 
     def _look(self, parent: Callable[[], Any], fetch: Callable[[Any], list[Any]], names: Sequence[str] | None) -> None:
         look = Look(parent, fetch)
@@ -395,6 +423,7 @@ class _Search:
         elif isinstance(obj, type):
             own = self._is_own(obj)
             spaces = self._class_spaces(obj)
+            self._note_protocol(obj, frozenset())
         else:
             own = known or _is_instance(obj)
             if not own:
@@ -402,10 +431,17 @@ class _Search:
             held = _weak(obj, _nothing)
             spaces = [lambda: _attributes(held()), *self._class_spaces(type(obj))]
             self.instances.append(obj)
-            self._names.add("__call__")
+            self._note_protocol(type(obj), _NOT_IN_A_STEP)
         if own:
             self._note(obj)
             self._objects.append(_Seen(obj, self._depth + 1, spaces))
+
+    def _note_protocol(self, kind: type, but: frozenset[str]) -> None:
+        """Names of methods that Python itself calls: of an operator, an index, a call, an attribute that is missing."""
+        for each in kind.__mro__:
+            if self._is_own(each):
+                found = {n for n, v in each.__dict__.items() if n[:2] == "__" and isinstance(v, _CALLABLES)}
+                self.names.update(found - but)
 
     def _class_spaces(self, kind: type) -> list[Callable[[], Mapping[str, Any]]]:
         return [lambda each=each: each.__dict__ for each in kind.__mro__ if self._is_own(each)]
@@ -415,9 +451,11 @@ class _Search:
         kind = type(obj)
         if isinstance(obj, Module):
             if self._is_own(kind):
-                self._names.update(("forward", "__call__"))
+                self.names.update(("forward", "__call__"))
                 if id(kind) not in self._seen:
-                    self._visit_object(kind)
+                    self._note(kind)
+                    self._note_protocol(kind, _NOT_IN_A_STEP)
+                    self._objects.append(_Seen(kind, 1, self._class_spaces(kind)))
             for hook in hooks_of(obj):
                 self._visit(hook)
         for name, value in list(obj.__dict__.items()):
@@ -439,7 +477,7 @@ class _Search:
         """Visits what the objects have under names that were met since; tells whether there was any."""
         any_new = False
         for seen in list(self._objects):
-            new = sorted(self._names - seen.asked)
+            new = sorted(self.names - seen.asked)
             seen.asked.update(new)
             if not isinstance(seen.obj, type | ModuleType):
                 # Attributes may be asked for by getattr.
@@ -456,8 +494,7 @@ class _Search:
                         self._depth = seen.depth
                         for part in _parts(found):
                             self._visit(part)
-                        self._depth = 0
-                        break
+                        self._depth = 0  # and on to the classes above, which super() may reach
         return any_new
 
     def _watch_names(self) -> None:
@@ -480,6 +517,19 @@ class _Search:
 
 
 _ABSENT: Any = object()
+_NOT_IN_A_STEP = frozenset(
+    {
+        "__init__",
+        "__new__",
+        "__repr__",
+        "__str__",
+        "__del__",
+        "__getstate__",
+        "__setstate__",
+        "__reduce__",
+        "__reduce_ex__",
+    }
+)
 _GLOBAL_HOOKS = object()
 _PARTS = frozenset({*REGISTRIES, "_parameters", "_buffers", "_modules"})
 _QUIET = frozenset({bool, int, float, str, type(None), np.dtype})

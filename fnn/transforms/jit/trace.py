@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.extend.core import Jaxpr, jaxpr_as_fun
@@ -21,14 +22,14 @@ from fnn.nn.parameter import Buffer
 from fnn.random.generator import count_draws
 from fnn.stateful.boxes import Box, ElementCell, OptionalBox
 from fnn.stateful.containers import take_out_traced
-from fnn.stateful.protocol import walk
+from fnn.stateful.protocol import Stateful, walk
 from fnn.stateful.scopes import Scope
 from fnn.stateful.structure import structure_changed
-from fnn.stateful.tracing import trace_state
-from fnn.transforms.jit.arguments import put_back
-from fnn.transforms.jit.gathering import Gathered, cell_values_of, static_keys
+from fnn.stateful.tracing import again_if_stale, fresh_mark, is_eager, mark, trace_state
+from fnn.transforms.jit.arguments import put_back, type_of
+from fnn.transforms.jit.gathering import Gathered, cell_values_of
 from fnn.transforms.jit.programs import Program
-from fnn.transforms.jit.search import is_stateful
+from fnn.transforms.jit.search import Found, is_stateful
 
 __all__ = ["Trace"]
 
@@ -36,6 +37,7 @@ _NOT_CONCRETE = (
     jax.errors.ConcretizationTypeError,
     jax.errors.TracerArrayConversionError,
     jax.errors.TracerIntegerConversionError,
+    jax.errors.NonConcreteBooleanIndexError,
 )
 
 
@@ -73,6 +75,7 @@ class Trace:
     def run(
         self,
         owner: Any,
+        found: Found,
         gathered: Gathered,
         leaves: list[Any],
         tree: Any,
@@ -92,6 +95,7 @@ class Trace:
             scope.keep(obj)
         position = {id(box): i for i, box in enumerate(gathered.boxes)}
         contents = [box.peek() for box in gathered.boxes]
+        attributes_of = [(one, dict(one.__dict__)) for one in found.instances() if hasattr(one, "__dict__")]
         bound = [(obj, dict(obj._buffers)) for obj in objects if isinstance(obj, Module) and len(obj._buffers) > 1]
 
         def body(contents: list[Any], extra: list[Any], packed: Any, arrays: list[Any]) -> Any:
@@ -108,7 +112,10 @@ class Trace:
             count_draws(scope)
             for obj, names in bound:
                 _bind_back(scope, obj, names)
+            for instance, attributes in attributes_of:
+                _refuse_traced(instance, attributes)
             flat, program.out_tree = jax.tree.flatten(output)
+            check_output(self._function, output)
             written: list[int] = []
             for holder, value in scope.written():
                 if isinstance(holder, Box) and id(holder) in position:
@@ -124,32 +131,41 @@ class Trace:
                 if id(box) in scope.made and id(box) not in position
             ]
             self._made = [*program.new_boxes, *(o for o in every if o._stateful_origin_ == scope.trace)]
-            program.new_values, found = take_out_traced(every)
+            program.new_values, values = take_out_traced(every)
             return (
                 written,
                 [scope.values[id(gathered.boxes[i])] for i in written],
                 flat,
                 [scope.values[id(box)] for box in program.new_boxes],
                 [after[i] for i in program.cells],
-                found,
+                values,
             )
 
         positions: list[int] = []
 
         def traced(*inputs: Any) -> Any:
-            positions[:], *results = scope.run(body, *inputs, marked=True)
+            positions[:], *results = scope.run(body, *inputs)
             return results
+
+        def trace() -> Any:
+            jaxpr, shape = jax.make_jaxpr(traced, return_shape=True)(contents, cell_arrays, numbers, arrays)
+            if not nested and any(isinstance(value, Tracer) for value in jaxpr.consts):
+                raise jax.errors.UnexpectedTracerError(
+                    "a trace that JAX kept of an earlier call was taken for one of this"
+                )
+            return jaxpr, shape
+
+        nested = not is_eager()  # then traced constants may be those of the transformation around
 
         arrays = [leaf for leaf in leaves if not is_stateful(leaf)]
         try:
-            jaxpr, shape = jax.make_jaxpr(traced, return_shape=True)(contents, cell_arrays, numbers, arrays)
+            with fresh_mark() if nested else mark(("fnn.jit", gathered.statics, found.values())):
+                jaxpr, shape = again_if_stale(trace, staged=True)
         except _NOT_CONCRETE as error:
             explain(error, self._function)
             raise
         self._build(gathered, contents, positions, jaxpr, shape)
-        self.reusable = not (
-            program.new_boxes or program.new_values or static_keys(gathered.objects()) != gathered.statics
-        )
+        self.reusable = not (program.new_boxes or program.new_values or gathered.changed())
 
     def _build(self, gathered: Gathered, contents: list[Any], written: list[int], jaxpr: Any, shape: Any) -> None:
         program = self.program
@@ -182,11 +198,12 @@ class Trace:
         place = {i: n for n, i in enumerate(written)}
         taken, kept_places = list(program.donated), list(program.kept)
         order_of_new, order_of_filled = [place[i] for i in taken], [place[i] for i in program.filled]
-        shapes = [jax.tree.structure(old) for old in contents]
+        types = [jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), old) for old in contents]
         placed = {n: s for n, i in enumerate(taken) if (s := _spread(contents[i])) is not None}
 
         def run(donated: list[Any], kept: list[Any], extra: list[Any], packed: Any, arrays: list[Any]) -> Any:
-            state = [jax.tree.unflatten(tree, [0.0] * tree.num_leaves) for tree in shapes]
+            # What nothing depends on may be anything of its type; the operations on it are dropped.
+            state = [jax.tree.map(lambda kind: jnp.zeros(*kind), old, is_leaf=_is_type) for old in types]
             for i, value in zip((*taken, *kept_places), (*donated, *kept), strict=True):
                 state[i] = value
             boxes, output, made, cells, values = jax.tree.unflatten(
@@ -202,6 +219,33 @@ class Trace:
         program.run = jax.jit(run, donate_argnums=0, compiler_options=options)
         # Perhaps within another program, where no options may be set.
         program.run_kept = jax.jit(run, compiler_options=self._options)
+
+
+def _refuse_traced(obj: Any, before: dict[str, Any]) -> None:
+    """Raises RuntimeError if a traced array came to be in an attribute of an object of the user's, which is then as before."""
+    now = obj.__dict__
+    for name, value in list(now.items()):
+        if value is not before.get(name) and any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(value)):
+            now.clear()
+            now.update(before)
+            raise RuntimeError(
+                f"fnn.jit: {type(obj).__name__}.{name} would keep a traced array, which is dead after the trace; return it and "
+                "keep what the compiled function returns"
+            )
+
+
+def check_output(function: Callable[..., Any], output: Any) -> None:
+    """Raises TypeError if a function returned what no program can: neither arrays nor numbers."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(output, is_leaf=lambda value: isinstance(value, Stateful)):
+        if type_of(leaf) is None or isinstance(leaf, Stateful):
+            name = getattr(function, "__name__", type(function).__name__)
+            code = getattr(function, "__code__", None)
+            where = f" ({code.co_filename}, line {code.co_firstlineno})" if code is not None else ""
+            kind = type(leaf).__name__
+            raise TypeError(
+                f"fnn.jit: {name}{where} must return arrays and numbers in tuples, lists and dicts, got a value of type {kind} "
+                f"at result{jax.tree_util.keystr(path)}; an object that the function uses needs not be returned"
+            )
 
 
 def _bind_back(scope: Scope, module: Module, before: dict[str, Buffer | None]) -> None:
@@ -221,6 +265,10 @@ def _bind_back(scope: Scope, module: Module, before: dict[str, Buffer | None]) -
         after[name] = box
     for name, box in own.items():
         scope.record(box, values[name])  # pyright: ignore[reportArgumentType]
+
+
+def _is_type(value: Any) -> bool:
+    return type(value) is tuple and len(value) == 2 and isinstance(value[0], tuple)
 
 
 def _spread(array: Any) -> Any:
