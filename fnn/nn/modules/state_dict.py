@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fnn.nn.array_box import ArrayBox, to_array
 from fnn.nn.modules.hooks import RemovableHandle, add_hook
+from fnn.nn.modules.nearest_keys import suggestion
 from fnn.nn.parameter import Buffer, Parameter, is_lazy
 from fnn.nn.placement import beside
 from fnn.stateful.protocol import Stateful
@@ -198,6 +199,9 @@ class HasStateDict(Stateful):
                 errors.insert(0, f"Unexpected key(s) in state_dict: {names}. ")
             if strict and missing:
                 errors.insert(0, "Missing key(s) in state_dict: {}. ".format(", ".join(f'"{k}"' for k in missing)))
+            advice = suggestion(missing, unexpected) if strict else None
+            if advice:
+                errors.append(advice)
             if errors:
                 listing = "\n\t".join(errors)
                 raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{listing}")

@@ -1,0 +1,52 @@
+"""load_state_dict says which of the keys it found may be meant."""
+
+import time
+
+import pytest
+
+from fnn import nn
+from fnn.checkpoint import rename, strip_prefix
+from fnn.nn.modules.nearest_keys import suggestion
+
+
+def message(model, state):
+    with pytest.raises(RuntimeError) as caught:
+        model.load_state_dict(state)
+    return str(caught.value)
+
+
+def test_a_prefix_too_much():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    state = {f"module.{k}": v for k, v in model.state_dict().items()}
+    text = message(model, state)
+    assert 'Found "module.0.weight" for "0.weight": fnn.checkpoint.strip_prefix(state_dict, "module.")' in text
+    assert text.endswith("makes 4 of 4 missing keys match.")
+    assert not model.load_state_dict(strip_prefix(state, "module.")).missing_keys
+
+
+def test_a_prefix_too_few():
+    model = nn.Sequential(nn.Sequential(nn.Linear(2, 3)))
+    state = model[0].state_dict()
+    text = message(model, state)
+    assert 'Found "0.weight" for "0.0.weight": fnn.checkpoint.rename(state_dict, {"^": "0."})' in text
+    assert not model.load_state_dict(rename(state, {"^": "0."})).missing_keys
+
+
+def test_near_names():
+    state = nn.Linear(2, 3).state_dict()
+    text = message(nn.Linear(2, 3), {"weights": state["weight"], "bias": state["bias"]})
+    assert 'Found "weights" for "weight": fnn.checkpoint.rename' in text
+
+
+def test_nothing_is_near():
+    assert suggestion([], ["a"]) is suggestion(["a"], []) is suggestion(["weight"], ["zzz"]) is None
+    assert "Found" not in message(nn.Linear(2, 3), {})
+    assert nn.Linear(2, 3).load_state_dict({"weights": 1}, strict=False).missing_keys == ["weight", "bias"]
+
+
+def test_many_keys_take_little_time():
+    start = time.perf_counter()
+    missing = [f"encoder.layer.{i}.attention.weight" for i in range(5000)]
+    assert suggestion(missing, [f"bert.{k}" for k in missing]).endswith("makes 5000 of 5000 missing keys match.")
+    suggestion(missing, [f"{i}.decoder.h.{i}.w" for i in range(5000)])
+    assert time.perf_counter() - start < 5
