@@ -119,7 +119,8 @@ class ArrayBox(TensorMethods, _Array):  # pyright: ignore[reportIncompatibleMeth
         return self.data.__dlpack__(**kwargs)
 
     def __dlpack_device__(self) -> Any:
-        return self.data.__dlpack_device__()
+        array: Any = self.data
+        return array.__dlpack_device__()
 
     @property
     def shape(self) -> tuple[int, ...]:

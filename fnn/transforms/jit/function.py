@@ -136,7 +136,8 @@ class JitFunction(CompiledFunction, Generic[P, R]):
             # A lazy layer learns its sizes from the arguments: the first call runs as it is.
             self._contexts.clear()
             given_args, given_kwargs = put_back(args, kwargs, static)
-            return self.__wrapped__(*(() if owner is None else (owner,)), *given_args, **given_kwargs)
+            function: Callable[..., Any] = self.__wrapped__
+            return function(*(() if owner is None else (owner,)), *given_args, **given_kwargs)
         kinds, cell_arrays, numbers = gathered.cell_inputs()
         key = (
             self._number(gathered),
