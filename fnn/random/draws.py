@@ -143,13 +143,13 @@ def uniform(key: Any, shape: Sequence[int], dtype: Any = jnp.float32, low: Any =
         return xp.clip(unit, wide(least), wide(most)).astype(dtype)
 
     if _is_double(dtype):
-        return jnp.asarray(place(_double_unit(bits(key, (2, *shape)))))
+        return on_device(place(_double_unit(bits(key, (2, *shape)))))
     if known:
-        return _on_device(_map_bits(key, shape, lambda words: place(_signed_unit_of(words)), dtype))
+        return on_device(_map_bits(key, shape, lambda words: place(_signed_unit_of(words)), dtype))
     return jnp.asarray(place(_map_bits(key, shape, _signed_unit_of, np.float32)))
 
 
-def _on_device(values: Any) -> jax.Array:
+def on_device(values: Any) -> jax.Array:
     """A numpy array put on the device as it is, which compiles nothing; a JAX array unchanged."""
     return jax.device_put(values) if isinstance(values, np.ndarray) else values
 
@@ -185,7 +185,7 @@ def normal(key: Any, shape: Sequence[int], dtype: Any = jnp.float32, mean: Any =
         return values.astype(dtype)
 
     if _are_numbers(mean, std):
-        return _on_device(_map_bits(key, shape, lambda words: place(_normal_of(words)), dtype))
+        return on_device(_map_bits(key, shape, lambda words: place(_normal_of(words)), dtype))
     return jnp.asarray(place(_map_bits(key, shape, _normal_of, np.float32)))
 
 
@@ -227,7 +227,7 @@ def truncated_normal(
         values = _at_quantile(words, table).astype(wide) * wide(scale)
         return xp.clip(values + wide(origin), wide(low), wide(high)).astype(narrow)
 
-    return _on_device(_map_bits(key, shape, place, narrow))
+    return on_device(_map_bits(key, shape, place, narrow))
 
 
 _STEPS = 1 << 12

@@ -14,7 +14,9 @@ from jax.core import Tracer
 from jax.typing import DTypeLike
 
 from fnn import random
+from fnn.functional.arrays import known
 from fnn.nn.init.fans import calculate_gain, fan, fans
+from fnn.random.draws import on_device
 
 Shape: TypeAlias = Sequence[int]
 
@@ -23,6 +25,41 @@ def _check_rank(function: str, shape: Shape, ranks: Sequence[int]) -> None:
     if len(shape) not in ranks:
         names = " or ".join(map(str, ranks))
         raise ValueError(f"{function}: only tensors of {names} dimensions are supported, got shape {tuple(shape)}")
+
+
+def _check_floating(function: str, dtype: DTypeLike) -> None:
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"{function}: the dtype must be real and floating, got {jnp.dtype(dtype)}")
+
+
+def _check_bounds(function: str, dtype: DTypeLike, a: Any, b: Any, what: str = "a and b") -> None:
+    """Raises unless the bounds, as far as they are known, are numbers of the dtype in this order, and so is their distance."""
+    _check_floating(function, dtype)
+    ends = [known(v) for v in (a, b)]
+    if any(v is None or v.ndim for v in ends):
+        return
+    low, high = (float(v) for v in ends if v is not None)
+    most = float(jnp.finfo(dtype).max)
+    if not (-most <= low <= high <= most and high - low <= most):
+        raise RuntimeError(f"{function}: {what} must be finite numbers in rising order, got {low:g} and {high:g}")
+
+
+def _check_std(function: str, std: Any) -> None:
+    value = known(std)
+    if value is not None and not np.all(value >= 0):
+        raise RuntimeError(f"{function}: the standard deviation must be at least 0, got {std}")
+
+
+def _drawn_normal(function: str, key: jax.Array, shape: Shape, dtype: DTypeLike, mean: Any, std: Any) -> jax.Array:
+    """Normal numbers; complex ones have independent parts of half the variance."""
+    if not jnp.issubdtype(dtype, jnp.inexact):
+        raise TypeError(f"{function}: the dtype must be floating, got {jnp.dtype(dtype)}")
+    _check_std(function, std)
+    if not jnp.issubdtype(dtype, jnp.complexfloating):
+        return random.normal(key, shape, dtype, mean, std)
+    parts = random.normal(key, (2, *shape), jnp.finfo(dtype).dtype, 0.0, std / math.sqrt(2))
+    real, imaginary = parts if isinstance(parts, Tracer) else np.asarray(parts)
+    return on_device((mean + (real + 1j * imaginary)).astype(dtype))
 
 
 def uniform(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, a: float = 0.0, b: float = 1.0) -> jax.Array:
@@ -38,6 +75,10 @@ def uniform(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, a: flo
     Returns:
         an array of that shape and dtype.
 
+    Raises:
+        RuntimeError: if a bound is not finite, or ``a`` exceeds ``b``.
+        TypeError: if the dtype is not floating.
+
     Source: https://docs.pytorch.org/docs/2.13/nn.init.html#torch.nn.init.uniform_
 
     Example:
@@ -45,6 +86,7 @@ def uniform(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, a: flo
         >>> uniform(jax.random.key(0), (2, 3)).shape
         (2, 3)
     """
+    _check_bounds("uniform", dtype, a, b)
     return random.uniform(key, shape, dtype, a, b)
 
 
@@ -63,6 +105,10 @@ def normal(
     Returns:
         an array of that shape and dtype.
 
+    Raises:
+        RuntimeError: if ``std`` is negative.
+        TypeError: if the dtype is not floating.
+
     Source: https://docs.pytorch.org/docs/2.13/nn.init.html#torch.nn.init.normal_
 
     Example:
@@ -70,7 +116,7 @@ def normal(
         >>> normal(jax.random.key(0), (2, 3)).shape
         (2, 3)
     """
-    return random.normal(key, shape, dtype, mean, std)
+    return _drawn_normal("normal", key, shape, dtype, mean, std)
 
 
 def trunc_normal(
@@ -96,6 +142,11 @@ def trunc_normal(
     Returns:
         an array of that shape and dtype.
 
+    Raises:
+        RuntimeError: if ``a`` exceeds ``b``, or mean or standard deviation are not finite.
+        ZeroDivisionError: if ``std`` is 0.
+        TypeError: if the dtype is not floating.
+
     Source: https://docs.pytorch.org/docs/2.13/nn.init.html#torch.nn.init.trunc_normal_
 
     Example:
@@ -103,7 +154,14 @@ def trunc_normal(
         >>> trunc_normal(jax.random.key(0), (2, 3)).shape
         (2, 3)
     """
-    return random.truncated_normal(key, shape, dtype, mean, std, a, b)
+    _check_floating("trunc_normal", dtype)
+    if not (a <= b and math.isfinite(mean) and math.isfinite(std)):
+        raise RuntimeError(
+            f"trunc_normal: mean and std must be finite and a at most b, got mean {mean}, std {std}, a {a}, b {b}"
+        )
+    if std == 0:
+        raise ZeroDivisionError("trunc_normal: std must not be 0")
+    return random.truncated_normal(key, shape, dtype, mean, abs(std), a, b)
 
 
 def constant(key: jax.Array | None, shape: Shape, dtype: DTypeLike = jnp.float32, val: float = 0.0) -> jax.Array:
@@ -188,7 +246,7 @@ def eye(key: jax.Array | None, shape: Shape, dtype: DTypeLike = jnp.float32) -> 
         [[1.0, 0.0], [0.0, 1.0]]
     """
     _check_rank("eye", shape, (2,))
-    return jnp.asarray(np.eye(shape[0], shape[1]).astype(dtype))
+    return on_device(np.eye(shape[0], shape[1]).astype(dtype))
 
 
 def dirac(key: jax.Array | None, shape: Shape, dtype: DTypeLike = jnp.float32, groups: int = 1) -> jax.Array:
@@ -221,7 +279,7 @@ def dirac(key: jax.Array | None, shape: Shape, dtype: DTypeLike = jnp.float32, g
     for group in range(groups):
         for channel in range(min(per_group, shape[1])):
             out[(group * per_group + channel, channel, *centre)] = 1
-    return jnp.asarray(out.astype(dtype))
+    return on_device(out.astype(dtype))
 
 
 def xavier_uniform(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, gain: float = 1.0) -> jax.Array:
@@ -240,6 +298,8 @@ def xavier_uniform(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32,
 
     Raises:
         ValueError: if the shape has fewer than 2 axes.
+        RuntimeError: if ``gain`` is negative.
+        TypeError: if the dtype is not floating.
 
     Source: https://docs.pytorch.org/docs/2.13/nn.init.html#torch.nn.init.xavier_uniform_; Glorot and Bengio, Understanding
     the difficulty of training deep feedforward neural networks (2010)
@@ -250,6 +310,7 @@ def xavier_uniform(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32,
         (3, 3)
     """
     bound = gain * math.sqrt(6.0 / sum(fans("xavier_uniform", shape)))
+    _check_bounds("xavier_uniform", dtype, -bound, bound, "the bounds that gain makes")
     return random.uniform(key, shape, dtype, -bound, bound)
 
 
@@ -269,6 +330,8 @@ def xavier_normal(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, 
 
     Raises:
         ValueError: if the shape has fewer than 2 axes.
+        RuntimeError: if ``gain`` is negative.
+        TypeError: if the dtype is not floating.
 
     Source: https://docs.pytorch.org/docs/2.13/nn.init.html#torch.nn.init.xavier_normal_; Glorot and Bengio, Understanding
     the difficulty of training deep feedforward neural networks (2010)
@@ -278,7 +341,8 @@ def xavier_normal(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, 
         >>> xavier_normal(jax.random.key(0), (3, 3)).shape
         (3, 3)
     """
-    return random.normal(key, shape, dtype, 0.0, gain * math.sqrt(2.0 / sum(fans("xavier_normal", shape))))
+    std = gain * math.sqrt(2.0 / sum(fans("xavier_normal", shape)))
+    return _drawn_normal("xavier_normal", key, shape, dtype, 0.0, std)
 
 
 def kaiming_uniform(
@@ -319,6 +383,7 @@ def kaiming_uniform(
         warnings.warn("kaiming_uniform: initializing a tensor of zero elements does nothing", UserWarning, stacklevel=2)
         return zeros(key, shape, dtype)
     bound = calculate_gain(nonlinearity, a) * math.sqrt(3.0 / fan("kaiming_uniform", shape, mode))
+    _check_bounds("kaiming_uniform", dtype, -bound, bound, "the bounds that the slope makes")
     return random.uniform(key, shape, dtype, -bound, bound)
 
 
@@ -360,7 +425,7 @@ def kaiming_normal(
         warnings.warn("kaiming_normal: initializing a tensor of zero elements does nothing", UserWarning, stacklevel=2)
         return zeros(key, shape, dtype)
     std = calculate_gain(nonlinearity, a) / math.sqrt(fan("kaiming_normal", shape, mode))
-    return random.normal(key, shape, dtype, 0.0, std)
+    return _drawn_normal("kaiming_normal", key, shape, dtype, 0.0, std)
 
 
 def orthogonal(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, gain: float = 1) -> jax.Array:
@@ -389,6 +454,7 @@ def orthogonal(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, gai
     """
     if len(shape) < 2:
         raise ValueError(f"orthogonal: only tensors with 2 or more dimensions are supported, got shape {tuple(shape)}")
+    _check_floating("orthogonal", dtype)
     rows, columns = shape[0], math.prod(shape[1:])
     wide = jnp.float64 if jnp.dtype(dtype) == np.float64 else jnp.float32
     flat = random.normal(key, (max(rows, columns), min(rows, columns)), wide)
@@ -397,7 +463,7 @@ def orthogonal(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, gai
     q, r = xp.linalg.qr(np.asarray(flat) if concrete else flat)
     q = q * xp.where(xp.diagonal(r) < 0, -1, 1).astype(wide)
     q = q.T if rows < columns else q
-    return jnp.asarray((gain * q).astype(dtype).reshape(tuple(shape)))
+    return on_device((gain * q).astype(dtype).reshape(tuple(shape)))
 
 
 def sparse(
@@ -427,9 +493,15 @@ def sparse(
         [3, 3]
     """
     _check_rank("sparse", shape, (2,))
+    _check_floating("sparse", dtype)
+    _check_std("sparse", std)
     rows, columns = shape
     zeroed = math.ceil(sparsity * rows)
-    first, second = jax.random.split(key)
-    order = jnp.argsort(random.uniform(first, (rows, columns)), axis=0)
-    keep = jnp.argsort(order, axis=0) >= zeroed
-    return jnp.where(keep, random.normal(second, shape, dtype, 0.0, std), jnp.zeros((), dtype))
+    drawn = random.normal(key, (2, rows, columns), jnp.float64 if jnp.dtype(dtype) == np.float64 else jnp.float32)
+    xp: Any = jnp if isinstance(drawn, Tracer) else np
+    # Which are zero goes by the order of numbers that have no other part in it.
+    ranks, values = xp.asarray(drawn)
+    stable: Any = {"stable": True} if xp is jnp else {"kind": "stable"}
+    order = xp.argsort(ranks, axis=0, **stable)
+    keep = xp.argsort(order, axis=0, **stable) >= zeroed
+    return on_device(xp.where(keep, values * std, 0).astype(dtype))

@@ -7,6 +7,7 @@ from typing import Self
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from fnn import functional as F
 from fnn.functional.arrays import ArrayLike
@@ -15,7 +16,7 @@ from fnn.nn.init import normal_
 from fnn.nn.modules.module import Module
 from fnn.nn.modules.utils import check_sizes
 from fnn.nn.parameter import Parameter
-from fnn.nn.placement import Device, DType, empty
+from fnn.nn.placement import Device, DType, beside, empty
 from fnn.nn.row_gradients import looked_up_rows, wants_row_gradients
 
 __all__ = ["Embedding", "EmbeddingBag"]
@@ -84,7 +85,13 @@ class _Table(Module):
         """Draws the rows from the standard normal distribution; the padding row is zero."""
         normal_(self.weight)
         if self.padding_idx is not None:
-            self.weight[self.padding_idx] = jnp.zeros(())
+            rows = self.weight.peek()
+            if isinstance(rows, Tracer) or len(rows.sharding.device_set) > 1:
+                self.weight[self.padding_idx] = jnp.zeros(())
+            else:
+                host = np.array(rows)
+                host[self.padding_idx] = 0
+                self.weight.write(beside(jax.device_put(host), rows), owned=True)
 
     def _renormalize(self, indices: ArrayLike) -> None:
         if self.max_norm is not None:
