@@ -7,6 +7,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from fnn.functional.arrays import ArrayLike, known
@@ -60,6 +61,8 @@ def _circular(x: jax.Array, axis: int, low: int, high: int) -> jax.Array:
     """Crops by the negative pads, then wraps what is left."""
     x = lax.slice_in_dim(x, max(-low, 0), x.shape[axis] - max(-high, 0), axis=axis)
     size = x.shape[axis]
+    if max(low, high) > size:
+        return jnp.take(x, np.arange(-max(low, 0), size + max(high, 0)) % size, axis)
     pieces = [x]
     if low > 0:
         pieces.insert(0, lax.slice_in_dim(x, size - low, size, axis=axis))
@@ -90,8 +93,14 @@ def _check_extension(x: jax.Array, pad: tuple[int, ...], pairs: _Pairs, mode: st
             fail(ValueError, "pad", "pad", f"less than the length {where}", (low, high))
         if mode == "circular":
             left = size + min(low, 0) + min(high, 0)
-            if max(low, high, 0) > left:
-                fail(ValueError, "pad", "pad", f"at most the length that negative pads leave {where}", (low, high))
+            if max(low, high, 0) > size or left < (max(low, high) > 0):
+                fail(
+                    ValueError,
+                    "pad",
+                    "pad",
+                    f"at most the length, with an element left by negative pads, {where}",
+                    (low, high),
+                )
         elif size + low + high < 1 and (low or high):
             fail(ValueError, "pad", "pad", f"such that an element is left {where}", (low, high))
 

@@ -138,7 +138,7 @@ def test_signature_is_torchs():
         ((1, 2, 4), (), {"mode": "circular"}, "got '0 numbers"),
         ((1, 2, 4), (4, 0), {"mode": "reflect"}, "less than the length for axis 2 of length 4"),
         ((1, 2, 4), (0, 5), {"mode": "circular"}, "at most the length"),
-        ((1, 2, 4), (3, -3), {"mode": "circular"}, "negative pads leave"),
+        ((1, 2, 4), (3, -4), {"mode": "circular"}, "an element left by negative pads"),
         ((1, 2, 4), (-4, 0), {"mode": "reflect"}, "such that an element is left"),
         ((1, 2, 4), (-4, 0), {"mode": "replicate"}, "such that an element is left"),
         ((2, 0, 4), (1, 1), {"mode": "replicate"}, "of non-zero length"),
@@ -154,3 +154,26 @@ def test_bad_arguments(shape, widths, options, message):
 def test_pads_that_are_not_ints(widths):
     with pytest.raises(TypeError, match="pad: pad must be"):
         pad(jnp.zeros((1, 4)), widths)
+
+
+@needs_torch
+@pytest.mark.parametrize("length", [2, 3, 5])
+def test_circular_pads_beside_negative_ones_wrap_what_is_left(length):
+    import torch
+
+    x = rand(0, 1, 2, length)
+    for low in range(-length, length + 2):
+        for high in range(-length, length + 2):
+            left = length + min(low, 0) + min(high, 0)
+            if max(low, high) > length or left < (max(low, high) > 0):
+                with pytest.raises(ValueError, match="pad"):
+                    pad(x, (low, high), mode="circular")
+                continue
+            actual = pad(x, (low, high), mode="circular")
+            kept = x[..., max(-low, 0) : length - max(-high, 0)]
+            if left:
+                wrapped = kept[..., np.arange(-max(low, 0), left + max(high, 0)) % left]
+                assert_close(actual, wrapped, 0, 0, f"{low} {high}")
+            if low <= left:  # else torch gives what is in the memory
+                theirs = torch.nn.functional.pad(torch.tensor(x), (low, high), mode="circular")
+                assert_close(actual, theirs, 0, 0, f"{low} {high}")

@@ -29,7 +29,7 @@ __all__ = [
 Indices: TypeAlias = np.ndarray | jax.Array
 """Indices or lengths: numpy, or traced."""
 
-Lengths: TypeAlias = ArrayLike | Sequence[int]
+Lengths: TypeAlias = ArrayLike | Sequence[int] | Sequence[float]
 """What is taken for lengths and sizes: integers whose values can be read."""
 
 
@@ -172,8 +172,8 @@ def _unflatten(sizes: tuple[int, ...], children: Any) -> PackedSequence:
 jax.tree_util.register_pytree_node(PackedSequence, _flatten, _unflatten)
 
 
-def _concrete(function: str, argument: str, value: Lengths) -> np.ndarray:
-    """A 1-D integer array whose values can be read, as numpy; shapes depend on it."""
+def _concrete(function: str, argument: str, value: Lengths, whole: bool = True) -> np.ndarray:
+    """A 1-D integer array whose values can be read, as numpy; shapes depend on it. Unless ``whole`` it may be of floats."""
     if not is_concrete(value) or (isinstance(value, Iterable) and not is_concrete(*value)):
         raise TypeError(
             f"{function}: {argument} must be concrete, for shapes depend on it, got a traced array; keep it in numpy "
@@ -182,8 +182,11 @@ def _concrete(function: str, argument: str, value: Lengths) -> np.ndarray:
     array = np.asarray(value)
     if array.size == 0:
         array = array.astype(np.int64)
-    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
+    kinds = (np.integer,) if whole else (np.integer, np.floating)
+    if array.ndim != 1 or not any(np.issubdtype(array.dtype, kind) for kind in kinds):
         fail(TypeError, function, argument, "a 1-D integer array", array)
+    if not np.isfinite(array).all():
+        fail(ValueError, function, argument, "finite", array)
     return array.astype(np.int64)
 
 
@@ -239,7 +242,7 @@ def pack_padded_sequence(
 
     Args:
         input: the padded batch.
-        lengths: concrete integers, one for each sequence, from 1 to T.
+        lengths: concrete integers, one for each sequence, from 1 to T; of floats the whole part counts.
         batch_first: whether the batch is the first axis.
         enforce_sorted: whether the lengths must decrease; if false they are sorted here.
 
@@ -267,7 +270,7 @@ def pack_padded_sequence(
     array = as_array(name, "input", input)
     if array.ndim < 2:
         fail(ValueError, name, "input", "at least 2-D", array)
-    count = _concrete(name, "lengths", lengths)
+    count = _concrete(name, "lengths", lengths, whole=False)
     steps, batch = (array.shape[1], array.shape[0]) if batch_first else array.shape[:2]
     if count.size != batch:
         fail(ValueError, name, "lengths", f"of {batch} numbers, one for each sequence", count)

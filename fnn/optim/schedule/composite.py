@@ -15,12 +15,12 @@ from fnn.optim.typing import Number, Schedule
 __all__ = ["chained", "sequential"]
 
 
-def chained(lr: Number, schedules: Sequence[Schedule]) -> Schedule:
+def chained(lr: Number, *schedules: Schedule | Sequence[Schedule]) -> Schedule:
     """``lr`` times the product of several schedules, each made with a base learning rate of 1.
 
     Args:
         lr: base learning rate.
-        schedules: the factors.
+        *schedules: the factors, one after the other or as one sequence.
 
     Shape:
         - count, value: :math:`(*)`
@@ -30,6 +30,7 @@ def chained(lr: Number, schedules: Sequence[Schedule]) -> Schedule:
 
     Raises:
         ValueError: if there are none.
+        TypeError: if one is no function.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.ChainedScheduler.html.
 
@@ -38,9 +39,14 @@ def chained(lr: Number, schedules: Sequence[Schedule]) -> Schedule:
         >>> chained(0.8, [constant_lr(1.0, 0.5, 2), exponential_lr(1.0, 0.5)])(1)
         0.2
     """
-    factors = list(schedules)
+    factors: list[Schedule] = []
+    for given in schedules:
+        factors += [given] if callable(given) else given
     if not factors:
         raise ValueError("chained: schedules must hold at least one schedule, got none")
+    for factor in factors:
+        if not callable(factor):
+            fail(TypeError, "chained", "schedules", "functions of the count", factor)
     base = wide(lr)
     return lambda count: base * math.prod(factor(count) for factor in factors)
 

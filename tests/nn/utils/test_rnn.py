@@ -116,7 +116,7 @@ def test_errors():
         with pytest.raises(ValueError, match="lengths must be from 1 to 4"):
             rnn.pack_padded_sequence(x, bad)
     with pytest.raises(TypeError, match="integer"):
-        rnn.pack_padded_sequence(x, [2.0, 1.0, 1.0])
+        rnn.pack_padded_sequence(x, [2j, 1, 1])
     with pytest.raises(ValueError, match="at least 2-D"):
         rnn.pack_padded_sequence(x[:, 0, 0], [2])
     with pytest.raises(ValueError, match="at least one sequence"):
@@ -140,3 +140,20 @@ def test_errors():
         rnn.pad_sequence(3)
     with pytest.raises(ValueError, match="lengths"):
         rnn.unpad_sequence(x, [1])
+
+
+@needs_torch
+@pytest.mark.parametrize("lengths", [[3.0, 2.0], [3.7, 1.2], np.array([2.9, 1.5]), [3.0, 0.5], [float("nan"), 1.0]])
+def test_of_lengths_that_are_floats_the_whole_part_counts_as_in_torch(lengths):
+    import torch
+
+    x = np.arange(12.0).reshape(3, 2, 2)
+    try:
+        expected = torch.nn.utils.rnn.pack_padded_sequence(torch.tensor(x), torch.as_tensor(lengths))
+    except RuntimeError:
+        with pytest.raises(ValueError, match="pack_padded_sequence: lengths must be"):
+            rnn.pack_padded_sequence(x, lengths)
+        return
+    packed = rnn.pack_padded_sequence(x, lengths)
+    assert np.asarray(packed.batch_sizes).tolist() == expected.batch_sizes.tolist()
+    assert np.asarray(packed.data).tolist() == expected.data.tolist()

@@ -85,6 +85,7 @@ def test_chained():
 
     parts = [S.constant_lr(1.0, 0.1, 20), S.exponential_lr(1.0, 0.9), S.step_lr(1.0, 7, 0.5)]
     check(S.chained(BASE, parts), torch_sequence(make))
+    check(S.chained(BASE, *parts), torch_sequence(make))
 
 
 @needs_torch
@@ -162,6 +163,7 @@ def test_python_ints_are_float64_exact_with_x64_off():
         (lambda: S.cyclic_lr(0.1, 1.0, returns="beta"), "returns"),
         (lambda: S.cyclic_lr(0.1, 1.0, 0), "step_size_up"),
         (lambda: S.chained(1.0, []), "at least one schedule"),
+        (lambda: S.chained(1.0), "at least one schedule"),
         (lambda: S.sequential([S.exponential_lr(1.0, 0.9)], [3]), "one fewer"),
         (lambda: S.sequential([S.exponential_lr(1.0, 0.9)] * 3, [3, 1]), "increasing"),
         (lambda: S.reduce_lr_on_plateau(1.0, factor=1.0), "factor"),
