@@ -1,7 +1,9 @@
 """Saving and loading: files of safetensors and of torch, read without running what they hold and written whole."""
 
+from fnn.checkpoint.manager import Manager as Manager
 from fnn.checkpoint.names import rename as rename, strip_prefix as strip_prefix
 from fnn.checkpoint.reading import Checkpoint as Checkpoint, load as load, open_checkpoint as open_checkpoint
+from fnn.checkpoint.store import Saved as Saved
 from fnn.checkpoint.writing import save as save
 
-__all__ = ["Checkpoint", "load", "open_checkpoint", "rename", "save", "strip_prefix"]
+__all__ = ["Checkpoint", "Manager", "Saved", "load", "open_checkpoint", "rename", "save", "strip_prefix"]

@@ -22,9 +22,9 @@ class Known:
     __slots__ = ("call", "name", "takes_state")
 
     def __init__(self, name: str, call: Callable[..., Any] | None = None, takes_state: bool = False) -> None:
-        self.name = name
-        self.call = call
-        self.takes_state = takes_state
+        self.name: str = name
+        self.call: Callable[..., Any] | None = call
+        self.takes_state: bool = takes_state
 
 
 class Pending:
@@ -33,7 +33,7 @@ class Pending:
     __slots__ = ("complete", "slot")
 
     def __init__(self, complete: Callable[[Any], Any]) -> None:
-        self.complete = complete
+        self.complete: Callable[[Any], Any] = complete
         self.slot: int | None = None
 
 
@@ -72,14 +72,14 @@ class Unpickler:
         replace: Callable[[Any], Any] | None = None,
     ) -> None:
         self.data = data
-        self.position = start
+        self.position: int = start
         self.find = find
         self.persistent = persistent
         self.replace = replace
         self.stack: list[Any] = []
         self.marked: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
-        self.steps = 0
+        self.steps: int = 0
         self.open_dicts: dict[int, Any] = {}
 
     def load(self) -> Any:

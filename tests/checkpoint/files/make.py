@@ -1,14 +1,10 @@
 """Makes the files of this folder, by torch 2.13: ``python tests/checkpoint/files/make.py``. The tests read them without torch."""
 
 import json
-import sys
 import warnings
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
-
-import torch
-from safetensors.torch import save_file
 
 HERE = Path(__file__).parent
 DTYPES = (
@@ -21,11 +17,15 @@ DTYPES = (
 
 def numbers():
     """Of every dtype twelve numbers that all of them know exactly: powers of two, and 0 and 1 for bool."""
+    import torch
+
     powers = torch.tensor([1.0, 2.0, 4.0, 8.0, 16.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0])
     return {name: (powers > 2 if name == "bool" else powers).to(getattr(torch, name)) for name in DTYPES}
 
 
 def shapes():
+    import torch
+
     base = torch.arange(24.0)
     return OrderedDict(
         scalar=torch.tensor(3.0),
@@ -63,6 +63,8 @@ def swapped(source, target):
 
 def lightning():
     """What a checkpoint of Lightning holds."""
+    import torch
+
     model = torch.nn.Linear(2, 1)
     torch.nn.init.constant_(model.weight, 0.5)
     torch.nn.init.constant_(model.bias, 0.25)
@@ -83,11 +85,13 @@ def lightning():
     }
 
 
-class Own(torch.nn.Module):
-    pass
-
-
 def main():
+    import torch
+    from safetensors.torch import save_file
+
+    # As a script of the user's has it.
+    Own = type("Own", (torch.nn.Module,), {"__module__": "__main__"})
+    globals()["Own"] = Own
     warnings.simplefilter("ignore")
     for name, zipped in (("zip", True), ("old", False)):
         save = {"_use_new_zipfile_serialization": zipped}
@@ -99,7 +103,6 @@ def main():
     torch.save({"w": torch.eye(2).to_sparse()}, HERE / "sparse.pt")
     torch.save({"w": torch.empty(2, device="meta")}, HERE / "meta.pt")
     torch.save(torch.nn.Linear(1, 1), HERE / "model_zip.pt")
-    sys.modules["__main__"].Own = Own
     torch.save(Own(), HERE / "model_old.pt", _use_new_zipfile_serialization=False)
     torch.jit.save(torch.jit.script(torch.nn.ReLU()), HERE / "script.pt")
     parts = HERE / "parts"

@@ -1,0 +1,92 @@
+"""Where a ``Manager`` keeps checkpoints: what every such place can do, and the one that is files."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from fnn.checkpoint.arrays import Sharding
+from fnn.checkpoint.files import FileParts, naming
+from fnn.checkpoint.reading import load
+from fnn.checkpoint.safetensors import SafetensorsFile
+from fnn.checkpoint.structure import METADATA_KEY, unflatten
+from fnn.checkpoint.writing import save
+from fnn.nn.placement import Device
+
+__all__ = ["FileStore", "Saved", "Store"]
+
+_FILE = re.compile(r"step_(\d{1,18})\.safetensors")
+
+
+class Saved(NamedTuple):
+    """What ``Manager.load`` gives: the step, what was saved at it, and the metrics given with it.
+
+    Source: https://orbax.readthedocs.io/en/latest/
+    """
+
+    step: int
+    state: Any
+    metrics: dict[str, float]
+
+
+class Store(Protocol):
+    """Where a ``Manager`` keeps checkpoints: in files, or with Orbax."""
+
+    def steps(self) -> list[int]: ...
+    def write(self, step: int, state: Any, metrics: dict[str, float]) -> None: ...
+    def read(self, step: int, device: Device, sharding: Sharding) -> Saved: ...
+    def metrics(self, step: int) -> dict[str, float]: ...
+    def delete(self, step: int) -> None: ...
+    def wait(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class FileStore:
+    """One safetensors file a step."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder: Path = folder
+        self._metrics: dict[int, dict[str, float]] = {}
+
+    def path(self, step: int) -> Path:
+        return self.folder / f"step_{step}.safetensors"
+
+    def steps(self) -> list[int]:
+        found = (_FILE.fullmatch(name) for name in os.listdir(self.folder))
+        return [int(match[1]) for match in found if match]
+
+    def write(self, step: int, state: Any, metrics: dict[str, float]) -> None:
+        save({"state": state, "metrics": metrics, "step": step}, self.path(step))
+        self._metrics[step] = metrics
+
+    def read(self, step: int, device: Device, sharding: Sharding) -> Saved:
+        if isinstance(sharding, Mapping):
+            sharding = {f"state.{name}": place for name, place in sharding.items()}
+        saved = load(self.path(step), device=device, sharding=sharding)
+        return Saved(saved["step"], saved["state"], saved["metrics"])
+
+    def metrics(self, step: int) -> dict[str, float]:
+        """From the header of the file; no array is read."""
+        if step not in self._metrics:
+            path = self.path(step)
+            with naming("Manager", path):
+                parts = FileParts(path)
+                try:
+                    text = SafetensorsFile(parts).metadata[METADATA_KEY]
+                    self._metrics[step] = unflatten(text, lambda name: None)["metrics"]
+                except (KeyError, TypeError):
+                    raise ValueError("it is none that a Manager wrote") from None
+                finally:
+                    parts.close()
+        return self._metrics[step]
+
+    def delete(self, step: int) -> None:
+        self.path(step).unlink(missing_ok=True)
+        self._metrics.pop(step, None)
+
+    def wait(self) -> None: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,116 @@
+"""Manager: what is kept, what is the best, what is found again."""
+
+import os
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import fnn
+from fnn.checkpoint import Manager, Saved
+from tests.checkpoint.test_safetensors import same
+
+pytest.importorskip("safetensors")
+
+
+def state(step):
+    return {"a": jnp.full(3, step), "step": step, "names": ["x", ("y", None)], 3: {"b": np.ones(1)}}
+
+
+def test_the_last_and_the_best_are_kept(tmp_path):
+    manager = Manager(tmp_path / "new" / "run", keep=2, best="val_loss")
+    for step, loss in enumerate([5, 1, 3, float("nan"), 4, 1]):
+        assert manager.save(step, state(step), {"val_loss": loss, "other": jnp.float32(2)})
+        kept = [s for s in (step - 1, step) if s >= 0]
+        assert manager.steps() == sorted({*kept, 1} if step else kept)
+        assert manager.best_step() == (1 if step else 0)
+    assert sorted(os.listdir(manager.folder)) == [f"step_{n}.safetensors" for n in (1, 4, 5)]
+    again = Manager(manager.folder, keep=2, best="val_loss")
+    assert again.best_step() == 1
+    newest = again.load()
+    assert isinstance(newest, Saved)
+    assert (newest.step, newest.metrics) == (5, {"val_loss": 1, "other": 2})
+    assert same(newest.state, state(5))
+    assert same(again.load(again.best_step()).state, state(1))
+    with pytest.raises(FileNotFoundError, match=r"step 2 is not among \[1, 4, 5\]"):
+        again.load(2)
+    assert Manager(manager.folder, best="val_loss", mode="max").best_step() == 4
+    assert "keep=2, best='val_loss'" in repr(again)
+
+
+def test_every_so_many_steps(tmp_path):
+    with Manager(tmp_path, keep=None, every=3) as manager:
+        assert manager.load() is None
+        calls = []
+        saved = [manager.save(step, lambda: calls.append(0) or {"a": np.ones(1)}) for step in range(8)]
+        assert saved == [step % 3 == 0 for step in range(8)]
+        assert len(calls) == 3
+        assert manager.save(7, {"a": np.ones(1)}, force=True)
+        assert manager.steps() == [0, 3, 6, 7]
+
+
+def test_a_step_saved_twice(tmp_path):
+    manager = Manager(tmp_path, best="loss")
+    manager.save(1, state(1), {"loss": 1})
+    manager.save(1, state(2), {"loss": 2})
+    assert manager.load().state["step"] == 2
+    assert manager.load().metrics == {"loss": 2}
+
+
+def test_the_newest_whole_one_is_found(tmp_path):
+    manager = Manager(tmp_path, keep=3)
+    for step in range(3):
+        manager.save(step, state(step))
+    whole = (tmp_path / "step_2.safetensors").read_bytes()
+    (tmp_path / "step_2.safetensors").write_bytes(whole[:-5])
+    (tmp_path / "step_9.safetensors").write_bytes(b"")
+    (tmp_path / "step_x.safetensors").write_text("of somebody else")
+    (tmp_path / ".fnn-0123-x.tmp").write_text("half")
+    manager = Manager(tmp_path, keep=3, best="loss")
+    with pytest.warns(UserWarning, match=r"step \d is passed over: .*step_\d.safetensors") as caught:
+        assert manager.load().step == 1
+    assert len(caught) == 2
+    with pytest.raises(ValueError, match=r"step_2\.safetensors"):
+        manager.load(2)
+    assert manager.best_step() is None
+
+
+def test_places(tmp_path):
+    import jax
+
+    device = jax.devices()[0]
+    manager = Manager(tmp_path)
+    manager.save(0, state(0))
+    there = jax.sharding.SingleDeviceSharding(device)
+    for given in ({"device": "cpu"}, {"sharding": there}, {"sharding": {"a": there}}):
+        assert manager.load(**given).state["a"].devices() == {device}
+    with pytest.raises(ValueError, match="give one of them"):
+        manager.load(device="cpu", sharding=there)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"keep": 0}, "keep must be at least 1, or None, got 0"),
+        ({"every": 0}, "every must be"),
+        ({"mode": "least"}, "mode must be 'min' or 'max', got 'least'"),
+        ({"backend": "tar"}, "backend must be"),
+    ],
+)
+def test_bad_arguments(tmp_path, options, why):
+    with pytest.raises(ValueError, match=why):
+        Manager(tmp_path, **options)
+
+
+def test_what_cannot_be_saved_changes_nothing(tmp_path):
+    manager = Manager(tmp_path, keep=1, best="loss")
+    manager.save(1, state(1), {"loss": 1})
+    with pytest.raises(ValueError, match=r"metrics must have 'loss'.*got \['acc'\]"):
+        manager.save(2, state(2), {"acc": 1})
+    with pytest.raises(TypeError, match=r"'state'\['x'\] must be an array"):
+        manager.save(2, {"x": object()}, {"loss": 1})
+    with pytest.raises(ValueError, match="step must be at least 0"):
+        manager.save(-1, state(2), {"loss": 1})
+    assert manager.steps() == [1]
+    with pytest.raises(ValueError, match="made without best="):
+        fnn.checkpoint.Manager(tmp_path).best_step()
