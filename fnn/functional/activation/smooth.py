@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 
+from fnn.functional.activation import curves
 from fnn.functional.activation.common import any_to_float, elementwise, floating, number
 from fnn.functional.arrays import ArrayLike, known, widen, written
 from fnn.functional.checks import check_choice, fail, normalize_axis
@@ -32,20 +32,9 @@ _SELU_ALPHA = 1.6732632423543772848170429916717
 _SELU_SCALE = 1.0507009873554804934193349852946
 
 
-@jax.custom_jvp
-def _log1p_exp(x: jax.Array) -> jax.Array:
-    """``log(1 + exp(x))`` without overflow, and with the sigmoid as its derivative at every order."""
-    return jnp.logaddexp(x, 0)
-
-
-@_log1p_exp.defjvp
-def _log1p_exp_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
-    return _log1p_exp(primals[0]), jax.nn.sigmoid(primals[0]) * tangents[0]
-
-
 @elementwise
 def _sigmoid(x: jax.Array) -> jax.Array:
-    return jax.nn.sigmoid(x)
+    return curves.logistic(x)
 
 
 def sigmoid(input: ArrayLike) -> jax.Array:
@@ -75,7 +64,7 @@ def sigmoid(input: ArrayLike) -> jax.Array:
 
 @elementwise
 def _tanh(x: jax.Array) -> jax.Array:
-    return jnp.tanh(x)
+    return curves.tangent(x)
 
 
 def tanh(input: ArrayLike) -> jax.Array:
@@ -105,7 +94,7 @@ def tanh(input: ArrayLike) -> jax.Array:
 
 @elementwise
 def _tanhshrink(x: jax.Array) -> jax.Array:
-    return x - jnp.tanh(x)
+    return curves.tangent_rest(x)
 
 
 def tanhshrink(input: ArrayLike) -> jax.Array:
@@ -135,7 +124,7 @@ def tanhshrink(input: ArrayLike) -> jax.Array:
 
 @elementwise
 def _softsign(x: jax.Array) -> jax.Array:
-    return x / (1 + jnp.abs(x))
+    return curves.soft_sign(x)
 
 
 def softsign(input: ArrayLike) -> jax.Array:
@@ -165,7 +154,7 @@ def softsign(input: ArrayLike) -> jax.Array:
 
 @elementwise
 def _logsigmoid(x: jax.Array) -> jax.Array:
-    return -_log1p_exp(-x)
+    return -curves.log1p_exp(-x)
 
 
 def logsigmoid(input: ArrayLike) -> jax.Array:
@@ -196,8 +185,7 @@ def logsigmoid(input: ArrayLike) -> jax.Array:
 @elementwise
 def _softplus(x: jax.Array, beta: jax.Array, threshold: jax.Array) -> jax.Array:
     scaled = x * beta
-    straight = scaled > threshold
-    return jnp.where(straight, x, _log1p_exp(jnp.where(straight, 0, scaled)) / beta)
+    return jnp.where(scaled > threshold, x, curves.soft_rectifier(scaled, threshold) / beta)
 
 
 def softplus(input: ArrayLike, beta: float = 1.0, threshold: float = 20.0) -> jax.Array:
@@ -230,7 +218,7 @@ def softplus(input: ArrayLike, beta: float = 1.0, threshold: float = 20.0) -> ja
 
 @elementwise
 def _elu(x: jax.Array, alpha: jax.Array) -> jax.Array:
-    return jnp.where(x > 0, x, alpha * jnp.expm1(jnp.where(x > 0, 0, x)))
+    return jnp.where(x > 0, x, alpha * curves.exponential_below(jnp.where(x > 0, 0, x)))
 
 
 def elu(input: ArrayLike, alpha: float = 1.0, inplace: bool = False) -> jax.Array:
@@ -263,7 +251,9 @@ def elu(input: ArrayLike, alpha: float = 1.0, inplace: bool = False) -> jax.Arra
 
 @elementwise
 def _selu(x: jax.Array) -> jax.Array:
-    return jnp.where(x > 0, _SELU_SCALE * x, _SELU_SCALE * _SELU_ALPHA * jnp.expm1(jnp.where(x > 0, 0, x)))
+    return jnp.where(
+        x > 0, _SELU_SCALE * x, _SELU_SCALE * _SELU_ALPHA * curves.exponential_below(jnp.where(x > 0, 0, x))
+    )
 
 
 def selu(input: ArrayLike, inplace: bool = False) -> jax.Array:
@@ -295,7 +285,7 @@ def selu(input: ArrayLike, inplace: bool = False) -> jax.Array:
 
 @elementwise
 def _celu(x: jax.Array, alpha: jax.Array) -> jax.Array:
-    return jnp.where(x > 0, x, alpha * jnp.expm1(jnp.where(x > 0, 0, x) / alpha))
+    return jnp.where(x > 0, x, curves.exponential_unit_below(jnp.where(x > 0, 0, x), alpha))
 
 
 def celu(input: ArrayLike, alpha: float = 1.0, inplace: bool = False) -> jax.Array:
@@ -333,14 +323,12 @@ def celu(input: ArrayLike, alpha: float = 1.0, inplace: bool = False) -> jax.Arr
 
 @elementwise
 def _gelu(x: jax.Array) -> jax.Array:
-    return 0.5 * x * jax.scipy.special.erfc(-x * math.sqrt(0.5))
+    return curves.gaussian_gate(x)
 
 
 @elementwise
 def _gelu_tanh(x: jax.Array) -> jax.Array:
-    # Beyond 100 the tangent has long been +-1; the clip keeps the cube, and so the gradient, finite.
-    inner = jnp.clip(x, -100, 100)
-    return 0.5 * x * (1 + jnp.tanh(math.sqrt(2 / math.pi) * (inner + 0.044715 * inner * inner * inner)))
+    return curves.gaussian_gate_by_tanh(x)
 
 
 def gelu(input: ArrayLike, approximate: str = "none") -> jax.Array:
@@ -375,7 +363,7 @@ def gelu(input: ArrayLike, approximate: str = "none") -> jax.Array:
 
 @elementwise
 def _silu(x: jax.Array) -> jax.Array:
-    return x * jax.nn.sigmoid(x)
+    return curves.logistic_gate(x)
 
 
 def silu(input: ArrayLike, inplace: bool = False) -> jax.Array:
@@ -408,7 +396,7 @@ def silu(input: ArrayLike, inplace: bool = False) -> jax.Array:
 
 @elementwise
 def _mish(x: jax.Array) -> jax.Array:
-    return x * jnp.tanh(_log1p_exp(x))
+    return curves.softplus_gate(x)
 
 
 def mish(input: ArrayLike, inplace: bool = False) -> jax.Array:
@@ -441,7 +429,7 @@ def mish(input: ArrayLike, inplace: bool = False) -> jax.Array:
 @partial(jax.jit, static_argnames="axis")
 def _glu(x: jax.Array, axis: int) -> jax.Array:
     value, gate = jnp.split(x, 2, axis)
-    return (widen(value) * jax.nn.sigmoid(widen(gate))).astype(x.dtype)
+    return (widen(value) * curves.logistic(widen(gate))).astype(x.dtype)
 
 
 def glu(input: ArrayLike, dim: int = -1) -> jax.Array:

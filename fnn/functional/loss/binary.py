@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fnn.functional.activation.curves import logistic
 from fnn.functional.arrays import ArrayLike, known, widen
 from fnn.functional.checks import fail
 from fnn.functional.loss.common import as_floats, check_broadcast, finish
@@ -55,7 +56,7 @@ def softplus_pair(x: jax.Array) -> tuple[jax.Array, jax.Array]:
 @softplus_pair.defjvp
 def _softplus_pair_jvp(primals: Any, tangents: Any) -> Any:
     (x,), (dx,) = primals, tangents
-    return softplus_pair(x), (-jax.nn.sigmoid(-x) * dx, jax.nn.sigmoid(x) * dx)
+    return softplus_pair(x), (-logistic(-x) * dx, logistic(x) * dx)
 
 
 def _check_fits(function: str, argument: str, value: jax.Array | None, shape: tuple[int, ...]) -> None:
