@@ -66,6 +66,8 @@ class FileStore:
         if isinstance(sharding, Mapping):
             sharding = {f"state.{name}": place for name, place in sharding.items()}
         saved = load(self.path(step), device=device, sharding=sharding)
+        if type(saved) is not dict or saved.keys() != {"state", "metrics", "step"}:
+            raise ValueError(f"Manager: {self.path(step)}: it is none that a Manager wrote")
         return Saved(saved["step"], saved["state"], saved["metrics"])
 
     def metrics(self, step: int) -> dict[str, float]:

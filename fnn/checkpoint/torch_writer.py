@@ -30,6 +30,7 @@ _STORAGES = {
     "complex64": "ComplexFloatStorage",
 }
 _ALIGNMENT = 64
+_LARGE = 0x7FFFFFFF  # from here on a zip file needs longer numbers
 _DEEPEST = 100
 _ROOT = "archive"
 
@@ -62,7 +63,7 @@ def _entry(archive: zipfile.ZipFile, file: BinaryIO, name: str, data: Any) -> No
     """One entry whose bytes begin at a multiple of 64, for readers that map the file."""
     info = zipfile.ZipInfo(f"{_ROOT}/{name}")
     info.external_attr = 0o600 << 16
-    large = len(data) >= 0x7FFFFFFF
+    large = len(data) >= _LARGE
     before = file.tell() + 30 + len(info.filename) + (20 if large else 0)
     padding = -(before + 4) % _ALIGNMENT
     info.extra = struct.pack("<HH", 0x4246, padding) + b"Z" * padding

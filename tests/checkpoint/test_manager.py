@@ -64,12 +64,13 @@ def test_the_newest_whole_one_is_found(tmp_path):
     whole = (tmp_path / "step_2.safetensors").read_bytes()
     (tmp_path / "step_2.safetensors").write_bytes(whole[:-5])
     (tmp_path / "step_9.safetensors").write_bytes(b"")
+    fnn.save({"a": np.ones(1)}, tmp_path / "step_8.safetensors")
     (tmp_path / "step_x.safetensors").write_text("of somebody else")
     (tmp_path / ".fnn-0123-x.tmp").write_text("half")
     manager = Manager(tmp_path, keep=3, best="loss")
     with pytest.warns(UserWarning, match=r"step \d is passed over: .*step_\d.safetensors") as caught:
         assert manager.load().step == 1
-    assert len(caught) == 2
+    assert len(caught) == 3
     with pytest.raises(ValueError, match=r"step_2\.safetensors"):
         manager.load(2)
     assert manager.best_step() is None

@@ -189,6 +189,28 @@ def test_without_checksums(tmp_path):
     assert fnn.load(tmp_path / "x.pt", mmap=False)["a"].tolist() == [1, 1]
 
 
+@pytest.mark.parametrize("mmap", [True, False])
+def test_entries_of_large_zip_files(tmp_path, monkeypatch, mmap):
+    import torch
+
+    from fnn.checkpoint import torch_writer
+
+    monkeypatch.setattr(torch_writer, "_LARGE", 0)
+    fnn.save({"a": np.arange(5.0), "b": np.arange(3)}, tmp_path / "x.pt", format="torch")
+    back = torch.load(tmp_path / "x.pt", weights_only=True, mmap=mmap)
+    assert (back["a"].tolist(), back["b"].tolist()) == ([0, 1, 2, 3, 4], [0, 1, 2])
+    assert same(fnn.load(tmp_path / "x.pt", mmap=mmap), {"a": np.arange(5.0), "b": np.arange(3)})
+    with zipfile.ZipFile(tmp_path / "x.pt") as archive:
+        places = {i.filename: i for i in archive.infolist()}
+    raw = (tmp_path / "x.pt").read_bytes()
+    for key in ("archive/data/0", "archive/data/1"):
+        start = places[key].header_offset
+        lengths = int.from_bytes(raw[start + 26 : start + 28], "little") + int.from_bytes(
+            raw[start + 28 : start + 30], "little"
+        )
+        assert (start + 30 + lengths) % 64 == 0
+
+
 def test_models_and_optimizers_cross_over(tmp_path):
     import torch
 
