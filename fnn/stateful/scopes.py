@@ -177,8 +177,8 @@ def scope_to_write(holder: Box | Cell) -> Scope | None:
 
 
 _WITHOUT = (
-    "use fnn.functional_call, which returns the new buffers, or fnn.jit and fnn.backward, which carry them out; or switch the "
-    "layer to eval()"
+    "around a whole call use fnn.functional_call, which returns the new buffers, or fnn.jit and fnn.backward, which carry them "
+    "out; within a forward call the layer outside of the transformation; or switch it to eval()"
 )
 _WITHIN = (
     "call the layer outside of that transformation, switch it to eval(), or return its new statistics from the transformed "

@@ -172,8 +172,8 @@ def as_leaf(function: Any, leaves: Sequence[Any], tree: Any, i: int) -> Any:
         pass
     kind = type(leaf).__name__
     raise TypeError(
-        f"fnn.jit: {_path(function, leaves, tree, i)} of {function!r} must be an array, a number, a Module or the like, or be "
-        f"named in static_argnames, got a value of type {kind}{_shape_of(leaf)}"
+        f"fnn.jit: {_path(function, leaves, tree, i)} of {function!r} must be an array, a number, a Module, an Optimizer or another "
+        f"object of fnn's, or be named in static_argnames, or be the self of a method, got a value of type {kind}{_shape_of(leaf)}"
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from fnn.nn.modules.module import Module
 from fnn.random.generator import Generator, advanced
 from fnn.stateful.boxes import Box, Cell, ElementCell, OptionalBox
 from fnn.stateful.donation import Bank, BankEntry, Target
@@ -119,14 +120,21 @@ class Gathered:
     def changes(self) -> list[str]:
         """The attributes that are other than they were, in words."""
         found: list[str] = []
+        paths: dict[int, tuple[Any, str]] = {}
+        for root in self.roots.values():
+            if isinstance(root, Module):
+                for path, module in root.named_modules():
+                    paths.setdefault(id(module), (root, path))
         for obj, static in zip(self.objects(), self.statics, strict=False):
             old = static[1]
             new = obj._stateful_key_for_(self._names)
             if isinstance(old, tuple) and isinstance(new, tuple) and old and new and isinstance(old[0], tuple):
                 before = dict(part for part in old[0] if isinstance(part, tuple) and len(part) == 2)
                 now = [part for part in new[0] if isinstance(part, tuple) and len(part) == 2]
-                found += [f"{type(obj).__name__}.{name}" for name, key in now if before.get(name) != key]
-        return found
+                root, path = paths.get(id(obj), (obj, ""))
+                parts = [type(root).__name__, *([path] if path else [])]
+                found += [".".join([*parts, name]) for name, key in now if before.get(name) != key]
+        return list(dict.fromkeys(found))
 
     def objects(self) -> list[Stateful]:
         """The objects that can be reached from the roots."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import os
 import traceback
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -95,7 +96,7 @@ class Trace:
             scope.keep(obj)
         position = {id(box): i for i, box in enumerate(gathered.boxes)}
         contents = [box.peek() for box in gathered.boxes]
-        attributes_of = [(one, dict(one.__dict__)) for one in found.instances() if hasattr(one, "__dict__")]
+        attributes_of = [(one, _attributes_with_contents(one)) for one in found.instances() if hasattr(one, "__dict__")]
         bound = [(obj, dict(obj._buffers)) for obj in objects if isinstance(obj, Module) and len(obj._buffers) > 1]
 
         def body(contents: list[Any], extra: list[Any], packed: Any, arrays: list[Any]) -> Any:
@@ -221,13 +222,24 @@ class Trace:
         program.run_kept = jax.jit(run, compiler_options=self._options)
 
 
-def _refuse_traced(obj: Any, before: dict[str, Any]) -> None:
-    """Raises RuntimeError if a traced array came to be in an attribute of an object of the user's, which is then as before."""
+def _attributes_with_contents(obj: Any) -> dict[str, tuple[Any, Any]]:
+    """The attributes of an object, and copies of those that are containers."""
+    return {k: (v, v.copy() if type(v) in (list, dict, set, deque) else None) for k, v in obj.__dict__.items()}
+
+
+def _refuse_traced(obj: Any, before: dict[str, tuple[Any, Any]]) -> None:
+    """Raises RuntimeError if a traced array came to be in an attribute of an object of the user's, or in a container that is
+    one; they are then as before."""
     now = obj.__dict__
     for name, value in list(now.items()):
-        if value is not before.get(name) and any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(value)):
+        leaves = jax.tree.leaves(value, is_leaf=is_stateful)
+        if any(isinstance(leaf, Tracer) for leaf in leaves):
             now.clear()
-            now.update(before)
+            for key, (old, contents) in before.items():
+                now[key] = old
+                if contents is not None:
+                    old.clear()
+                    (old.extend if isinstance(old, list | deque) else old.update)(contents)
             raise RuntimeError(
                 f"fnn.jit: {type(obj).__name__}.{name} would keep a traced array, which is dead after the trace; return it and "
                 "keep what the compiled function returns"

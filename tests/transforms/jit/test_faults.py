@@ -345,7 +345,8 @@ def test_a_tuple_in_a_list_is_not_left_behind():
 def test_a_traced_array_in_an_object_of_the_users_raises():
     class Trainer:
         def __init__(self):
-            self.m, self.logs, self.last = nn.Linear(4, 2), {}, 1
+            self.m, self.logs, self.last, self.seen = nn.Linear(4, 2), {}, 1, []
+            self.parameters = list(self.m.parameters())
 
         @fnn.jit
         def attribute(self, x):
@@ -357,11 +358,29 @@ def test_a_traced_array_in_an_object_of_the_users_raises():
             self.logs = {"loss": [self.m(x).sum()]}
             return x
 
+        @fnn.jit
+        def within(self, x):
+            self.logs["loss"] = self.logs.get("loss", 0.0) + self.m(x).sum()
+            return x
+
+        @fnn.jit
+        def listed(self, x):
+            self.seen.append(self.m(x).sum())
+            return x
+
+        @fnn.jit
+        def good(self, x):
+            self.seen.append(1)
+            return self.m(x)
+
     one = Trainer()
-    for method, name in ((one.attribute, "last"), (one.container, "logs")):
+    every = ((one.attribute, "last"), (one.container, "logs"), (one.within, "logs"), (one.listed, "seen"))
+    for method, name in every:
         with pytest.raises(RuntimeError, match=f"Trainer.{name} would keep a traced array"):
             method(X)
-    assert (one.last, one.logs) == (1, {})
+    assert (one.last, one.logs, one.seen) == (1, {}, [])
+    one.good(X)
+    assert one.seen == [1]
 
 
 def test_results_that_are_no_arrays_are_named():
