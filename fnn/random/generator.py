@@ -333,7 +333,7 @@ def next_key(function: str, rng: Any = None) -> Any:
                 "transformed function as an argument, and pass rng= or open fnn.random.key_scope(key) inside it"
             ) from error
         raise RuntimeError(
-            f"{function}: a random draw under a JAX transformation (jit, grad, vmap, scan, checkpoint, ...) needs a key of its own: "
-            "pass rng=, or open fnn.random.key_scope(key) inside the transformed function, or use "
+            f"{function}: a random draw under a JAX transformation (jit, grad, vmap, scan, checkpoint, ...) needs a key of its "
+            "own: pass rng=, or open fnn.random.key_scope(key) inside the transformed function, or use "
             "fnn.functional_call(..., rng=key) or fnn.jit"
         ) from error

@@ -170,10 +170,10 @@ def as_leaf(function: Any, leaves: Sequence[Any], tree: Any, i: int) -> Any:
             return jax.numpy.from_dlpack(leaf)
     except (TypeError, ValueError):
         pass
-    kind = type(leaf).__name__
     raise TypeError(
-        f"fnn.jit: {_path(function, leaves, tree, i)} of {function!r} must be an array, a number, a Module, an Optimizer or another "
-        f"object of fnn's, or be named in static_argnames, or be the self of a method, got a value of type {kind}{_shape_of(leaf)}"
+        f"fnn.jit: {_path(function, leaves, tree, i)} of {function!r} must be an array, a number, a Module, an Optimizer or "
+        "another object of fnn's, or be named in static_argnames, or be the self of a method, got a value of type "
+        f"{type(leaf).__name__}{_shape_of(leaf)}"
     )
 
 
