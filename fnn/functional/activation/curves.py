@@ -208,7 +208,7 @@ def _normal_share(x: jax.Array) -> jax.Array:
     return 0.5 * jax.scipy.special.erfc(-x * math.sqrt(0.5))
 
 
-gaussian_gate = curve(
+gaussian_gate: Rule = curve(
     lambda x: 0.5 * x * jax.scipy.special.erfc(-x * math.sqrt(0.5)),
     lambda x: _normal_share(x) + x * _normal_density(x),
     lambda x: (2 - x * x) * _normal_density(x),
@@ -237,7 +237,7 @@ def _tanh_gate_bend(x: jax.Array) -> jax.Array:
     return _bell(z) * (2 * dz + near * (ddz - _tangent(z / 2) * dz * dz))
 
 
-gaussian_gate_by_tanh = curve(lambda x: x * jax.nn.sigmoid(_inner(x)[1]), _tanh_gate_slope, _tanh_gate_bend)
+gaussian_gate_by_tanh: Rule = curve(lambda x: x * jax.nn.sigmoid(_inner(x)[1]), _tanh_gate_slope, _tanh_gate_bend)
 """``x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2``."""
 
 
@@ -285,5 +285,5 @@ def _mish_bend(x: jax.Array) -> jax.Array:
     return 4 * w * jnp.where(right, w, 1) * (2 * (1 + w) * under + x * change) / (under * under * under)
 
 
-softplus_gate = curve(_mish, _mish_slope, _mish_bend)
+softplus_gate: Rule = curve(_mish, _mish_slope, _mish_bend)
 """``x * tanh(log(1 + exp(x)))``."""

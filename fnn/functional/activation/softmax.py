@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -24,30 +25,36 @@ def _peak(x: jax.Array, axis: int) -> jax.Array:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
-def softmax_of(x: jax.Array, axis: int) -> jax.Array:
-    """The softmax of an array that has the axis."""
+def _softmax(x: jax.Array, axis: int) -> jax.Array:
     powers = jnp.exp(minus_peak(x, _peak(x, axis)))
     return powers / jnp.sum(powers, axis, keepdims=True)
 
 
-@softmax_of.defjvp
+@_softmax.defjvp
 def _softmax_jvp(axis: int, primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
     y = softmax_of(primals[0], axis)
     dy = y * tangents[0]
     return y, dy - y * jnp.sum(dy, axis, keepdims=True)
 
 
+softmax_of: Callable[[jax.Array, int], jax.Array] = _softmax
+"""The softmax of an array that has the axis."""
+
+
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
-def log_softmax_of(x: jax.Array, axis: int) -> jax.Array:
-    """The logarithm of the softmax of an array that has the axis."""
+def _log_softmax(x: jax.Array, axis: int) -> jax.Array:
     shifted = minus_peak(x, _peak(x, axis))
     return shifted - jnp.log(jnp.sum(jnp.exp(shifted), axis, keepdims=True))
 
 
-@log_softmax_of.defjvp
+@_log_softmax.defjvp
 def _log_softmax_jvp(axis: int, primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
     y = log_softmax_of(primals[0], axis)
     return y, tangents[0] - jnp.sum(jnp.exp(y) * tangents[0], axis, keepdims=True)
+
+
+log_softmax_of: Callable[[jax.Array, int], jax.Array] = _log_softmax
+"""The logarithm of the softmax of an array that has the axis."""
 
 
 @partial(jax.jit, static_argnames=("axis", "dtype", "kind"))
