@@ -38,7 +38,6 @@ ABSENT = {
     **dict.fromkeys([f"convert_conv{n}d_weight_memory_format" for n in (2, 3)], "arrays have no memory format"),
     "register_module_backward_hook": "deprecated in torch",
     "functional_call": "fnn.functional_call, which returns the buffers too",
-    "swap_in_optimizer_params_and_state": "not there yet",
 }
 
 PRIVATE = {
