@@ -85,6 +85,7 @@ def test_all_optimizers_are_there():
     assert names - {"Optimizer"} == set(OPTIONS)
 
 
+@pytest.mark.one_in(7)
 @pytest.mark.parametrize("format", ["safetensors", "torch"])
 @pytest.mark.parametrize("name", OPTIONS)
 def test_the_bits_are_the_same(tmp_path, name, format):

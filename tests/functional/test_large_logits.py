@@ -124,7 +124,7 @@ def _compiled(function: Callable[..., Any], x: Any) -> Any:
     return jax.jit(function, compiler_options=OPTIONS)(x)
 
 
-@pytest.mark.one_in(41)
+@pytest.mark.one_in(97)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("inputs", INPUTS)

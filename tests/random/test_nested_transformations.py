@@ -83,7 +83,7 @@ WAYS = ("fnn.jit", "step", "eager step", "functional_call", "under jax.jit", "un
 
 
 @pytest.mark.filterwarnings("ignore:jax.checkpoint, lax.cond or jax.jit was given")
-@pytest.mark.one_in(5)
+@pytest.mark.one_in(11)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("how", SOUND)
 def test_masks_are_those_of_the_plain_call(how, way):

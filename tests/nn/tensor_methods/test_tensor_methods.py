@@ -29,6 +29,7 @@ BY_PROPERTY = set(
 
 
 @needs_torch
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("method", CALLS)
 def test_a_method(method):
     compare(CALLS[method][0], boxes=True)
