@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import mpmath
 import numpy as np
-import torch
-import torch.nn.functional as T
-from mpmath import mpf
+import pytest
 
 import fnn.nn.functional as F
+
+mpmath = pytest.importorskip("mpmath")
+torch = pytest.importorskip("torch")
+T, mpf = torch.nn.functional, mpmath.mpf
 
 DIGITS = 50
 
