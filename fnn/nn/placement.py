@@ -17,6 +17,7 @@ __all__ = [
     "Device",
     "DType",
     "Place",
+    "along",
     "beside",
     "empty",
     "everywhere",
@@ -89,6 +90,13 @@ def everywhere(value: jax.Array, like: jax.Array) -> jax.Array:
     if isinstance(like.sharding, jax.sharding.NamedSharding):
         return jax.device_put(value, jax.sharding.NamedSharding(like.sharding.mesh, jax.sharding.PartitionSpec()))
     return jnp.asarray(np.asarray(value))  # bound to no device, so that it goes with any
+
+
+def along(value: jax.Array, parameter: jax.Array) -> jax.Array:
+    """State of a parameter where it belongs: beside it if it has its shape, a scalar on all its devices, else as it is."""
+    if value.shape == parameter.shape:
+        return beside(value, parameter)
+    return value if value.ndim else everywhere(value, parameter)
 
 
 def parse_dtype(dtype: DType) -> np.dtype[Any] | None:

@@ -13,9 +13,9 @@ import numpy as np
 
 from fnn.nn.array_box import to_array
 from fnn.nn.parameter import Parameter
-from fnn.stateful.boxes import Cell, ElementCell, is_traced
+from fnn.stateful.boxes import Cell, ElementCell
 from fnn.stateful.protocol import static_key
-from fnn.stateful.scopes import MISSING, current_scopes, seen
+from fnn.stateful.scopes import current_scopes
 from fnn.stateful.structure import structure_changed
 
 
@@ -74,8 +74,7 @@ class ParamGroup(dict[str, Any]):
     # A running transformation has its own values of the numbers: reads look through its scope.
 
     def __getitem__(self, key: str) -> Any:
-        value = seen((id(self), key)) if current_scopes() else MISSING
-        return super().__getitem__(key) if value is MISSING else value
+        return Cell(self, key).get()
 
     def __iter__(self) -> Iterator[str]:
         return super().__iter__()  # by which dict(group) asks for each value
@@ -86,11 +85,11 @@ class ParamGroup(dict[str, Any]):
 
     def values(self) -> Any:
         """``dict.values``."""
-        return {key: self[key] for key in self}.values() if current_scopes() else super().values()
+        return self.copy().values() if current_scopes() else super().values()
 
     def items(self) -> Any:
         """``dict.items``."""
-        return {key: self[key] for key in self}.items() if current_scopes() else super().items()
+        return self.copy().items() if current_scopes() else super().items()
 
     def copy(self) -> dict[str, Any]:
         """``dict.copy``."""
@@ -100,10 +99,7 @@ class ParamGroup(dict[str, Any]):
         old = self.get(key, required)
         if key == "params":
             value = WatchedList(value)
-        if is_traced(value) or seen((id(self), key)) is not MISSING:
-            Cell(self, key).set(value)
-        else:
-            super().__setitem__(key, value)
+        Cell(self, key).assign(value)
         if old is value or (is_number(old) and is_number(value) and (key == "lr" or (old == 0) == (value == 0))):
             return
         structure_changed()

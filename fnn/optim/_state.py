@@ -11,7 +11,7 @@ from jax.core import Tracer
 
 from fnn.nn.array_box import to_array
 from fnn.nn.parameter import Parameter
-from fnn.nn.placement import beside, everywhere
+from fnn.nn.placement import along
 from fnn.optim._buckets import buckets_of, leaves
 from fnn.optim._slots import SharedState, Slot
 from fnn.optim.transform import Transform, apply_updates
@@ -32,10 +32,9 @@ def create(transform: Transform[Any], parameters: Sequence[Parameter], box: Make
         if isinstance(value, list):
             for parameter, array in zip(parameters, value, strict=True):
                 if array is not None:
-                    like = array.shape == parameter.shape
-                    made[parameter].arrays[name] = box(name, beside(array, parameter.peek()) if like else array)
+                    made[parameter].arrays[name] = box(name, along(array, parameter.peek()))
         elif value is not None:
-            shared.boxes[name] = box(name, everywhere(value, arrays[0]) if value.ndim == 0 else value)
+            shared.boxes[name] = box(name, along(value, arrays[0]))
     return made
 
 
@@ -120,9 +119,5 @@ def read(
             raise ValueError(
                 f"{function}: {name} of parameter {key!r} must have shape {example.shape}, got {array.shape}"
             )
-        if isinstance(expected, list) and array.shape == parameters[0].shape:
-            array = beside(array, parameters[0].peek())
-        elif array.ndim == 0:
-            array = everywhere(array, parameters[0].peek())
-        (own if isinstance(expected, list) else shared)[name] = array
+        (own if isinstance(expected, list) else shared)[name] = along(array, parameters[0].peek())
     return shared, own

@@ -18,7 +18,7 @@ from fnn.random.bits import _THREEFRY, _threefry
 from fnn.stateful.boxes import Box
 from fnn.stateful.donation import exclusive
 from fnn.stateful.protocol import Stateful
-from fnn.stateful.scopes import Scope, current_scopes, scope_to_write
+from fnn.stateful.scopes import Scope, current_scopes, innermost, scope_to_write
 from fnn.stateful.tracing import is_eager, renew_mark, runs_once, setting, stack_depth, trace_state
 
 __all__ = [
@@ -172,7 +172,7 @@ class Generator(Stateful):
     def _next_key_in_scope(self) -> Any:
         """Draws at the level of a scope, or in a transformation within it, such as jax.checkpoint, where the state cannot be
         written: there the draws are counted, for the state to take them up later."""
-        scope = next((scope for scope in reversed(current_scopes()) if not scope.private), None)
+        scope = innermost()
         counts = self._draws if self._depth or scope is None else scope.draws
         try:
             scope_to_write(self._box)

@@ -243,6 +243,13 @@ class Cell:
         else:
             scope.record(self, value)
 
+    def assign(self, value: Any) -> None:
+        """``set`` where a scope has the place or the value is traced; any other value goes to the container, whatever runs."""
+        if is_traced(value) or seen(self.place()) is not MISSING:
+            self.set(value)
+        else:
+            dict.__setitem__(self.container, self.key, value)  # type: ignore[arg-type]
+
     def write(self, value: Any) -> None:
         """What ``Box.write`` is to a box: ``set``."""
         self.set(value)

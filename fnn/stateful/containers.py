@@ -9,22 +9,17 @@ from typing import Any, NamedTuple
 
 from jax.core import Tracer
 
-from fnn.stateful.donation import Target
 from fnn.stateful.protocol import Stateful
 
 _DEEPEST = 4
 
 
 class ContainerPlace(NamedTuple):
-    """Where a value goes that came to be in an object's own list or dict: ``function(container, key, value)``."""
+    """Where a value goes that came to be in an object's own list or dict, a ``Target`` of ``publish``."""
 
     function: Callable[[Any, Any, Any], Any]
     container: Any
     key: Hashable
-
-    def target(self) -> Target:
-        """The place, as ``publish`` takes it."""
-        return self.function, self.container, self.key
 
     def write(self, value: Any) -> None:
         """Puts the value in."""
@@ -61,6 +56,12 @@ def traced_places(objects: Iterable[Stateful]) -> tuple[list[ContainerPlace], li
         for name, container in obj._stateful_containers_():
             visit(f"{type(obj).__name__}.{name}", container)
     return places, values
+
+
+def refill(container: Any, contents: Any) -> None:
+    """Gives a list, deque, dict or set, in place, the contents of a copy of it."""
+    container.clear()
+    (container.extend if isinstance(container, list | deque) else container.update)(contents)
 
 
 def leave_nothing(obj: Stateful, call: Callable[[], Any]) -> Any:

@@ -147,6 +147,11 @@ def _not_found(what: str, use: str) -> RuntimeError:
     )
 
 
+def innermost(knows: Callable[[Scope], bool] = lambda _: False) -> Scope | None:
+    """The innermost scope to which what happens now belongs: a private one only if it knows what it happens to."""
+    return next((scope for scope in reversed(_running.get()) if not scope.private or knows(scope)), None)
+
+
 def scope_to_write(holder: Box | Cell) -> Scope | None:
     """The scope that a write belongs to; ``None`` if it goes to the holder itself.
 
@@ -154,24 +159,20 @@ def scope_to_write(holder: Box | Cell) -> Scope | None:
         RuntimeError: where a JAX transformation that fnn does not run would leak what is written, or an ``fnn.jit`` is
             tracing that did not find the holder.
     """
-    scopes = _running.get()
     state = trace_state()
     key = holder.place()
-    for scope in reversed(scopes):
-        if scope.private and key not in scope.owned:
-            continue
-        if scope.trace == state:
-            if scope.strict and key not in scope.owned and holder._origin == EAGER:
-                raise _not_found(holder.describe(), "written")
-            return scope
-        break
-    else:
+    scope = innermost(lambda scope: key in scope.owned)
+    if scope is None:
         if state == EAGER:
             return None
+    elif scope.trace == state:
+        if scope.strict and key not in scope.owned and holder._origin == EAGER:
+            raise _not_found(holder.describe(), "written")
+        return scope
     if holder._origin != state:
         raise RuntimeError(
             f"{holder.describe()} would be changed inside a JAX transformation (jit, grad, vmap, scan, checkpoint, ...) "
-            "that fnn does not run, and a traced array would leak into it; " + (_WITHIN if scopes else _WITHOUT)
+            "that fnn does not run, and a traced array would leak into it; " + (_WITHIN if _running.get() else _WITHOUT)
         )
     return None
 
@@ -188,10 +189,8 @@ _WITHIN = (
 
 def home_of_new(state: Any) -> Scope | None:
     """The scope that holds the traced content of what is made now, at the level ``state`` of tracing, if one does."""
-    for scope in reversed(_running.get()):
-        if not scope.private:
-            return scope if scope.trace == state else None
-    return None
+    scope = innermost()
+    return scope if scope is not None and scope.trace == state else None
 
 
 def note_part(obj: Stateful, part: str) -> None:
@@ -204,22 +203,18 @@ def note_part(obj: Stateful, part: str) -> None:
     Raises:
         RuntimeError: in a JAX transformation that fnn does not run, where a traced array would be left behind in it.
     """
-    scopes = _running.get()
     state = trace_state()
     origin = obj._stateful_origin_
-    for scope in reversed(scopes):
-        if scope.private and id(obj) not in scope.objects:
-            continue
-        if scope.trace == state:
-            if scope.strict and id(obj) not in scope.objects and origin == EAGER:
-                raise _not_found(type(obj).__name__, "given a part")
-            if scope.private or origin != state:
-                scope.keep(obj)
-            return
-        break
-    else:
+    scope = innermost(lambda scope: id(obj) in scope.objects)
+    if scope is None:
         if state == EAGER:
             return
+    elif scope.trace == state:
+        if scope.strict and id(obj) not in scope.objects and origin == EAGER:
+            raise _not_found(type(obj).__name__, "given a part")
+        if scope.private or origin != state:
+            scope.keep(obj)
+        return
     if origin != state:
         raise RuntimeError(
             f"{part} would be made inside a JAX transformation (jit, grad, vmap, scan, ...) that fnn does not run, and a "

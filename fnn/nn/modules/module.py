@@ -34,7 +34,7 @@ from fnn.nn.modules.state_dict import HasStateDict, _IncompatibleKeys as _Incomp
 from fnn.nn.parameter import Buffer, Parameter, is_lazy
 from fnn.nn.placement import Device, parse_to, put
 from fnn.stateful.boxes import Box, Cell
-from fnn.stateful.containers import leave_nothing
+from fnn.stateful.containers import leave_nothing, refill
 from fnn.stateful.protocol import Stateful, static_key
 from fnn.stateful.scopes import current_scopes, note_call, note_part
 from fnn.stateful.structure import structure_changed
@@ -637,9 +637,7 @@ class Module(HasStateDict, HasHooks):
             self.__dict__.clear()
             self.__dict__.update(attributes)
             for name, value in registries.items():
-                mine = attributes[name]
-                mine.clear()
-                (mine.extend if isinstance(mine, list | deque) else mine.update)(value)
+                refill(attributes[name], value)
             for parameter, requires_grad in flags:
                 parameter._requires_grad = requires_grad
             structure_changed()

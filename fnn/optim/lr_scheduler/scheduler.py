@@ -17,9 +17,9 @@ from jax.core import Tracer
 from fnn.functional.checks import fail
 from fnn.optim.optimizer import Optimizer, ParamGroup
 from fnn.optim.typing import Number
-from fnn.stateful.boxes import Cell, ElementCell, is_traced
+from fnn.stateful.boxes import Cell, ElementCell
 from fnn.stateful.protocol import Stateful, static_key
-from fnn.stateful.scopes import MISSING, current_scopes, require_known, seen
+from fnn.stateful.scopes import require_known
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import trace_state
 
@@ -119,12 +119,8 @@ class _Moving:
     def __get__(self, scheduler: Any, kind: Any = None) -> Any:
         if scheduler is None:
             return self
-        attributes = scheduler.__dict__
-        value = seen((id(attributes), self.name)) if current_scopes() else MISSING
-        if value is not MISSING:
-            return value
         try:
-            return attributes[self.name]
+            return Cell(scheduler.__dict__, self.name).get()
         except KeyError:
             raise AttributeError(f"{type(scheduler).__name__!r} object has no attribute {self.name!r}") from None
 
@@ -132,10 +128,7 @@ class _Moving:
         attributes = scheduler.__dict__
         if self.name not in attributes:
             structure_changed()
-        if is_traced(value) or (seen((id(attributes), self.name)) is not MISSING):
-            Cell(attributes, self.name).set(value)
-        else:
-            attributes[self.name] = value
+        Cell(attributes, self.name).assign(value)
 
 
 class LRScheduler(Stateful):

@@ -14,7 +14,7 @@ from jax.core import Tracer
 from fnn.nn.array_box import to_array
 from fnn.transforms.jit.search import is_stateful
 
-__all__ = ["StaticArguments", "as_leaf", "type_of"]
+__all__ = ["STATEFUL", "StaticArguments", "as_leaf", "type_of"]
 
 _OWNERS = ("self", "cls")
 
@@ -71,7 +71,6 @@ class StaticArguments:
         numbers = [number % count if number < 0 and count else number for number in numbers]
         self._numbers = {*numbers, *(self._positional.index(name) for name in names if name in self._positional)}
         self._names = {*names, *(self._positional[i] for i in numbers if i < count)}
-        self._keyed = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]
 
     def is_owner(self, first: Any) -> bool:
         """Whether the first argument of a call is the ``self`` or ``cls`` of a method that was called by way of its class."""
@@ -143,13 +142,13 @@ def put_back(args: Sequence[Any], kwargs: dict[str, Any], static: Any) -> tuple[
     return args, kwargs
 
 
-_STATEFUL = "stateful"
+STATEFUL = "stateful"
 
 
 def type_of(leaf: Any) -> Hashable:
     """The type of an array as a trace knows it, a mark for a stateful object; ``None`` for what is neither."""
     if is_stateful(leaf):
-        return _STATEFUL
+        return STATEFUL
     try:
         return jax.typeof(leaf)
     except (TypeError, ValueError):

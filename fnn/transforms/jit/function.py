@@ -8,7 +8,7 @@ import threading
 import warnings
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import chain, repeat
 from operator import setitem
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
@@ -23,7 +23,15 @@ from fnn.stateful.protocol import Uninitialized
 from fnn.stateful.scopes import current_scopes
 from fnn.stateful.structure import optional_changed, structure, structure_changed
 from fnn.stateful.tracing import is_eager, jit_settings, setting
-from fnn.transforms.jit.arguments import StaticArguments, as_leaf, check_global, process_count, put_back, type_of
+from fnn.transforms.jit.arguments import (
+    STATEFUL,
+    StaticArguments,
+    as_leaf,
+    check_global,
+    process_count,
+    put_back,
+    type_of,
+)
 from fnn.transforms.jit.gathering import Gathered, Split, element_targets
 from fnn.transforms.jit.programs import Program
 from fnn.transforms.jit.search import CompiledFunction, Found, is_stateful
@@ -87,7 +95,7 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         self._lock = threading.RLock()
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        if any(scope.strict for scope in current_scopes()) or setting("jax_disable_jit"):
+        if _runs_as_it_is():
             return self.__wrapped__(*args, **kwargs)
         with self._lock:
             if args and self._static.is_owner(args[0]):
@@ -126,10 +134,10 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         if None in types:
             leaves = [as_leaf(self, leaves, tree, i) if kind is None else leaves[i] for i, kind in enumerate(types)]
             types = [type_of(leaf) for leaf in leaves]
-        arrays = [leaf for leaf in leaves if not is_stateful(leaf)]
+        arrays = [leaf for leaf, kind in zip(leaves, types, strict=True) if kind is not STATEFUL]
         if process_count() > 1:
             check_global(self, leaves, tree)
-        given = [leaf for leaf in leaves if is_stateful(leaf)] if len(arrays) != len(leaves) else []
+        given = [leaf for leaf, kind in zip(leaves, types, strict=True) if kind is STATEFUL]
         try:
             found, gathered = self._gather(owner, given)
         except Uninitialized:
@@ -233,16 +241,14 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         bank = split.bank
         others = split.enter()
         parts, wholes, copies, kinds = element_targets(split.elements) if split.elements else ([], [], [], [])
-        constant = [box.publication() for box in (*split.drawn, *split.cleared)]
-        targets = [bank.target, (setitem, outputs, 0), *split.targets, *parts, *split.last, *wholes, *constant]
+        targets = [bank.target, (setitem, outputs, 0), *split.targets, *parts, *split.last, *wholes, *split.constant]
         donates = self._donate and program.may_donate and bool(bank.boxes) and not _debugs()
         if donates:
-            run = program.run
             with exclusive:
                 drawn = split.advanced()
                 kept = [box._data for box in split.kept]
                 arrays = bank.take()
-                results = chain.from_iterable(map(run, (arrays,), (kept,), *((part,) for part in inputs)))
+                results = _results(program.run, arrays, kept, *inputs)
                 try:
                     publish(targets, chain(results, map(call_with, kinds, copies), drawn, repeat(None)))
                 except Exception as error:
@@ -273,7 +279,7 @@ class JitFunction(CompiledFunction, Generic[P, R]):
             drawn = split.advanced()
             arrays = split.bank.look()
             kept[:] = [box._data for box in split.kept]
-            results = chain.from_iterable(map(program.run_kept, (arrays,), (kept,), *((part,) for part in inputs)))
+            results = _results(program.run_kept, arrays, kept, *inputs)
             publish(targets, chain(results, wholes, drawn, repeat(None)))
 
         kept: list[Any] = []
@@ -288,6 +294,16 @@ class JitFunction(CompiledFunction, Generic[P, R]):
             with exclusive:
                 return attempt()
         return attempt()  # a callback of its own may wait for whoever is excluded
+
+
+def _runs_as_it_is() -> bool:
+    """Whether a call is part of a trace of ``fnn.jit`` already, or nothing is to be compiled."""
+    return any(scope.strict for scope in current_scopes()) or setting("jax_disable_jit")
+
+
+def _results(run: Callable[..., Any], *inputs: Any) -> Iterator[Any]:
+    """What a program returns, one after another; it runs when the first is asked for, within C code."""
+    return chain.from_iterable(map(run, *((part,) for part in inputs)))
 
 
 def _debugs() -> bool:
@@ -327,7 +343,7 @@ class BoundJit(CompiledFunction, Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         function = self.__func__
-        if any(scope.strict for scope in current_scopes()) or setting("jax_disable_jit"):
+        if _runs_as_it_is():
             return function.__wrapped__(self.__self__, *args, **kwargs)
         with function._lock:
             return function._call(self.__self__, args, kwargs)

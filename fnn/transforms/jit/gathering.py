@@ -37,6 +37,7 @@ class Split(NamedTuple):
     last: list[Target]  # and places in containers
     drawn: list[Box]  # states of generators, on the host,
     draws: tuple[int, ...]  # and how often the program draws from each
+    constant: list[Target]  # of those states, and of the boxes that become empty
 
     def advanced(self) -> list[Any]:
         """The states of the generators after the program."""
@@ -146,6 +147,7 @@ class Gathered:
         if found is None:
             filled = [self.boxes[i] for i in program.filled] + program.new_boxes
             cleared = [self.boxes[i] for i in program.cleared]
+            drawn = [self.boxes[i] for i in program.draws]
             cells = [self.cells[i] for i in program.cells]
             whole = [cell for cell in cells if not isinstance(cell, ElementCell)]
             targets = [box.publication() for box in filled]
@@ -158,9 +160,10 @@ class Gathered:
                 cleared,
                 targets,
                 [cell for cell in cells if isinstance(cell, ElementCell)],
-                [value.target() for value in program.new_values],
-                [self.boxes[i] for i in program.draws],
+                list(program.new_values),
+                drawn,
                 tuple(program.draws.values()),
+                [box.publication() for box in (*drawn, *cleared)],
             )
         return found
 

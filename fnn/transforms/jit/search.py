@@ -65,8 +65,6 @@ class WeakList:
     """
 
     def __init__(self, objects: Iterable[Any], dropped: Callable[[], None]) -> None:
-        objects = list(objects)
-        self.ids: list[int] = list(map(id, objects))
         self._held: list[Any] = [_weak(obj, dropped) for obj in objects]
 
     def values(self) -> list[Any]:
@@ -254,7 +252,7 @@ class Found:
         self._version: int = structure.version
         self._arguments: list[int] = list(map(id, arguments))
         self._roots = WeakList(search.roots, dropped)
-        self._others = WeakList([*search.instances, *arguments], dropped)
+        self._given = WeakList(arguments, dropped)  # watched alone
         self._looks: list[Look] = search.looks
         for look in self._looks:
             look.settle()
@@ -273,14 +271,9 @@ class Found:
 
     def still_right(self, arguments: Sequence[Any]) -> bool:
         """Whether every name refers to what it referred to."""
-        if self._version != structure.version or (
-            (arguments or self._arguments) != [] and (list(map(id, arguments)) != self._arguments)
-        ):
+        if self._version != structure.version or list(map(id, arguments)) != self._arguments:
             return False
-        return all(map(_holds, self._looks))
-
-
-_holds = Look.holds
+        return all(map(Look.holds, self._looks))
 
 
 class _Seen:

@@ -22,7 +22,7 @@ from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Buffer
 from fnn.random.generator import count_draws
 from fnn.stateful.boxes import Box, ElementCell, OptionalBox
-from fnn.stateful.containers import take_out_traced
+from fnn.stateful.containers import refill, take_out_traced
 from fnn.stateful.protocol import Stateful, walk
 from fnn.stateful.scopes import Scope
 from fnn.stateful.structure import structure_changed
@@ -238,8 +238,7 @@ def _refuse_traced(obj: Any, before: dict[str, tuple[Any, Any]]) -> None:
             for key, (old, contents) in before.items():
                 now[key] = old
                 if contents is not None:
-                    old.clear()
-                    (old.extend if isinstance(old, list | deque) else old.update)(contents)
+                    refill(old, contents)
             raise RuntimeError(
                 f"fnn.jit: {type(obj).__name__}.{name} would keep a traced array, which is dead after the trace; return it and "
                 "keep what the compiled function returns"
