@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import jax
@@ -14,7 +14,7 @@ from jax.core import Tracer
 from fnn.nn.placement import Device, Place, parse_device
 from fnn.stateful.boxes import Box
 
-__all__ = ["DTYPES", "Sharding", "fit", "host_array", "place_of", "to_device"]
+__all__ = ["DTYPES", "Read", "Sharding", "fit", "host_array", "place_of", "to_device"]
 
 Sharding: TypeAlias = "jax.sharding.Sharding | Mapping[str, jax.sharding.Sharding] | None"
 
@@ -73,13 +73,32 @@ def place_of(device: Device, sharding: Sharding) -> Any:
     return lambda name: place
 
 
-def to_device(array: np.ndarray[Any, Any], place: Place | None) -> jax.Array:
-    """A host array that nobody else holds as a ``jax.Array``; its memory may be taken over.
+Read: TypeAlias = Callable[[tuple[slice, ...] | None], np.ndarray[Any, Any]]
+"""Reads a tensor, or the part of it that slices say, into memory that nobody else holds."""
+
+
+def to_device(read: Read, shape: tuple[int, ...], place: Place | None) -> jax.Array:
+    """A tensor of a file as a ``jax.Array``; of one that is spread over devices, each part is read when its device gets it.
 
     Raises:
-        ValueError: if its numbers do not fit (see ``fit``).
+        ValueError: if its numbers do not fit (see ``fit``), or its shape does not fit the sharding.
     """
-    return jax.device_put(fit(array), place)
+    if not isinstance(place, jax.sharding.Sharding) or len(place.device_set) == 1:
+        return jax.device_put(fit(read(None)), place)  # the memory may be taken over
+    devices: dict[tuple[Any, ...], list[Any]] = {}
+    try:
+        indices = place.addressable_devices_indices_map(shape)
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"its shape {shape} does not fit {place}: {error}") from error
+    for device, index in indices.items():
+        devices.setdefault(tuple((one.start, one.stop) for one in index or ()), []).append(device)
+    parts: list[jax.Array] = []
+    for bounds, homes in devices.items():
+        part = fit(read(tuple(slice(*one) for one in bounds)))
+        for device in homes:
+            home = jax.sharding.SingleDeviceSharding(device, memory_kind=place.memory_kind)
+            parts.append(jax.device_put(part, home))
+    return jax.make_array_from_single_device_arrays(shape, place, parts)
 
 
 def host_array(value: Any, what: str) -> np.ndarray[Any, Any] | None:

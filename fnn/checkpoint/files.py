@@ -8,6 +8,7 @@ import mmap
 import os
 import stat
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,7 +21,7 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-__all__ = ["FileParts", "naming", "write_whole"]
+__all__ = ["FileParts", "copied", "naming", "write_whole"]
 
 # jaxlib takes over a host array that begins at a multiple of this without copying it.
 _ALIGNMENT = 64
@@ -35,6 +36,8 @@ class FileParts:
         self._file: BinaryIO = open(path, "rb", buffering=0)
         status = os.fstat(self._file.fileno())
         self.size: int = status.st_size
+        self._map: mmap.mmap | None = None
+        self._lock = threading.Lock()
 
     def read(self, offset: int, size: int) -> np.ndarray[Any, Any]:
         """So many bytes from an offset, in new memory that nobody else holds.
@@ -42,19 +45,17 @@ class FileParts:
         Raises:
             ValueError: if the file ends before.
         """
-        if offset < 0 or size < 0 or offset + size > self.size:
-            raise ValueError(f"it is truncated: {size} bytes at {offset} of a file of {self.size}")
-        room = np.empty(size + _ALIGNMENT, np.uint8)
-        start = -room.ctypes.data % _ALIGNMENT
-        out = room[start : start + size]
+        self._check(offset, size)
+        out = room(size)
         view = out.data
-        self._file.seek(offset)
-        done = 0
-        while done < size:
-            count = self._file.readinto(view[done : done + _PIECE])  # pyright: ignore[reportAttributeAccessIssue]
-            if not count:
-                raise ValueError(f"it became shorter while it was read, than {offset + size} bytes")
-            done += count
+        with self._lock:  # two threads would move the position of one file
+            self._file.seek(offset)
+            done = 0
+            while done < size:
+                count = self._file.readinto(view[done : done + _PIECE])  # pyright: ignore[reportAttributeAccessIssue]
+                if not count:
+                    raise ValueError(f"it became shorter while it was read, than {offset + size} bytes")
+                done += count
         return out
 
     def bytes(self, offset: int, size: int) -> bytes:
@@ -67,10 +68,39 @@ class FileParts:
 
     def mapped(self) -> mmap.mmap:
         """The whole file as if it was in memory, for looking into it here and there."""
-        return mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        if self._map is None:
+            self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        return self._map
+
+    def view(self, offset: int, size: int) -> np.ndarray[Any, Any]:
+        """So many bytes from an offset, of which only those are read that are looked at.
+
+        Raises:
+            ValueError: if the file ends before.
+        """
+        self._check(offset, size)
+        return np.frombuffer(self.mapped(), np.uint8, size, offset)
+
+    def _check(self, offset: int, size: int) -> None:
+        if offset < 0 or size < 0 or offset + size > self.size:
+            raise ValueError(f"it is truncated: {size} bytes at {offset} of a file of {self.size}")
 
     def close(self) -> None:
         self._file.close()
+
+
+def room(size: int) -> np.ndarray[Any, Any]:
+    """New memory for so many bytes, which jaxlib can take over."""
+    out = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -out.ctypes.data % _ALIGNMENT
+    return out[start : start + size]
+
+
+def copied(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The same numbers in new memory, row by row."""
+    out = room(array.nbytes).view(array.dtype).reshape(array.shape)
+    np.copyto(out, array)
+    return out
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import os
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -36,7 +37,8 @@ def load(path: str | os.PathLike[str], *, device: Device = None, sharding: Shard
         path: a ``.safetensors``, ``.pt``, ``.pth``, ``.bin`` or ``.ckpt`` file (the kind is seen from its bytes), a
             ``*.index.json`` of parts as Hugging Face has them, or a folder with one checkpoint.
         device: where the arrays shall lie; by default where JAX puts new ones.
-        sharding: in place of ``device``, a sharding for all or a mapping of names to shardings.
+        sharding: in place of ``device``, a sharding for all or a mapping of names to shardings. Each device's part is read
+            by itself, in a program of several processes each process its own, so that no tensor need fit into the host's memory.
         mmap: reads from a torch file only what the tensors need, as torch's own ``mmap=True``; ``False`` reads every storage
             whole first and compares its checksum.
 
@@ -149,7 +151,7 @@ class Checkpoint(Mapping[str, jax.Array]):
         home = self._home[name]
         with naming(self._function, home.path):
             try:
-                return to_device(home.read(name), self._place(name))
+                return to_device(partial(home.read, name), home.describe(name)[0], self._place(name))
             except ValueError as error:
                 raise ValueError(f"tensor {name!r}: {error}") from error
 
@@ -217,8 +219,8 @@ class _OneFile:
             return view.shape, view.cast or view.dtype
         return self._file.describe(name)
 
-    def read(self, name: str) -> np.ndarray[Any, Any]:
-        return self._file.read(name)
+    def read(self, name: str, index: tuple[slice, ...] | None = None) -> np.ndarray[Any, Any]:
+        return self._file.read(name, index)
 
 
 def _open(parts: FileParts, mmap: bool) -> SafetensorsFile | TorchFile:
@@ -238,6 +240,8 @@ def _open(parts: FileParts, mmap: bool) -> SafetensorsFile | TorchFile:
         raise ValueError("it is an HDF5 file; h5py reads it")
     if head[:4] == b"GGUF":
         raise ValueError("it is a GGUF file; the package gguf reads it")
+    if head[:1] == b"\x08" and head[2:3] == b"\x12":
+        raise ValueError("it looks like an ONNX file; the package onnx reads its initializers")
     if head[:1] == b"\x80" and head[1:2] <= b"\x05":
         raise ValueError("it is a pickle that torch.save did not write; load it with pickle where you trust it")
     if head.startswith(b"version https://git-lfs"):

@@ -8,12 +8,13 @@ import struct
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from fnn.checkpoint.arrays import DTYPES, to_device
-from fnn.checkpoint.files import FileParts
+from fnn.checkpoint.files import FileParts, copied
 from fnn.checkpoint.structure import METADATA_KEY, arrays_of, flatten, is_array, unflatten
 
 __all__ = ["SafetensorsFile", "write"]
@@ -103,25 +104,34 @@ class SafetensorsFile:
         dtype, shape, _ = self._entries[name]
         return shape, dtype
 
-    def read(self, name: str) -> np.ndarray[Any, Any]:
-        """The numbers of one array, in memory of its own."""
+    def read(self, name: str, index: tuple[slice, ...] | None = None) -> np.ndarray[Any, Any]:
+        """The numbers of one array or of a part of it, in memory of its own."""
         dtype, shape, start = self._entries[name]
-        raw = self.parts.read(self._start + start, math.prod(shape) * dtype.itemsize)
-        if dtype == np.bool_ and raw.size and raw.max() > 1:
-            raw = (raw != 0).view(np.uint8)
-        array = raw.view(dtype).reshape(shape)
+        size = math.prod(shape) * dtype.itemsize
+        if index is None or not size:
+            array = self.parts.read(self._start + start, size).view(dtype).reshape(shape)
+        else:
+            array = copied(self.parts.view(self._start + start, size).view(dtype).reshape(shape)[index])
+        if dtype == np.bool_:
+            array = _bools(array)
         return array if sys.byteorder == "little" else array.byteswap()
 
     def load(self, place: Callable[[str], Any]) -> Any:
         """All of it: names to arrays, or what the structure in the header says."""
         arrays: OrderedDict[str, Any] = OrderedDict()
-        for name in self._entries:
+        for name, (_, shape, _) in self._entries.items():
             try:
-                arrays[name] = to_device(self.read(name), place(name))
+                arrays[name] = to_device(partial(self.read, name), shape, place(name))
             except ValueError as error:
                 raise ValueError(f"tensor {name!r}: {error}") from error
         text = self.metadata.get(METADATA_KEY)
         return arrays if text is None else unflatten(text, arrays.__getitem__)
+
+
+def _bools(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Bytes other than 0 and 1 are no bools of numpy's; here they are true."""
+    raw = array.view(np.uint8)
+    return raw != 0 if raw.size and raw.max() > 1 else array
 
 
 def write(obj: Any) -> Callable[[BinaryIO], None]:

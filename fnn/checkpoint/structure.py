@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import numpy as np
 
 from fnn.checkpoint.arrays import DTYPES, host_array
 
-__all__ = ["METADATA_KEY", "arrays_of", "flatten", "unflatten"]
+__all__ = ["METADATA_KEY", "arrays_of", "flatten", "is_array", "is_plain_tuple", "refusal", "shown", "unflatten"]
 
 METADATA_KEY = "fnn.structure"
 _DEEPEST = 100
@@ -53,7 +54,7 @@ class _Encoder:
             return {kind.__name__: base64.b64encode(value).decode()}
         if isinstance(value, np.dtype):
             return {"dtype": value.name}
-        if kind in (dict, OrderedDict, list, tuple, set, frozenset) or isinstance(value, dict | list):
+        if isinstance(value, dict | list | set | frozenset) or is_plain_tuple(value):
             return self.container(value, path, name)
         return self.array(value, path, name)
 
@@ -74,7 +75,7 @@ class _Encoder:
                 out = {"dict": pairs}
         else:
             items = [self.encode(item, (*path, i), f"{dot}{i}") for i, item in enumerate(value)]
-            out = items if isinstance(value, list) else {type(value).__name__: items}
+            out = items if isinstance(value, list) else {_kind_of(value): items}
         self.open.discard(id(value))
         return out
 
@@ -98,6 +99,15 @@ class _Encoder:
         return {"array": name}
 
 
+def is_plain_tuple(value: Any) -> bool:
+    """Whether it is a tuple or a NamedTuple, which is saved as a tuple."""
+    return type(value) is tuple or (isinstance(value, tuple) and hasattr(value, "_fields"))
+
+
+def _kind_of(value: tuple[Any, ...] | set[Any] | frozenset[Any]) -> str:
+    return "tuple" if isinstance(value, tuple) else "set" if isinstance(value, set) else "frozenset"
+
+
 def shown(path: tuple[Any, ...]) -> str:
     """A path as a user would write it: 'optimizer'['state'][0]."""
     return "the object" if not path else repr(path[0]) + "".join(f"[{p!r}]" for p in path[1:])
@@ -110,8 +120,8 @@ def refusal(value: Any) -> str:
         advice = "; save its state_dict()"
     elif hasattr(value, "get_state"):
         advice = "; save its get_state()"
-    elif isinstance(value, tuple):
-        advice = "; save tuple(...) or ._asdict() of it, or jax.tree.leaves(...)"
+    elif dataclasses.is_dataclass(value):
+        advice = "; save what its fields hold, or jax.tree.leaves(...) of it"
     return f"must be an array, a number, a string, None, or a dict, list or tuple of them, got {type(value).__name__}{advice}"
 
 

@@ -9,13 +9,14 @@ import zipfile
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
 from fnn.checkpoint.arrays import to_device
-from fnn.checkpoint.files import FileParts
+from fnn.checkpoint.files import FileParts, copied
 from fnn.checkpoint.torch_names import Storage, TensorView, find, storage_of
 from fnn.checkpoint.unpickler import Known, Unpickler
 
@@ -247,24 +248,28 @@ class TorchFile:
 
     # Values
 
-    def read(self, name: str) -> np.ndarray[Any, Any]:
-        """The numbers of one tensor, in memory of its own."""
-        return self._read(self.views[name])
+    def read(self, name: str, index: tuple[slice, ...] | None = None) -> np.ndarray[Any, Any]:
+        """The numbers of one tensor or of a part of it, in memory of its own."""
+        return self._read(self.views[name], index)
 
-    def _read(self, view: TensorView) -> np.ndarray[Any, Any]:
+    def _read(self, view: TensorView, index: tuple[slice, ...] | None = None) -> np.ndarray[Any, Any]:
         item = view.dtype.itemsize
         if 0 in view.shape:
             return np.empty(view.shape, view.cast or view.dtype)
         start, _, checksum = self._places[view.storage.key]
         if self._checked and checksum and not self._is_whole(view.storage.key):
             raise ValueError("it is corrupted: its checksum is wrong")
-        raw = self.parts.read(start + view.offset * item, view.span * item)
-        if view.dtype == np.bool_:
-            raw = (raw != 0).view(np.uint8) if raw.max() > 1 else raw
+        get = self.parts.read if index is None else self.parts.view
         # numpy strides and swaps only dtypes of its own.
-        flat = raw.view(view.dtype if view.dtype.kind == "c" else f"u{item}")
+        kind = view.dtype if view.dtype.kind == "c" else np.dtype(f"u{item}")
+        flat = get(start + view.offset * item, view.span * item).view(kind)
         array = np.lib.stride_tricks.as_strided(flat, view.shape, [s * item for s in view.strides], writeable=False)
-        array = flat.reshape(view.shape) if array.flags.c_contiguous else np.ascontiguousarray(array)
+        if index is not None:
+            array = copied(array[index])
+        else:
+            array = flat.reshape(view.shape) if array.flags.c_contiguous else np.ascontiguousarray(array)
+        if view.dtype == np.bool_ and array.max() > 1:
+            array = (array != 0).view(np.uint8)
         array = (array.byteswap() if self._swap else array).view(view.dtype)
         array = np.conj(array) if view.conjugate else array
         array = np.negative(array) if view.negative else array
@@ -284,7 +289,7 @@ class TorchFile:
         for name, view in self.views.items():
             if view not in arrays:
                 try:
-                    arrays[view] = to_device(self._read(view), place(name))
+                    arrays[view] = to_device(partial(self._read, view), view.shape, place(name))
                 except ValueError as error:
                     raise ValueError(f"tensor {name!r}: {error}") from error
 

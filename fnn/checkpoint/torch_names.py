@@ -278,12 +278,43 @@ _CALLS: dict[str, Any] = {
 
 # Objects that are little more than dicts; they become dicts.
 _LIKE_DICTS = (
+    "omegaconf.base.ContainerMetadata",
+    "omegaconf.base.Metadata",
     "argparse.Namespace",
     "lightning.fabric.utilities.data.AttributeDict",
     "lightning_fabric.utilities.data.AttributeDict",
     "lightning.pytorch.utilities.parsing.AttributeDict",
     "pytorch_lightning.utilities.parsing.AttributeDict",
 )
+
+
+def _own_dict(state: Any) -> dict[Any, Any]:
+    """The contents of an object that is little more than its ``__dict__``."""
+    if state is not None and not isinstance(state, dict):
+        _damaged("the state of an object")
+    return state or {}
+
+
+# OmegaConf, as which Hydra hands hyperparameters to Lightning: containers of nodes, each of which holds a plain value.
+
+
+def _content(state: Any) -> Any:
+    """The contents of a container of OmegaConf; one that is missing or a reference is a text there, and empty here."""
+    content = _own_dict(state).get("_content")
+    return content if isinstance(content, dict | list) else None
+
+
+def _config_list(state: Any) -> Any:
+    return _content(state) or []
+
+
+def _config_dict(state: Any) -> Any:
+    return _content(state) or {}
+
+
+def _config_node(*arguments: Any) -> Pending:
+    return Pending(lambda state: _own_dict(state).get("_val"))
+
 
 # Names that are only passed on, to the calls above.
 _PASSED_ON = (
@@ -292,9 +323,12 @@ _PASSED_ON = (
     "torch.nn.parameter.Parameter",
     "torch.nn.parameter.Buffer",
     "builtins.int",
+    "builtins.long",
     "builtins.float",
     "builtins.str",
     "builtins.bool",
+    "builtins.bytes",
+    "typing.Any",
 )
 
 _STORAGES = {
@@ -314,7 +348,13 @@ _STORAGES = {
 
 _KNOWN: dict[str, Any] = {
     **{name: Known(name, call) for name, call in _CALLS.items()},
-    **{name: Known(name, lambda *a: {}, takes_state=True) for name in _LIKE_DICTS},
+    **{name: Known(name, lambda *a: {}, _own_dict) for name in _LIKE_DICTS},
+    "omegaconf.dictconfig.DictConfig": Known("omegaconf.dictconfig.DictConfig", lambda *a: {}, _config_dict),
+    "omegaconf.listconfig.ListConfig": Known("omegaconf.listconfig.ListConfig", lambda *a: [], _config_list),
+    **{
+        f"omegaconf.nodes.{kind}Node": Known(f"omegaconf.nodes.{kind}Node", _config_node)
+        for kind in ("Any", "String", "Integer", "Float", "Boolean", "Bytes", "Path")
+    },
     **{name: Known(name) for name in _PASSED_ON},
     **{f"torch.{name}": Known(f"torch.{name}") for name in _STORAGES},
     **{f"torch.{name}": dtype for name, dtype in DTYPES.items()},

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from fnn.checkpoint.arrays import host_array
-from fnn.checkpoint.structure import is_array, refusal, shown
+from fnn.checkpoint.structure import is_array, is_plain_tuple, refusal, shown
 
 __all__ = ["write"]
 
@@ -98,7 +98,7 @@ class _Pickler:
             self.out += b"R"
         elif isinstance(value, np.dtype):
             self.name("torch", value.name)
-        elif isinstance(value, dict | list) or kind is tuple:
+        elif isinstance(value, dict | list) or is_plain_tuple(value):
             self.container(value, path)
         elif kind is set:
             raise TypeError(f"save: {shown(path)} is a set, which torch does not load; save a sorted list of it")

@@ -17,14 +17,22 @@ _MOST_DIGITS = 4000
 
 
 class Known:
-    """A name that pickles may mention: what it does when it is called, or nothing if it can only be passed on."""
+    """A name that pickles may mention: what it does when it is called, or nothing if it can only be passed on.
 
-    __slots__ = ("call", "name", "takes_state")
+    Args:
+        name: the name.
+        call: gives the value of a call.
+        contents: the calls give an empty dict or list, and a later BUILD fills it with what this takes from its state.
+    """
 
-    def __init__(self, name: str, call: Callable[..., Any] | None = None, takes_state: bool = False) -> None:
+    __slots__ = ("call", "contents", "name")
+
+    def __init__(
+        self, name: str, call: Callable[..., Any] | None = None, contents: Callable[[Any], Any] | None = None
+    ) -> None:
         self.name: str = name
         self.call: Callable[..., Any] | None = call
-        self.takes_state: bool = takes_state
+        self.contents: Callable[[Any], Any] | None = contents
 
 
 class Pending:
@@ -80,7 +88,7 @@ class Unpickler:
         self.marked: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
         self.steps: int = 0
-        self.open_dicts: dict[int, Any] = {}
+        self.unfilled: dict[int, tuple[Any, Callable[[Any], Any]]] = {}
 
     def load(self) -> Any:
         """The object.
@@ -260,8 +268,8 @@ class Unpickler:
             raise ValueError("its pickle is damaged: arguments that are no tuple")
         self.charge(arguments)
         value = function.call(*arguments)
-        if function.takes_state:
-            self.open_dicts[id(value)] = value
+        if function.contents is not None:
+            self.unfilled[id(value)] = value, function.contents
         self.stack.append(value)
 
     def charge(self, values: Any) -> None:
@@ -305,9 +313,19 @@ class Unpickler:
         elif type(value) is OrderedDict and isinstance(state, dict):
             if isinstance(state.get("_metadata"), dict):
                 setattr(value, "_metadata", state["_metadata"])  # noqa: B010
-        elif self.open_dicts.get(id(value)) is value and isinstance(state, dict | None):
-            for key, item in (state or {}).items():
+        elif id(value) in self.unfilled:
+            self.fill(value, self.unfilled.pop(id(value))[1](state))
+        else:
+            raise ValueError(f"its pickle sets the state of {_kind(value)}")
+
+    def fill(self, value: Any, contents: Any) -> None:
+        """Puts what belongs into a dict or list, once; a list or dict of another kind belongs into none."""
+        self.charge((contents,))
+        if isinstance(value, dict) and isinstance(contents, dict):
+            for key, item in contents.items():
                 self._put_item(value, key, item)
+        elif isinstance(value, list) and isinstance(contents, list):
+            value.extend(self._checked(item) for item in contents)
         else:
             raise ValueError(f"its pickle sets the state of {_kind(value)}")
 

@@ -20,7 +20,9 @@ def save(obj: Any, path: str | os.PathLike[str], *, format: Literal["safetensors
 
     Args:
         obj: names to arrays (of jax, numpy or torch) or Parameters, such as ``model.state_dict()``; or containers with numbers,
-            strings, ``None`` and arrays, such as ``{"model": ..., "optimizer": ..., "epoch": 3}``.
+            strings, ``None`` and arrays, such as ``{"model": ..., "optimizer": ..., "epoch": 3}``. A NamedTuple, as the state
+            of a functional optimizer is, becomes a tuple of the same leaves:
+            ``jax.tree.unflatten(jax.tree.structure(state), jax.tree.leaves(loaded))`` is one again.
         path: the file.
         format: ``"safetensors"``: names to arrays give a plain safetensors file, anything else one with its structure in the
             header. ``"torch"``: a file that ``torch.load(weights_only=True)`` reads.

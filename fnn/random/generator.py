@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -18,7 +18,7 @@ from fnn.random.bits import _THREEFRY, _threefry
 from fnn.stateful.boxes import Box
 from fnn.stateful.donation import exclusive
 from fnn.stateful.protocol import Stateful
-from fnn.stateful.scopes import Scope, current_scopes, innermost, scope_to_write
+from fnn.stateful.scopes import Scope, current_scopes, innermost, refuse_stray, scope_to_write
 from fnn.stateful.tracing import is_eager, renew_mark, runs_once, setting, stack_depth, trace_state
 
 __all__ = [
@@ -104,7 +104,7 @@ class Generator(Stateful):
 
         Raises:
             TypeError: if the seed is no integer.
-            RuntimeError: if it is out of range.
+            RuntimeError: if it is out of range, or in a JAX transformation that fnn does not run.
         """
         try:
             seed = operator.index(seed)
@@ -112,6 +112,7 @@ class Generator(Stateful):
             raise TypeError(f"manual_seed: seed must be an int, got {seed!r}") from None
         if not -(2**63) <= seed < 2**64:
             raise RuntimeError(f"manual_seed: seed must be in [-2**63, 2**64), got {seed}")
+        self._refuse_stray("manual_seed")
         state = np.array([(seed >> 32) & 0xFFFFFFFF, seed & 0xFFFFFFFF, 0], np.uint32)
         self._box.data = state
         self._seed = seed % 2**64
@@ -136,7 +137,9 @@ class Generator(Stateful):
 
         Raises:
             ValueError: if the array is no state of this kind of generator.
+            RuntimeError: in a JAX transformation that fnn does not run.
         """
+        self._refuse_stray("set_state")
         state = np.asarray(state)
         if state.dtype != np.uint32 or state.shape != self._box.data.shape:
             raise ValueError(
@@ -144,6 +147,41 @@ class Generator(Stateful):
             )
         self._box.data = state.copy()
         return self
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the sequence stands, as plain values and an array: what ``fnn.save`` takes.
+
+        Example:
+            >>> import fnn
+            >>> a, b = fnn.Generator().manual_seed(0), fnn.Generator()
+            >>> b.load_state_dict(a.state_dict())
+            >>> bool((a.next_key() == b.next_key()).all())
+            True
+        """
+        return {"state": self.get_state(), "seed": self._seed, "impl": self._impl}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Goes on where another one stood.
+
+        Args:
+            state_dict: what ``state_dict`` gave, also as it comes from a file.
+
+        Raises:
+            ValueError: if it is none of a generator, or of one of another kind; the generator is as it was.
+        """
+        if not isinstance(state_dict, Mapping) or state_dict.keys() != {"state", "seed", "impl"}:
+            raise ValueError(f"load_state_dict: must be a state_dict of a Generator, got {state_dict!r:.80}")
+        if state_dict["impl"] != self._impl:
+            raise ValueError(
+                f"load_state_dict: it is of a generator of {state_dict['impl']!r} keys, this one draws {self._impl!r} keys"
+            )
+        seed = operator.index(state_dict["seed"])
+        self.set_state(state_dict["state"])
+        self._seed = seed
+
+    def _refuse_stray(self, function: str) -> None:
+        instead = "seed outside of the transformed function, or open fnn.random.key_scope(key) inside it"
+        refuse_stray(f"{function}: the state of a generator", self._box._origin, instead)
 
     def next_key(self) -> Any:
         """Draws one key (raw uint32 words for the default kind, else a typed key)."""

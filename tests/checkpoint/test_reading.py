@@ -204,6 +204,7 @@ def test_places():
         (b"\x93NUMPY\x01\x00", "numpy.load"),
         (b"\x89HDF\r\n\x1a\n", "h5py"),
         (b"GGUF\x03\0\0\0", "GGUF"),
+        (b"\x08\x07\x12\x07pytorch", "ONNX"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"\x80\x04\x95\x10\0\0\0\0\0\0\0", "pickle that torch.save did not write"),
         (b"\0" * 257 + b"ustar", "tar file"),

@@ -134,6 +134,17 @@ LIMITS = {
     "two results": PROTO + b"NN.",
     "an unknown opcode": b"\x80\x02\xff.",
     "buffers from outside": b"\x80\x05\x97.",
+    "a list filled by a dict": PROTO + b"comegaconf.listconfig\nListConfig\n)\x81}" + text("_content") + b"}K\x01Nssb.",
+    "a dict filled by a list": PROTO + b"comegaconf.dictconfig\nDictConfig\n)\x81}" + text("_content") + b"]Nasb.",
+    "a list filled twice": PROTO
+    + b"comegaconf.listconfig\nListConfig\n)\x81"
+    + (b"}" + text("_content") + b"]Nasb") * 2
+    + b".",
+    "a list that contains itself": PROTO
+    + b"comegaconf.listconfig\nListConfig\n)\x81q\x00}"
+    + text("_content")
+    + b"]h\x00asb.",
+    "a node without a value": PROTO + b"comegaconf.nodes\nAnyNode\n)\x81.",
 }
 
 
@@ -170,6 +181,30 @@ def test_the_corpus_is_sound(tmp_path):
     """What the corpus is made of reads when it is not hostile."""
     assert fnn.load(as_zip(tmp_path / "good.pt", PROTO + tensor(4, 0, (2, 2), (2, 1)) + b".")).shape == (2, 2)
     assert fnn.load(as_old(tmp_path / "old.pt", PROTO + text("a") + b".")) == "a"
+
+
+def test_hyperparameters_of_omegaconf(tmp_path):
+    """As Hydra hands them to Lightning; every node knows its parent, so that the pickle is a circle."""
+
+    def node(value, parent, kind="Any"):
+        return f"comegaconf.nodes\n{kind}Node\n)\x81}}(".encode("latin1") + (
+            text("_parent") + parent + text("_val") + value + text("_metadata") + meta + b"ub"
+        )
+
+    meta = b"comegaconf.base\nMetadata\n)\x81}(" + text("ref_type") + b"ctyping\nAny\n" + text("key") + b"Nub"
+    of = b"comegaconf.base\nContainerMetadata\n)\x81}(" + text("object_type") + b"c__builtin__\nlist\nub"
+    items = b"](" + node(b"K\x01", b"h\x01") + node(text("${lr}"), b"h\x01", "String") + b"e"
+    sizes = b"comegaconf.listconfig\nListConfig\n)\x81q\x01}(" + (
+        text("_metadata") + of + text("_parent") + b"h\x00" + text("_content") + items + b"ub"
+    )
+    pairs = text("lr") + node(b"G" + struct.pack(">d", 0.1), b"h\x00", "Float") + text("sizes") + sizes
+    body = b"comegaconf.dictconfig\nDictConfig\n)\x81q\x00}(" + (
+        text("_parent") + b"N" + text("_content") + b"}(" + pairs + b"u" + text("_metadata") + of + b"ub"
+    )
+    missing = body.replace(text("_content") + b"}(" + pairs + b"u", text("_content") + text("???"))
+    for config, expected in ((body, {"lr": 0.1, "sizes": [1, "${lr}"]}), (missing, {})):
+        path = as_zip(tmp_path / "x.ckpt", PROTO + b"}(" + text("hparams") + config + text("epoch") + b"K\x03u.")
+        assert fnn.load(path) == {"hparams": expected, "epoch": 3}
 
 
 def test_zip_files(tmp_path):

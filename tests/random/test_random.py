@@ -111,6 +111,35 @@ def test_bad_seeds(seed, error):
     assert np.array_equal(before, fnn.get_rng_state())
 
 
+def test_state_dicts():
+    a, b = fnn.Generator().manual_seed(2**63 + 5), fnn.Generator().manual_seed(1)
+    a.next_key()
+    state = a.state_dict()
+    b.load_state_dict({**state, "state": jnp.asarray(state["state"])})  # as it comes from a file
+    assert b.initial_seed() == a.initial_seed() == 2**63 + 5
+    assert [b.next_key().tolist() for _ in range(3)] == [a.next_key().tolist() for _ in range(3)]
+    before = b.state_dict()
+    with random.key_scope(jax.random.key(0, impl="rbg")) as scope:
+        other = scope.state_dict()
+        scope.next_key()
+        scope.load_state_dict(other)
+        assert scope.state_dict()["state"].tolist() == other["state"].tolist()
+    bad = [
+        (other, "'rbg' keys"),
+        ({}, "must be a state_dict of a Generator"),
+        (state["state"], "must be a state_dict"),
+        ({**state, "state": np.zeros(2, np.uint32)}, "must be uint32"),
+        ({**state, "impl": 3}, "3 keys"),
+    ]
+    for one, why in bad:
+        with pytest.raises(ValueError, match=why):
+            b.load_state_dict(one)
+    with pytest.raises(TypeError):
+        b.load_state_dict({**a.state_dict(), "seed": "1"})
+    assert b.state_dict()["state"].tolist() == before["state"].tolist()
+    assert b.initial_seed() == before["seed"]
+
+
 def test_bad_state():
     with pytest.raises(ValueError, match="set_state: state must be uint32"):
         fnn.set_rng_state(np.zeros(3))
