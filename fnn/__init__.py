@@ -18,10 +18,19 @@ from fnn.random.generator import (
 )
 
 if TYPE_CHECKING:
-    from fnn import checkpoint as checkpoint, kernels as kernels, nn as nn, optim as optim, parallel as parallel
+    from fnn import (
+        checkpoint as checkpoint,
+        debug as debug,
+        kernels as kernels,
+        nn as nn,
+        optim as optim,
+        parallel as parallel,
+        tools as tools,
+    )
     from fnn.checkpoint.reading import load as load, open_checkpoint as open_checkpoint
     from fnn.checkpoint.writing import save as save
     from fnn.tensor.row_sparse import RowSparse as RowSparse
+    from fnn.tools.summary import summary as summary
     from fnn.transforms.backward import backward as backward
     from fnn.transforms.functional import (
         functional_call as functional_call,
@@ -38,6 +47,7 @@ __all__ = [
     "RowSparse",
     "backward",
     "checkpoint",
+    "debug",
     "functional_call",
     "get_rng_state",
     "initial_seed",
@@ -54,10 +64,12 @@ __all__ = [
     "set_rng_state",
     "stack",
     "state",
+    "summary",
+    "tools",
     "update",
 ]
 
-_PACKAGES = ("checkpoint", "kernels", "nn", "optim", "parallel")
+_PACKAGES = ("checkpoint", "debug", "kernels", "nn", "optim", "parallel", "tools")
 _HOMES = {
     "RowSparse": "tensor",
     "backward": "transforms",
@@ -68,6 +80,7 @@ _HOMES = {
     "save": "checkpoint",
     "stack": "transforms",
     "state": "transforms",
+    "summary": "tools",
     "update": "transforms",
 }
 

@@ -51,6 +51,7 @@ class Scope:
         self.writes: dict[Hashable, Box | Cell] = {}
         self.made: dict[Hashable, Box] = {}
         self.objects: dict[int, Stateful] = {}
+        self.modes: dict[int, bool] = {}  # whether Modules, by their ids, train, whatever they themselves say
         self.draws: dict[Any, int] = {}  # from generators, in a trace within, not yet counted in their states
         self.depth: int = 0
         self._restores: dict[int, Callable[[], None]] = {}
@@ -120,6 +121,14 @@ def seen(key: Hashable) -> Any:
     return MISSING
 
 
+def modes_for(obj: Stateful) -> dict[int, bool] | None:
+    """The ``modes`` of the innermost scope that has one for an object, if any has."""
+    for scope in reversed(_running.get()):
+        if id(obj) in scope.modes:
+            return scope.modes
+    return None
+
+
 def read(box: Box, counts: bool) -> Any:
     """The value that this thread's scopes have for a box, or ``MISSING``; notes that it was read if that ``counts``.
 
@@ -175,6 +184,28 @@ def scope_to_write(holder: Box | Cell) -> Scope | None:
             "that fnn does not run, and a traced array would leak into it; " + (_WITHIN if _running.get() else _WITHOUT)
         )
     return None
+
+
+def refuse_stray(what: str, origin: Any, instead: str) -> None:
+    """To be called before a change of numbers or options on the host, which no trace carries out.
+
+    Args:
+        what: the words by which an error names what would be changed.
+        origin: the level of tracing at which it was made.
+        instead: what the error advises.
+
+    Raises:
+        RuntimeError: in a JAX transformation that fnn does not run, where it would happen when that traces and not at each call.
+    """
+    state = trace_state()
+    if state == EAGER or origin == state:
+        return
+    scope = innermost()
+    if scope is None or scope.trace != state:
+        raise RuntimeError(
+            f"{what} would be changed inside a JAX transformation (jit, grad, vmap, scan, checkpoint, ...) that fnn does not run: "
+            f"once, while it is traced, and not at each call; {instead}"
+        )
 
 
 _WITHOUT = (

@@ -8,11 +8,14 @@ from typing import Any, Literal, TypeAlias, TypeVar, overload
 import jax
 import jax.numpy as jnp
 
+from fnn.functional.explained import explained
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter
 from fnn.nn.row_gradients import RowTaps, row_gradients, wants_row_gradients
 from fnn.stateful.scopes import Scope
-from fnn.stateful.tracing import again_if_stale
+from fnn.stateful.tracing import again_if_stale, is_eager
+from fnn.stateful.watching import current_watches, watched
+from fnn.transforms.hook_leaks import warn_of_hooks
 from fnn.transforms.outcome import Outcome
 
 __all__ = ["Target", "backward", "value_and_grad"]
@@ -50,6 +53,7 @@ def collect_parameters(function: str, targets: Iterable[Any]) -> list[Parameter]
     return list(found.values())
 
 
+@explained
 def value_and_grad(
     function: str, closure: Callable[[], Any], parameters: Sequence[Parameter], has_aux: bool
 ) -> tuple[jax.Array, Any, list[Any]]:
@@ -95,8 +99,14 @@ def value_and_grad(
     rest = [p for p in parameters if not any(p is table for table in tables)]
     values = [parameter.data for parameter in rest]
     differentiate = jax.value_and_grad(run, (0, 1), has_aux=True)
+    eager = is_eager()
     try:
         (loss, (aux, contents, indices)), (of_dense, of_taps) = again_if_stale(lambda: differentiate(values, zeros))
+        if eager:
+            warn_of_hooks(function, outcome[0].scope.objects.values(), stacklevel=3)
+            for watch in current_watches() if watched else ():
+                names = [parameter.describe() for parameter in rest]
+                watch.gradients(differentiate, (values, zeros), names, (loss, of_dense, of_taps))
     except BaseException:
         if outcome:
             outcome[0].scope.undo()
@@ -173,6 +183,7 @@ def backward(
 ) -> tuple[jax.Array, Aux]: ...
 @overload
 def backward(closure: Callable[[], Any], *targets: Target, has_aux: bool) -> Any: ...
+@explained
 def backward(closure: Callable[[], Any], *targets: Target, has_aux: bool = False) -> Any:
     """Computes a loss and adds its gradients into each ``p.grad``; works eagerly and under ``fnn.jit``.
 

@@ -9,12 +9,14 @@ from typing import Any, TypeAlias, TypeVar
 import jax
 import jax.numpy as jnp
 
+from fnn.functional.checks import fail
+from fnn.functional.explained import explained
 from fnn.nn.array_box import ArrayBox, Data, to_array
 from fnn.nn.modules.module import HasForward, Module
 from fnn.nn.placement import beside
 from fnn.random.generator import key_scope
 from fnn.stateful.scopes import Scope
-from fnn.stateful.tracing import again_if_stale, fresh_mark, is_eager, is_staged
+from fnn.stateful.tracing import again_if_stale, fresh_mark, is_eager, is_staged, mark
 
 __all__ = ["functional_call", "stack", "state", "update"]
 
@@ -39,6 +41,7 @@ def _every_name(model: Module) -> dict[str, ArrayBox]:
     return {**parameters, **dict(model.named_buffers(remove_duplicate=False))}
 
 
+@explained
 def state(model: Module) -> tuple[Arrays, Arrays]:
     """The arrays of a Module as two flat dicts whose keys are the ``state_dict`` names.
 
@@ -85,12 +88,14 @@ def _match(function: str, model: Module, values: Mapping[str, Any]) -> list[tupl
     return matched
 
 
+@explained
 def functional_call(
     model: HasForward[..., Output],
     params: Mapping[str, Data],
     buffers: Mapping[str, Data],
     *args: Any,
     rng: jax.Array | None = None,
+    training: bool | None = None,
     **kwargs: Any,
 ) -> tuple[Output, Arrays]:
     """Calls a Module on arrays given by name instead of its own; pure, and so fit for ``jit``, ``grad`` and ``vmap``.
@@ -101,6 +106,8 @@ def functional_call(
         buffers: names to arrays, as ``fnn.state`` gives them. A name in neither dict keeps the Module's own array.
         *args: arguments of the call.
         rng: a JAX PRNG key from which the random layers draw.
+        training: the mode of this call: that which ``model.train(training)`` would set. Without it every Module goes by its
+            own. A ``fnn.jit`` that the call comes by runs as part of it, uncompiled.
         **kwargs: keyword arguments of the call.
 
     Returns:
@@ -110,6 +117,7 @@ def functional_call(
         KeyError: if a name is unknown.
         ValueError: if an array has another shape than the Module's, a name is in both dicts, or two names of one array got
             two values.
+        TypeError: if ``model`` is no Module, or ``training`` neither a bool nor ``None``.
         RuntimeError: if the call changes a buffer that ``buffers`` does not have.
 
     Example:
@@ -118,8 +126,13 @@ def functional_call(
         >>> out, new = fnn.functional_call(bn, *fnn.state(bn), jnp.ones((4, 2), jnp.float32))
         >>> int(new["num_batches_tracked"]), int(bn.num_batches_tracked)
         (1, 0)
+        >>> out, new = fnn.functional_call(bn, *fnn.state(bn), jnp.ones((4, 2), jnp.float32), training=False)
+        >>> int(new["num_batches_tracked"]), bn.training
+        (0, True)
     """
     module = _as_module("functional_call", model)
+    if training is not None and not isinstance(training, bool):
+        fail(TypeError, "functional_call", "training", "True, False or None", training)
     both = params.keys() & buffers.keys()
     if both:
         raise ValueError(f"functional_call: '{sorted(both)[0]}' is in params and in buffers")
@@ -137,6 +150,11 @@ def functional_call(
                 box._label = box._label or name
             for _, box, array in matched:
                 scope.own(box, array)
+            if training is not None:
+                for part in module.modules():
+                    scope.keep(part)  # a ``train`` of the user's may change more
+                    scope.modes[id(part)] = part.training
+                module.train(training)
             with key_scope(rng) if rng is not None else nullcontext():
                 output = module(*args, **kwargs)
             names = {id(box) for _, box, _ in matched}
@@ -152,11 +170,13 @@ def functional_call(
         return scope.run(body)
 
     if is_eager() or not is_staged():
-        return again_if_stale(call)
+        with nullcontext() if training is None else mark(("training", training)):
+            return again_if_stale(call)
     with fresh_mark():  # that a trace is stale would only be seen when the transformation around this call ends
         return call()
 
 
+@explained
 def update(model: Module, params: Mapping[str, Data], buffers: Mapping[str, Data] | None = None) -> None:
     """Writes arrays, as ``fnn.state`` and ``fnn.functional_call`` give them, back into a Module.
 
@@ -181,6 +201,7 @@ def update(model: Module, params: Mapping[str, Data], buffers: Mapping[str, Data
         box.data = beside(array, box.peek())
 
 
+@explained
 def stack(models: Sequence[Module]) -> tuple[Arrays, Arrays]:
     """The states of several Modules of one structure, stacked along a new first axis, for ``jax.vmap`` (ensembles).
 

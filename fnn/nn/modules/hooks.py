@@ -12,7 +12,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from fnn.functional.checks import describe
+from fnn.functional.explained import explained
 from fnn.stateful.structure import structure_changed
+from fnn.stateful.watching import call_watched, watched
 
 __all__ = [
     "HasHooks",
@@ -64,7 +67,14 @@ class RemovableHandle:
 
 
 def add_hook(registry: OrderedDict[int, Any], hook: Any, prepend: bool = False) -> RemovableHandle:
-    """Puts a hook into a registry, last or first."""
+    """Puts a hook into a registry, last or first.
+
+    Raises:
+        TypeError: if it cannot be called.
+    """
+    function = hook.function if isinstance(hook, ForwardHook) else hook
+    if not callable(function):
+        raise TypeError(f"hook must be a function, got {describe(function)}")
     handle = RemovableHandle(registry)
     registry[handle.id] = hook
     if prepend:
@@ -96,12 +106,13 @@ _global_backward_pre: OrderedDict[int, Any] = OrderedDict()
 _global_backward: OrderedDict[int, Any] = OrderedDict()
 
 
-_GLOBALS = (_global_forward_pre, _global_forward, _global_backward_pre, _global_backward)
+_HOOKS = (_global_forward_pre, _global_forward, _global_backward_pre, _global_backward)
+_GLOBALS = (*_HOOKS, watched)
 
 
 def global_hooks() -> list[Any]:
     """The functions that run around the call of every Module."""
-    return [getattr(hook, "function", hook) for registry in _GLOBALS for hook in registry.values()]
+    return [getattr(hook, "function", hook) for registry in _HOOKS for hook in registry.values()]
 
 
 def hooks_of(module: Any) -> list[Any]:
@@ -115,6 +126,7 @@ def hooks_of(module: Any) -> list[Any]:
     return [getattr(hook, "function", hook) for registry in registries for hook in registry.values()]
 
 
+@explained
 def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Registers a hook to run before the forward of every Module.
 
@@ -129,6 +141,7 @@ def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandl
     return add_hook(_global_forward_pre, ForwardHook(hook))
 
 
+@explained
 def register_module_forward_hook(
     hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
 ) -> RemovableHandle:
@@ -148,6 +161,7 @@ def register_module_forward_hook(
     return add_hook(_global_forward, ForwardHook(hook, with_kwargs, always_call))
 
 
+@explained
 def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Registers a hook to run before the gradients of every Module are computed.
 
@@ -162,6 +176,7 @@ def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> Removabl
     return add_hook(_global_backward_pre, hook)
 
 
+@explained
 def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Registers a hook to run when the gradients with respect to the inputs of any Module are computed.
 
@@ -185,6 +200,7 @@ _on_module: OrderedDict[int, Any] = OrderedDict()
 _on_parameter: OrderedDict[int, Any] = OrderedDict()
 
 
+@explained
 def register_module_buffer_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Registers a hook to run at every ``register_buffer``.
 
@@ -199,6 +215,7 @@ def register_module_buffer_registration_hook(hook: Callable[..., Any]) -> Remova
     return add_hook(_on_buffer, hook)
 
 
+@explained
 def register_module_module_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Registers a hook to run whenever a child is added.
 
@@ -213,6 +230,7 @@ def register_module_module_registration_hook(hook: Callable[..., Any]) -> Remova
     return add_hook(_on_module, hook)
 
 
+@explained
 def register_module_parameter_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
     """Registers a hook to run at every ``register_parameter``.
 
@@ -257,6 +275,7 @@ class HasHooks:
     _backward_pre_hooks: OrderedDict[int, Callable[..., Any]]
     _backward_hooks: OrderedDict[int, Callable[..., Any]]
 
+    @explained
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
@@ -273,6 +292,7 @@ class HasHooks:
         """
         return add_hook(self._forward_pre_hooks, ForwardHook(hook, with_kwargs), prepend)
 
+    @explained
     def register_forward_hook(
         self,
         hook: Callable[..., Any],
@@ -295,6 +315,7 @@ class HasHooks:
         """
         return add_hook(self._forward_hooks, ForwardHook(hook, with_kwargs, always_call), prepend)
 
+    @explained
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Registers a hook to run before the gradients of the module are computed.
 
@@ -307,6 +328,7 @@ class HasHooks:
         """
         return add_hook(self._backward_pre_hooks, hook, prepend)
 
+    @explained
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Registers a hook to run when the gradients with respect to the module's inputs are computed.
 
@@ -320,6 +342,7 @@ class HasHooks:
         """
         return add_hook(self._backward_hooks, hook, prepend)
 
+    @explained
     def register_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """torch's older name of ``register_full_backward_hook``."""
         return self.register_full_backward_hook(hook, prepend)
@@ -329,7 +352,7 @@ class HasHooks:
 
 
 def any_for_call(module: Any) -> bool:
-    """Whether calling the module has to run any hook."""
+    """Whether calling the module is more than its ``forward``."""
     attributes = module.__dict__
     return bool(
         attributes["_forward_pre_hooks"]
@@ -341,7 +364,14 @@ def any_for_call(module: Any) -> bool:
 
 
 def call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """``module.forward`` with every hook around it, in torch's order: global ones first."""
+    """``module.forward`` with every hook around it, and what tools watch around those."""
+    if watched:
+        return call_watched(module, lambda: _call_with_hooks(module, args, kwargs), args, kwargs)
+    return _call_with_hooks(module, args, kwargs)
+
+
+def _call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """In torch's order: global ones first."""
     called: set[int] = set()
     try:
         for hook in [*_global_forward_pre.values(), *module._forward_pre_hooks.values()]:

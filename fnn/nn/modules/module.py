@@ -13,6 +13,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import DTypeLike
 
+from fnn.functional.explained import explained, explained_constructor
 from fnn.nn.array_box import ArrayBox, Data, to_array
 from fnn.nn.modules.hooks import (
     REGISTRIES,
@@ -36,7 +37,7 @@ from fnn.nn.placement import Device, parse_to, put
 from fnn.stateful.boxes import Box, Cell
 from fnn.stateful.containers import leave_nothing, refill
 from fnn.stateful.protocol import Stateful, static_key
-from fnn.stateful.scopes import current_scopes, note_call, note_part
+from fnn.stateful.scopes import current_scopes, modes_for, note_call, note_part
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import is_eager, trace_state
 
@@ -97,10 +98,13 @@ class Module(HasStateDict, HasHooks):
         ['fc.weight', 'fc.bias']
     """
 
-    training: bool
     _modules: dict[str, Module | None]
 
     call_super_init: bool = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        explained_constructor(cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not self.call_super_init and (args or kwargs):
@@ -131,6 +135,7 @@ class Module(HasStateDict, HasHooks):
 
     # Registration
 
+    @explained
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """Adds a parameter (or ``None``, a place that stays empty) under ``name``.
 
@@ -151,6 +156,7 @@ class Module(HasStateDict, HasHooks):
             param._label = f"{type(self).__name__}.{name}"
         structure_changed()
 
+    @explained
     def register_buffer(self, name: str, tensor: Data | None, persistent: bool = True) -> None:
         """Adds an array that is state but not learned (or ``None``) under ``name``.
 
@@ -184,6 +190,7 @@ class Module(HasStateDict, HasHooks):
             buffer._label = f"{type(self).__name__}.{name}"
         structure_changed()
 
+    @explained
     def add_module(self, name: str, module: Module | None) -> None:
         """Adds a child module (or ``None``) under ``name``.
 
@@ -199,6 +206,7 @@ class Module(HasStateDict, HasHooks):
         self._modules[name] = module
         structure_changed()
 
+    @explained
     def register_module(self, name: str, module: Module | None) -> None:
         """Another name of ``add_module``."""
         self.add_module(name, module)
@@ -266,6 +274,9 @@ class Module(HasStateDict, HasHooks):
                 "its JAX transformation; return it, or make it a buffer before, in __init__ by "
                 f"register_buffer({name!r}, initial_value, persistent=False), to which fnn.jit and fnn.backward can write"
             )
+        if name == "training" and (modes := modes_for(self)) is not None:
+            modes[id(self)] = value
+            return
         if name not in self.__dict__ or self.__dict__[name] is not value:
             structure_changed()
         object.__setattr__(self, name, value)
@@ -327,23 +338,27 @@ class Module(HasStateDict, HasHooks):
                     seen.add(id(value))
                 yield f"{path}.{name}" if path else name, value
 
+    @explained
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Parameter]]:
         """Pairs of name and parameter; a shared parameter comes once unless ``remove_duplicate`` is false."""
         return self._named_members(lambda m: m._parameters.items(), prefix, recurse, remove_duplicate)
 
+    @explained
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """The parameters, each once."""
         for _, parameter in self.named_parameters(recurse=recurse):
             yield parameter
 
+    @explained
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Buffer]]:
         """Pairs of name and buffer, persistent or not."""
         return self._named_members(lambda m: m._buffers.items(), prefix, recurse, remove_duplicate)
 
+    @explained
     def buffers(self, recurse: bool = True) -> Iterator[Buffer]:
         """The buffers, each once."""
         for _, buffer in self.named_buffers(recurse=recurse):
@@ -362,6 +377,7 @@ class Module(HasStateDict, HasHooks):
         for _, module in self.named_children():
             yield module
 
+    @explained
     def named_modules(
         self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Module]]:
@@ -384,6 +400,7 @@ class Module(HasStateDict, HasHooks):
 
     # Access by dotted name
 
+    @explained
     def get_submodule(self, target: str) -> Module:
         """The module of a dotted name ("" is this module).
 
@@ -399,6 +416,7 @@ class Module(HasStateDict, HasHooks):
                 raise AttributeError(f"`{part}` is not an fnn.nn.Module")
         return module
 
+    @explained
     def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
         """Replaces (with ``strict`` false also adds) the module of a dotted name.
 
@@ -418,10 +436,12 @@ class Module(HasStateDict, HasHooks):
             raise AttributeError(f"`{name}` is not an fnn.nn.Module")
         setattr(parent, name, module)
 
+    @explained
     def get_parameter(self, target: str) -> Parameter:
         """The parameter of a dotted name; AttributeError if there is none."""
         return self._get_member(target, Parameter, "parameter")
 
+    @explained
     def get_buffer(self, target: str) -> Buffer:
         """The buffer of a dotted name; AttributeError if there is none."""
         return self._get_member(target, Buffer, "buffer")
@@ -438,6 +458,20 @@ class Module(HasStateDict, HasHooks):
 
     # Modes
 
+    @property
+    def training(self) -> bool:
+        """Whether the module is in training mode, as ``train`` and ``eval`` set it, or ``functional_call`` for one call."""
+        modes = modes_for(self) if current_scopes() else None
+        try:
+            return self.__dict__["training"] if modes is None else modes[id(self)]
+        except KeyError:
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute 'training'") from None
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        self.__dict__["training"] = mode
+
+    @explained
     def apply(self, fn: Callable[[Module], Any]) -> Self:
         """Calls ``fn`` on every submodule, children first, then on this module; returns the module."""
         for module in self.children():
@@ -445,6 +479,7 @@ class Module(HasStateDict, HasHooks):
         fn(self)
         return self
 
+    @explained
     def train(self, mode: bool = True) -> Self:
         """Sets training mode (dropout on, batch statistics) on this module and all below; returns the module.
 
@@ -462,12 +497,14 @@ class Module(HasStateDict, HasHooks):
         """Sets evaluation mode; returns the module."""
         return self.train(False)
 
+    @explained
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Sets ``requires_grad`` of every parameter; returns the module."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
 
+    @explained
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clears the gradients of every parameter, or fills them with zeros."""
         for parameter in self.parameters():
@@ -494,6 +531,7 @@ class Module(HasStateDict, HasHooks):
             box.data = value
         return self
 
+    @explained
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Casts floating arrays and moves all arrays, in place; returns the module.
 
@@ -531,6 +569,7 @@ class Module(HasStateDict, HasHooks):
         """Casts floating arrays to float64 (RuntimeError with x64 off); returns the module."""
         return self.to(jnp.float64)
 
+    @explained
     def type(self, dst_type: DTypeLike) -> Self:
         """Casts all parameters and buffers, integers too, to ``dst_type``; returns the module."""
         dtype, _ = parse_to(dst_type, any_dtype=True)
@@ -540,6 +579,7 @@ class Module(HasStateDict, HasHooks):
         """Moves all arrays to the CPU; returns the module."""
         return self.to("cpu")
 
+    @explained
     def cuda(self, device: int | Device = None) -> Self:
         """Moves all arrays to a GPU; returns the module.
 
@@ -548,6 +588,7 @@ class Module(HasStateDict, HasHooks):
         """
         return self.to("cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device)
 
+    @explained
     def to_empty(self, *, device: Device = None, recurse: bool = True) -> Self:
         """Moves to a device without keeping values (they become zero); returns the module."""
         _, place = parse_to(device)

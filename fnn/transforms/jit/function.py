@@ -297,8 +297,9 @@ class JitFunction(CompiledFunction, Generic[P, R]):
 
 
 def _runs_as_it_is() -> bool:
-    """Whether a call is part of a trace of ``fnn.jit`` already, or nothing is to be compiled."""
-    return any(scope.strict for scope in current_scopes()) or setting("jax_disable_jit")
+    """Whether a call is part of a trace of ``fnn.jit`` already, or of a ``functional_call`` in a mode of its own, or nothing is
+    to be compiled."""
+    return any(scope.strict or scope.modes for scope in current_scopes()) or setting("jax_disable_jit")
 
 
 def _results(run: Callable[..., Any], *inputs: Any) -> Iterator[Any]:

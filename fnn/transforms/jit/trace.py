@@ -27,6 +27,8 @@ from fnn.stateful.protocol import Stateful, walk
 from fnn.stateful.scopes import Scope
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import again_if_stale, fresh_mark, is_eager, mark, trace_state
+from fnn.stateful.watching import current_watches, watched
+from fnn.transforms.hook_leaks import warn_of_hooks
 from fnn.transforms.jit.arguments import put_back, type_of
 from fnn.transforms.jit.gathering import Gathered, cell_values_of
 from fnn.transforms.jit.programs import Program
@@ -165,6 +167,8 @@ class Trace:
         except _NOT_CONCRETE as error:
             explain(error, self._function)
             raise
+        if not nested:
+            warn_of_hooks("fnn.jit", gathered.objects(), stacklevel=4)
         self._build(gathered, contents, positions, jaxpr, shape)
         self.reusable = not (program.new_boxes or program.new_values or gathered.changed())
 
@@ -220,6 +224,10 @@ class Trace:
         program.run = jax.jit(run, donate_argnums=0, compiler_options=options)
         # Perhaps within another program, where no options may be set.
         program.run_kept = jax.jit(run, compiler_options=self._options)
+        if watched:
+            words = [gathered.boxes[i].describe() for i in (*taken, *kept_places) for _ in jax.tree.leaves(contents[i])]
+            for watch in current_watches():
+                watch.program(program, words)
 
 
 def _attributes_with_contents(obj: Any) -> dict[str, tuple[Any, Any]]:
