@@ -14,6 +14,7 @@ from typing import Any, Literal, Self
 from fnn.checkpoint.arrays import Sharding, place_of
 from fnn.checkpoint.store import FileStore, Saved, Store
 from fnn.functional.checks import fail
+from fnn.functional.explained import explained
 from fnn.nn.placement import Device
 
 __all__ = ["Manager"]
@@ -80,6 +81,7 @@ class Manager:
 
             self._store = OrbaxStore(self.folder)
 
+    @explained
     def save(
         self,
         step: int,
@@ -142,6 +144,7 @@ class Manager:
             return None
         return min(scores, key=scores.__getitem__) if self.mode == "min" else max(scores, key=scores.__getitem__)
 
+    @explained
     def load(self, step: int | None = None, *, device: Device = None, sharding: Sharding = None) -> Saved | None:
         """The newest checkpoint that is whole, or that of a step.
 

@@ -7,11 +7,14 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TypeVar
 
+from fnn.functional.explained import explained
+
 __all__ = ["rename", "strip_prefix"]
 
 T = TypeVar("T")
 
 
+@explained
 def rename(state: Mapping[str, T], rules: Mapping[str, str]) -> OrderedDict[str, T]:
     """The same entries under other names: every rule is applied to each name, one after the other.
 
@@ -51,6 +54,7 @@ def rename(state: Mapping[str, T], rules: Mapping[str, str]) -> OrderedDict[str,
     return out
 
 
+@explained
 def strip_prefix(state: Mapping[str, T], prefix: str) -> OrderedDict[str, T]:
     """The same entries without a text before their names; those that do not begin with it stay as they are.
 

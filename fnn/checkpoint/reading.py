@@ -19,6 +19,7 @@ from fnn.checkpoint.arrays import Sharding, place_of, to_device
 from fnn.checkpoint.files import FileParts, naming
 from fnn.checkpoint.safetensors import SafetensorsFile
 from fnn.checkpoint.torch_file import TorchFile, is_old_torch
+from fnn.functional.explained import explained
 from fnn.nn.placement import Device
 
 __all__ = ["Checkpoint", "load", "open_checkpoint"]
@@ -26,6 +27,7 @@ __all__ = ["Checkpoint", "load", "open_checkpoint"]
 _LARGEST_INDEX = 1 << 28
 
 
+@explained
 def load(path: str | os.PathLike[str], *, device: Device = None, sharding: Sharding = None, mmap: bool = True) -> Any:
     """Reads a checkpoint: a file of safetensors or of torch, parts with an index, or a folder that holds one of these.
 
@@ -76,6 +78,7 @@ def load(path: str | os.PathLike[str], *, device: Device = None, sharding: Shard
             parts.close()
 
 
+@explained
 def open_checkpoint(
     path: str | os.PathLike[str], *, device: Device = None, sharding: Sharding = None, mmap: bool = True
 ) -> Checkpoint:

@@ -8,10 +8,12 @@ from typing import Any, Literal
 from fnn.checkpoint import safetensors, torch_writer
 from fnn.checkpoint.files import write_whole
 from fnn.functional.checks import fail
+from fnn.functional.explained import explained
 
 __all__ = ["save"]
 
 
+@explained
 def save(obj: Any, path: str | os.PathLike[str], *, format: Literal["safetensors", "torch"] = "safetensors") -> None:
     """Writes a ``state_dict``, or any nesting of dicts, lists, tuples, plain values and arrays, to one file.
 

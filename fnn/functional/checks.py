@@ -17,8 +17,13 @@ from fnn.stateful.boxes import Box
 def describe(value: Any) -> str:
     """A short text for an error message: shape and dtype of an array, ``repr`` of anything else."""
     if hasattr(value, "shape") and hasattr(value, "dtype"):
-        return f"{jnp.dtype(value.dtype).name}{list(value.shape)}"
-    text = repr(value)
+        name = str(value.dtype) if jnp.issubdtype(value.dtype, jax.dtypes.extended) else jnp.dtype(value.dtype).name
+        return f"{name}{list(value.shape)}"
+    if type(value) in (list, tuple) and any(hasattr(item, "dtype") for item in value):
+        text = ", ".join(map(describe, value))
+        text = f"[{text}]" if type(value) is list else f"({text})"
+    else:
+        text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
 
@@ -61,6 +66,13 @@ def check_floating(function: str, **arrays: Any) -> None:
     for argument, value in arrays.items():
         if value is not None and not jnp.issubdtype(value.dtype, jnp.floating):
             fail(TypeError, function, argument, "of a floating dtype", value)
+
+
+def check_real(function: str, **arrays: Any) -> None:
+    """Raises TypeError unless every array given has a floating or integer dtype, not a bool or complex one."""
+    for argument, value in arrays.items():
+        if not (jnp.issubdtype(value.dtype, jnp.floating) or jnp.issubdtype(value.dtype, jnp.integer)):
+            fail(TypeError, function, argument, "of a floating or integer dtype", value)
 
 
 def check_integer(function: str, **arrays: Any) -> None:

@@ -23,6 +23,7 @@ from fnn.functional.checks import (
     fail,
     ntuple,
 )
+from fnn.functional.explained import explained
 from fnn.kernels.conv import Config, convolve, convolve_transpose, suits_eigen
 from fnn.kernels.eigen import eigen_selected
 
@@ -160,6 +161,7 @@ def _conv_transpose(
     return out if batched else out[0]
 
 
+@explained
 def conv1d(
     input: ArrayLike,
     weight: ArrayLike,
@@ -203,6 +205,7 @@ def conv1d(
     return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
+@explained
 def conv2d(
     input: ArrayLike,
     weight: ArrayLike,
@@ -246,6 +249,7 @@ def conv2d(
     return _conv("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
+@explained
 def conv3d(
     input: ArrayLike,
     weight: ArrayLike,
@@ -289,6 +293,7 @@ def conv3d(
     return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
+@explained
 def conv_transpose1d(
     input: ArrayLike,
     weight: ArrayLike,
@@ -336,6 +341,7 @@ def conv_transpose1d(
     )
 
 
+@explained
 def conv_transpose2d(
     input: ArrayLike,
     weight: ArrayLike,
@@ -383,6 +389,7 @@ def conv_transpose2d(
     )
 
 
+@explained
 def conv_transpose3d(
     input: ArrayLike,
     weight: ArrayLike,
@@ -430,6 +437,7 @@ def conv_transpose3d(
     )
 
 
+@explained
 def conv_tbc(input: ArrayLike, weight: ArrayLike, bias: ArrayLike, pad: int = 0) -> jax.Array:
     """1-D convolution of arrays laid out as (time, batch, channels), ``out[t] = bias + sum_k input[t + k - pad] @ weight[k]``.
 

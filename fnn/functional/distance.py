@@ -12,6 +12,7 @@ from jax import lax
 
 from fnn.functional.arrays import ArrayLike, absolute, widen, written
 from fnn.functional.checks import as_array, check_floating, check_rank, check_same_dtype, fail, normalize_axis
+from fnn.functional.explained import explained
 from fnn.functional.vector_norm import norm_order, vector_norm
 from fnn.stateful.boxes import Box
 
@@ -55,6 +56,7 @@ def _cosine_similarity(x1: jax.Array, x2: jax.Array, eps: Any, axis: int) -> jax
     return jnp.sum(unit(x1) * unit(x2), axis).astype(dtype)
 
 
+@explained
 def cosine_similarity(x1: ArrayLike, x2: ArrayLike, dim: int = 1, eps: float = 1e-8) -> jax.Array:
     """Cosine of the angle between vectors, ``x1 . x2 / (max(|x1|, eps) max(|x2|, eps))``.
 
@@ -97,6 +99,7 @@ def _pairwise_distance(x1: jax.Array, x2: jax.Array, eps: Any, p: float, keepdim
     return vector_norm(difference, p, -1, keepdim).astype(x1.dtype)
 
 
+@explained
 def pairwise_distance(
     x1: ArrayLike, x2: ArrayLike, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> jax.Array:
@@ -169,6 +172,7 @@ def _pdist(x: jax.Array, p: float, held: int = _HELD) -> jax.Array:
     return square[first, second].astype(x.dtype)
 
 
+@explained
 def pdist(input: ArrayLike, p: float = 2) -> jax.Array:
     """Distances between all pairs of rows, the p-norms of ``input[i] - input[j]`` for ``i < j``.
 
@@ -213,6 +217,7 @@ def _normalize(x: jax.Array, eps: Any, p: float, axes: tuple[int, ...]) -> jax.A
     return (wide / jnp.where(norm < eps, eps, norm)).astype(x.dtype).reshape(x.shape)
 
 
+@explained
 def normalize(
     input: ArrayLike, p: float = 2.0, dim: int | Sequence[int] = 1, eps: float = 1e-12, out: ArrayLike | None = None
 ) -> jax.Array:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from fnn import random
 from fnn.functional.arrays import ArrayLike, known, widen, written
 from fnn.functional.checks import as_array, check_probability, fail
+from fnn.functional.explained import explained
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
 
@@ -84,6 +85,7 @@ def _apply(
     return rule(random.next_key(function, rng), x, p, axes)
 
 
+@explained
 def dropout(
     input: ArrayLike,
     p: float | jax.Array = 0.5,
@@ -122,6 +124,7 @@ def dropout(
     return written(input, inplace, _apply(_dropout, "dropout", input, p, training, rng, None))
 
 
+@explained
 def dropout1d(
     input: ArrayLike,
     p: float | jax.Array = 0.5,
@@ -164,6 +167,7 @@ def dropout1d(
     return written(input, inplace, _apply(_dropout, "dropout1d", x, p, training, rng, x.ndim - 1))
 
 
+@explained
 def dropout2d(
     input: ArrayLike,
     p: float | jax.Array = 0.5,
@@ -207,18 +211,19 @@ def dropout2d(
         warnings.warn(
             "dropout2d: a 3-D input is taken as (N, C, L), which drops channels of sequences; use dropout1d for that",
             UserWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     elif x.ndim != 4:
         warnings.warn(
             f"dropout2d: a {x.ndim}-D input is deprecated, 4-D (N, C, H, W) is expected; the first two axes are "
             "taken as (N, C); use dropout to drop single elements",
             UserWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     return written(input, inplace, _apply(_dropout, "dropout2d", x, p, training, rng, 2))
 
 
+@explained
 def dropout3d(
     input: ArrayLike,
     p: float | jax.Array = 0.5,
@@ -263,11 +268,12 @@ def dropout3d(
             f"dropout3d: a {x.ndim}-D input is deprecated, 4-D (C, D, H, W) or 5-D (N, C, D, H, W) is expected; "
             "the first axis is taken as the channel; use dropout to drop single elements",
             UserWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     return written(input, inplace, _apply(_dropout, "dropout3d", x, p, training, rng, 2 if x.ndim == 5 else 1))
 
 
+@explained
 def alpha_dropout(
     input: ArrayLike,
     p: float | jax.Array = 0.5,
@@ -310,6 +316,7 @@ def alpha_dropout(
     return written(input, inplace, _apply(_alpha_dropout, "alpha_dropout", input, p, training, rng, None))
 
 
+@explained
 def feature_alpha_dropout(
     input: ArrayLike,
     p: float | jax.Array = 0.5,

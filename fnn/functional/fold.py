@@ -13,6 +13,7 @@ from jax import lax
 
 from fnn.functional.arrays import ArrayLike
 from fnn.functional.checks import as_array, as_int, check_floating, describe, fail
+from fnn.functional.explained import explained
 
 __all__ = ["fold", "unfold"]
 
@@ -88,6 +89,7 @@ def _fold(x: jax.Array, size: tuple[int, int], windows: _Windows) -> jax.Array:
     return total[:, :, ph : ph + size[0], pw : pw + size[1]]
 
 
+@explained
 def unfold(
     input: ArrayLike,
     kernel_size: int | Sequence[int],
@@ -137,6 +139,7 @@ def unfold(
     return _unfold(x, windows) if x.ndim == 4 else _unfold(x[None], windows)[0]
 
 
+@explained
 def fold(
     input: ArrayLike,
     output_size: int | Sequence[int],

@@ -22,6 +22,7 @@ from fnn.functional.checks import (
     fail,
     normalize_axis,
 )
+from fnn.functional.explained import explained
 
 __all__ = ["bilinear", "flatten", "linear", "unflatten"]
 
@@ -42,6 +43,7 @@ def _linear(input: jax.Array, weight: jax.Array, bias: jax.Array | None) -> jax.
     return out if bias is None else out + bias
 
 
+@explained
 def linear(input: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> jax.Array:
     """Linear map of the last axis, ``input @ weight.T + bias``.
 
@@ -105,6 +107,7 @@ def _bilinear(
     return out if bias is None else out + bias
 
 
+@explained
 def bilinear(input1: ArrayLike, input2: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> jax.Array:
     """Bilinear map of two arrays, ``out[..., k] = sum_ij input1[..., i] weight[k, i, j] input2[..., j] + bias[k]``.
 
@@ -153,6 +156,7 @@ def bilinear(input1: ArrayLike, input2: ArrayLike, weight: ArrayLike, bias: Arra
     return _bilinear(x1, x2, w, b)
 
 
+@explained
 def flatten(input: ArrayLike, start_dim: int = 0, end_dim: int = -1) -> jax.Array:
     """Joins the axes from ``start_dim`` to ``end_dim``, both included, into one.
 
@@ -187,6 +191,7 @@ def flatten(input: ArrayLike, start_dim: int = 0, end_dim: int = -1) -> jax.Arra
     return x.reshape((*x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :]))
 
 
+@explained
 def unflatten(input: ArrayLike, dim: int, sizes: Sequence[int]) -> jax.Array:
     """Splits one axis into several, the inverse of ``flatten``.
 

@@ -22,6 +22,7 @@ from fnn.functional.checks import (
     check_shape,
     fail,
 )
+from fnn.functional.explained import explained
 from fnn.functional.moments import (
     affine,
     channelwise,
@@ -60,6 +61,7 @@ def _check_affine(
     check_same_dtype(function, input=x, weight=weight, bias=bias)
 
 
+@explained
 def layer_norm(
     input: ArrayLike,
     normalized_shape: Sequence[int],
@@ -113,6 +115,7 @@ def _rms_norm(
     return affine(wide * scale, weight, None, x.dtype)
 
 
+@explained
 def rms_norm(
     input: ArrayLike,
     normalized_shape: Sequence[int],
@@ -163,6 +166,7 @@ def _group_norm(
     return affine(out, weight, bias, x.dtype)
 
 
+@explained
 def group_norm(
     input: ArrayLike,
     num_groups: int,
@@ -220,6 +224,7 @@ def _local_response_norm(x: jax.Array, size: int, alpha: float, beta: float, k: 
     return (x / (k + alpha * squares / size) ** beta).astype(x.dtype)
 
 
+@explained
 def local_response_norm(
     input: ArrayLike, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> jax.Array:

@@ -12,6 +12,7 @@ from jax import lax
 
 from fnn.functional.arrays import ArrayLike, known
 from fnn.functional.checks import as_array, as_int, check_choice, fail
+from fnn.functional.explained import explained
 
 __all__ = ["pad"]
 
@@ -105,6 +106,7 @@ def _check_extension(x: jax.Array, pad: tuple[int, ...], pairs: _Pairs, mode: st
             fail(ValueError, "pad", "pad", f"such that an element is left {where}", (low, high))
 
 
+@explained
 def pad(
     input: ArrayLike, pad: Sequence[int], mode: str = "constant", value: float | ArrayLike | None = None
 ) -> jax.Array:

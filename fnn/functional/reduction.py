@@ -32,7 +32,7 @@ def check_reduction(function: str, reduction: Any) -> None:
 
 def resolve_reduction(function: str, size_average: bool | None, reduce: bool | None, reduction: str) -> str:
     """The reduction that a loss function's three arguments ask for, checked; to be called by that function itself."""
-    reduction = legacy_reduction(size_average, reduce, reduction, stacklevel=4)
+    reduction = legacy_reduction(size_average, reduce, reduction, stacklevel=5)
     check_reduction(function, reduction)
     return reduction
 

@@ -24,6 +24,7 @@ from fnn.functional.checks import (
     check_shape,
     fail,
 )
+from fnn.functional.explained import explained
 from fnn.functional.vector_norm import norm_order, vector_norm
 from fnn.kernels.precision import wide_dtype
 from fnn.stateful.boxes import Box
@@ -114,6 +115,7 @@ def _table(function: str, weight: Any, max_norm: Any, scale_grad_by_freq: bool) 
     return w
 
 
+@explained
 def embedding(
     input: ArrayLike,
     weight: ArrayLike,
@@ -184,6 +186,7 @@ def _embedding_renorm(weight: jax.Array, input: jax.Array, max_norm: Any, norm_t
     return _replace(changed, weight, jnp.ones((), weight.dtype))
 
 
+@explained
 def embedding_renorm(weight: ArrayLike, input: ArrayLike, max_norm: float, norm_type: float = 2.0) -> jax.Array:
     """The table that ``embedding(input, weight, max_norm=max_norm)`` leaves behind in torch.
 
@@ -306,6 +309,7 @@ def _check_offsets(offsets: jax.Array, length: int, include_last_offset: bool) -
         fail(ValueError, "embedding_bag", "offsets", "in rising order", values.tolist())
 
 
+@explained
 def embedding_bag(
     input: ArrayLike,
     weight: ArrayLike,
@@ -364,7 +368,7 @@ def embedding_bag(
     x = as_array("embedding_bag", "input", input)
     w = as_array("embedding_bag", "weight", weight)
     if jnp.issubdtype(w.dtype, jnp.integer) and jnp.issubdtype(x.dtype, jnp.floating):
-        warnings.warn("embedding_bag: input comes before weight; the two are exchanged", UserWarning, stacklevel=2)
+        warnings.warn("embedding_bag: input comes before weight; the two are exchanged", UserWarning, stacklevel=3)
         x, w, weight = w, x, input
     check_integer("embedding_bag", input=x)
     check_rank("embedding_bag", "input", x, 1, 2)
@@ -410,6 +414,7 @@ def _one_hot(input: jax.Array, num_classes: int) -> jax.Array:
     return (index == lax.broadcasted_iota(index.dtype, (*input.shape, num_classes), input.ndim)).astype(index.dtype)
 
 
+@explained
 def one_hot(input: ArrayLike, num_classes: int = -1) -> jax.Array:
     """A 1 at the index of the class among zeros, ``output[..., c] = 1 if input[...] == c else 0``.
 

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
+from fnn.functional.explained import explained
 from fnn.nn.modules.hooks import RemovableHandle, add_hook
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ before_every_step: OrderedDict[int, Any] = OrderedDict()
 after_every_step: OrderedDict[int, Any] = OrderedDict()
 
 
+@explained
 def register_optimizer_step_pre_hook(
     hook: Callable[[Optimizer, tuple[Any, ...], dict[str, Any]], StepArguments | None],
 ) -> RemovableHandle:
@@ -40,6 +42,7 @@ def register_optimizer_step_pre_hook(
     return add_hook(before_every_step, hook)
 
 
+@explained
 def register_optimizer_step_post_hook(
     hook: Callable[[Optimizer, tuple[Any, ...], dict[str, Any]], None],
 ) -> RemovableHandle:
@@ -72,6 +75,7 @@ class Hooks:
             kind: OrderedDict() for kind in ("state_pre", "state_post", "load_pre", "load_post")
         }
 
+    @explained
     def register_step_pre_hook(
         self, hook: Callable[[Self, tuple[Any, ...], dict[str, Any]], StepArguments | None]
     ) -> RemovableHandle:
@@ -94,6 +98,7 @@ class Hooks:
         """
         return add_hook(self._pre_hooks, hook)
 
+    @explained
     def register_step_post_hook(self, hook: Callable[[Self, tuple[Any, ...], dict[str, Any]], None]) -> RemovableHandle:
         """Registers a function to run after each step.
 
@@ -114,6 +119,7 @@ class Hooks:
         """
         return add_hook(self._post_hooks, hook)
 
+    @explained
     def register_state_dict_pre_hook(self, hook: Callable[[Self], None], prepend: bool = False) -> RemovableHandle:
         """Registers a function to run before ``state_dict``.
 
@@ -135,6 +141,7 @@ class Hooks:
         """
         return add_hook(self._state_dict_hooks["state_pre"], hook, prepend)
 
+    @explained
     def register_state_dict_post_hook(
         self, hook: Callable[[Self, dict[str, Any]], dict[str, Any] | None], prepend: bool = False
     ) -> RemovableHandle:
@@ -158,6 +165,7 @@ class Hooks:
         """
         return add_hook(self._state_dict_hooks["state_post"], hook, prepend)
 
+    @explained
     def register_load_state_dict_pre_hook(
         self, hook: Callable[[Self, dict[str, Any]], dict[str, Any] | None], prepend: bool = False
     ) -> RemovableHandle:
@@ -182,6 +190,7 @@ class Hooks:
         """
         return add_hook(self._state_dict_hooks["load_pre"], hook, prepend)
 
+    @explained
     def register_load_state_dict_post_hook(
         self, hook: Callable[[Self], None], prepend: bool = False
     ) -> RemovableHandle:

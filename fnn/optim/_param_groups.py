@@ -6,17 +6,18 @@ import copy
 import functools
 import warnings
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 import jax
 import numpy as np
 
 from fnn.nn.array_box import to_array
 from fnn.nn.parameter import Parameter
-from fnn.stateful.boxes import Cell, ElementCell
+from fnn.stateful.boxes import INSTEAD, Cell, ElementCell
 from fnn.stateful.protocol import static_key
-from fnn.stateful.scopes import current_scopes
+from fnn.stateful.scopes import current_scopes, refuse_stray
 from fnn.stateful.structure import structure_changed
+from fnn.stateful.tracing import EAGER, trace_state
 
 
 class _Required:
@@ -28,14 +29,28 @@ class _Required:
 required: Any = _Required()
 
 
+def _note_origin(made: Any) -> None:
+    """Notes at which level of tracing something is made, if that is not the outermost, which needs no note."""
+    state = trace_state()
+    if state != EAGER:
+        made._origin = state
+
+
 class WatchedList(list[Any]):
     """A list that notes when its items change: ``param_groups``, and the ``params`` of a group."""
+
+    _origin: Any = EAGER
+
+    def __init__(self, *items: Any) -> None:
+        super().__init__(*items)
+        _note_origin(self)
 
     def _noting(name: str) -> Any:  # type: ignore[misc]
         plain = getattr(list, name)
 
         @functools.wraps(plain)
-        def change(self: list[Any], *args: Any, **kwargs: Any) -> Any:
+        def change(self: Any, *args: Any, **kwargs: Any) -> Any:
+            refuse_stray("a list of param_groups or params", self._origin, INSTEAD)
             result = plain(self, *args, **kwargs)
             structure_changed()
             return self if name in ("__iadd__", "__imul__") else result
@@ -71,6 +86,12 @@ class ParamGroup(dict[str, Any]):
         (0.25, 1)
     """
 
+    _origin: Any = EAGER
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _note_origin(self)
+
     # A running transformation has its own values of the numbers: reads look through its scope.
 
     def __getitem__(self, key: str) -> Any:
@@ -105,6 +126,7 @@ class ParamGroup(dict[str, Any]):
         structure_changed()
 
     def __delitem__(self, key: str) -> None:
+        self._refuse_stray(key)
         super().__delitem__(key)
         structure_changed()
 
@@ -121,8 +143,27 @@ class ParamGroup(dict[str, Any]):
 
     def pop(self, *args: Any) -> Any:
         """``dict.pop``."""
+        self._refuse_stray(*args[:1])
         structure_changed()
         return super().pop(*args)
+
+    def popitem(self) -> tuple[str, Any]:
+        """``dict.popitem``."""
+        key = [*self][-1] if self else ""
+        return key, self.pop(key)
+
+    def clear(self) -> None:
+        """``dict.clear``."""
+        self._refuse_stray("params")
+        structure_changed()
+        super().clear()
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
+        self.update(other)
+        return self
+
+    def _refuse_stray(self, key: str) -> None:
+        refuse_stray(f"the option {key!r} of a parameter group", self._origin, INSTEAD)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ParamGroup:
         new = ParamGroup()

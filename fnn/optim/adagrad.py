@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fnn.functional.explained import explained
 from fnn.nn.parameter import Parameter
 from fnn.optim._checks import check_lr, check_minimums, need_params
 from fnn.optim._leaves import Cast, by_leaf, descent
@@ -32,6 +33,7 @@ class AdagradState(NamedTuple):
     sum: PyTree
 
 
+@explained
 def adagrad(
     lr: LearningRate = 1e-2,
     lr_decay: Number = 0,

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fnn.functional.explained import explained
 from fnn.optim._checks import check_betas, check_lr, check_minimums, need_params
 from fnn.optim._leaves import Cast, by_leaf, descent, lerp, zeros_like
 from fnn.optim._param_groups import options
@@ -32,6 +33,7 @@ class AdamaxState(NamedTuple):
     exp_inf: PyTree
 
 
+@explained
 def adamax(
     lr: LearningRate = 2e-3,
     betas: tuple[Number, Number] = (0.9, 0.999),

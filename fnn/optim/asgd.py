@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fnn.functional.explained import explained
 from fnn.optim._checks import check_lr, check_minimums, need_params
 from fnn.optim._leaves import Cast, by_leaf, descent, zeros_like
 from fnn.optim._param_groups import options
@@ -34,6 +35,7 @@ class ASGDState(NamedTuple):
     ax: PyTree
 
 
+@explained
 def asgd(
     lr: LearningRate = 1e-2,
     lambd: Number = 1e-4,

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from fnn.functional.checks import as_int, fail
+from fnn.functional.explained import explained
 from fnn.nn.array_box import to_array
 from fnn.nn.parameter import Parameter
 from fnn.optim._checks import check_lr, need_params
@@ -77,6 +78,7 @@ class _Iterate(NamedTuple):
     state: LBFGSState
 
 
+@explained
 def lbfgs(
     lr: LearningRate = 1,
     max_iter: int = 20,

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fnn.functional.explained import explained, explained_constructor
 from fnn.nn.parameter import Parameter
 from fnn.optim import _param_groups, _slots, _state
 from fnn.optim._buckets import bucket_of, fill_buckets, follow, separate
@@ -22,9 +23,9 @@ from fnn.optim._hooks import (
 from fnn.optim._param_groups import ParamGroup, WatchedList, required as required
 from fnn.optim._slots import SharedState, Slot, StateView
 from fnn.optim.transform import Transform
-from fnn.stateful.boxes import Box, Cell
+from fnn.stateful.boxes import INSTEAD, Box, Cell
 from fnn.stateful.protocol import Stateful, static_key
-from fnn.stateful.scopes import note_part, require_known
+from fnn.stateful.scopes import note_part, refuse_stray, require_known
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import trace_state
 from fnn.transforms.backward import value_and_grad
@@ -52,6 +53,12 @@ _OWN = _UNNOTED | {
     "_post_hooks",
     "_state_dict_hooks",
 }
+
+
+_STEP_INSTEAD = (
+    "put the whole step into fnn.jit, or, under jax.jit, use the pure transforms: tx = fnn.optim.adam(...), then tx.update and "
+    "fnn.optim.apply_updates"
+)
 
 
 class Optimizer(Hooks, Stateful):
@@ -97,6 +104,7 @@ class Optimizer(Hooks, Stateful):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        explained_constructor(cls)
         own = cls.__dict__
         if "_elementwise" not in own and ("_rule" in own or "_transform" in own):
             cls._elementwise = False
@@ -122,6 +130,8 @@ class Optimizer(Hooks, Stateful):
         if name == "param_groups":
             value = WatchedList(value)
         if name not in _UNNOTED and self.__dict__.get(name, self) is not value:
+            if name in self.__dict__:
+                refuse_stray(f"{type(self).__name__}.{name}", self.__dict__.get("_stateful_origin_"), INSTEAD)
             structure_changed()
         super().__setattr__(name, value)
 
@@ -136,6 +146,7 @@ class Optimizer(Hooks, Stateful):
         """Raises ValueError for options out of range: the transform's own checks, run once when a group is added."""
         self._transform(group)
 
+    @explained
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds a group of parameters with its own options.
 
@@ -184,6 +195,7 @@ class Optimizer(Hooks, Stateful):
 
     # The step
 
+    @explained
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clears the gradients of every parameter.
 
@@ -215,6 +227,7 @@ class Optimizer(Hooks, Stateful):
     def step(self, closure: Callable[[], jax.Array], has_aux: Literal[False] = False) -> jax.Array: ...
     @overload
     def step(self, closure: Callable[[], Any] | None, has_aux: bool) -> Any: ...
+    @explained
     def step(self, closure: Callable[[], Any] | None = None, has_aux: bool = False) -> Any:
         """Updates the parameters once.
 
@@ -242,6 +255,7 @@ class Optimizer(Hooks, Stateful):
             (1.0, [0.5], [0.0])
         """
         require_known(self, f"{type(self).__name__} optimizer")
+        refuse_stray(f"{type(self).__name__}.step: parameters", self._stateful_origin_, _STEP_INSTEAD)
         arguments: tuple[tuple[Any, ...], dict[str, Any]] = ((closure,) if closure is not None else (), {})
         for hook in [*before_every_step.values(), *self._pre_hooks.values()]:
             result = hook(self, *arguments)
@@ -412,6 +426,7 @@ class Optimizer(Hooks, Stateful):
             out = out if result is None else result
         return out
 
+    @explained
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Takes over a ``state_dict``, of this library or of a torch optimizer.
 
@@ -431,6 +446,7 @@ class Optimizer(Hooks, Stateful):
             0.25
         """
         name = f"{type(self).__name__}.load_state_dict"
+        refuse_stray(f"{name}: state and options", self._stateful_origin_, INSTEAD)
         state_dict = dict(state_dict)
         for hook in list(self._state_dict_hooks["load_pre"].values()):
             result = hook(self, state_dict)
@@ -559,7 +575,7 @@ class Optimizer(Hooks, Stateful):
         contents = [(slot, slot.shared, dict(slot.arrays)) for slot in slots.values()]
 
         def restore() -> None:
-            self.param_groups[:] = [group for group, _ in groups]
+            list.__setitem__(self.param_groups, slice(None), [group for group, _ in groups])
             for group, kept in groups:
                 dict.clear(group)
                 dict.update(group, kept)

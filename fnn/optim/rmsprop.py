@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fnn.functional.explained import explained
 from fnn.optim._checks import check_lr, check_minimums, need_params
 from fnn.optim._leaves import Cast, by_leaf, descent, lerp, zeros_like
 from fnn.optim._param_groups import options
@@ -34,6 +35,7 @@ class RMSpropState(NamedTuple):
     grad_avg: PyTree
 
 
+@explained
 def rmsprop(
     lr: LearningRate = 1e-2,
     alpha: Number = 0.99,

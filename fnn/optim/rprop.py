@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fnn.functional.explained import explained
 from fnn.optim._checks import check_lr, check_number, check_tuple
 from fnn.optim._leaves import Cast, by_leaf, zeros_like
 from fnn.optim._param_groups import options
@@ -32,6 +33,7 @@ class RpropState(NamedTuple):
     step_size: PyTree
 
 
+@explained
 def rprop(
     lr: LearningRate = 1e-2,
     etas: tuple[Number, Number] = (0.5, 1.2),

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fnn.functional.explained import explained
 from fnn.optim._checks import check_lr, check_minimums, need_params
 from fnn.optim._leaves import Cast, by_leaf, descent, zeros_like
 from fnn.optim._param_groups import options
@@ -31,6 +32,7 @@ class SGDState(NamedTuple):
     momentum_buffer: PyTree
 
 
+@explained
 def sgd(
     lr: LearningRate = 1e-3,
     momentum: Number = 0,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fnn.functional.explained import explained
 from fnn.optim._checks import check_betas, check_number
 from fnn.optim._leaves import Cast, by_leaf, lerp, zeros_like
 from fnn.optim._param_groups import options
@@ -34,6 +35,7 @@ class SparseAdamState(NamedTuple):
     exp_avg_sq: PyTree
 
 
+@explained
 def sparse_adam(
     lr: LearningRate = 1e-3,
     betas: tuple[Number, Number] = (0.9, 0.999),

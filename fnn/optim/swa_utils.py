@@ -15,6 +15,7 @@ from jax.core import Tracer
 
 from fnn.functional.arrays import index_dtype
 from fnn.functional.checks import check_choice, fail
+from fnn.functional.explained import explained
 from fnn.nn.array_box import ArrayBox
 from fnn.nn.modules.batchnorm import _BatchNorm
 from fnn.nn.modules.module import Module
@@ -114,6 +115,7 @@ def get_swa_multi_avg_fn() -> Callable[[Sequence[Any], Sequence[Any], Any], list
     return _OnLists(_RunningMean())
 
 
+@explained
 def get_ema_avg_fn(decay: float = 0.999) -> AverageFn:
     """The exponential moving average, ``decay * averaged + (1 - decay) * current``.
 
@@ -137,6 +139,7 @@ def get_ema_avg_fn(decay: float = 0.999) -> AverageFn:
     return _MovingMean(float(decay))
 
 
+@explained
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[Sequence[Any], Sequence[Any], Any], list[jax.Array]]:
     """The exponential moving average on lists.
 
@@ -264,6 +267,7 @@ class AveragedModel(Module):
         """
         return self.module(*args, **kwargs)
 
+    @explained
     def update_parameters(self, model: Module) -> None:
         """Takes the model's present parameters into the averages.
 
@@ -338,6 +342,7 @@ def _check_pairs(kind: str, averaged: list[Any], current: list[Any]) -> None:
             )
 
 
+@explained
 def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
     """Computes the running statistics of the batch norms anew, as averages over one pass through the data.
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from fnn.functional.checks import as_int
+from fnn.functional.explained import explained
 from fnn.optim._checks import check_number, need_params
 from fnn.optim._leaves import by_leaf, flatten, is_leaf
 from fnn.optim._scalars import bias_correction
@@ -83,6 +84,7 @@ class Transform(NamedTuple, Generic[StateT]):
 AnyTransform: TypeAlias = tuple[Callable[..., Any], Callable[..., Any]]
 
 
+@explained
 def apply_updates(params: PyTree, updates: PyTree) -> PyTree:
     """Adds the updates to the parameters.
 
@@ -117,6 +119,7 @@ def _add(param: Any, update: Any) -> Any:
     return (param + update).astype(param.dtype)
 
 
+@explained
 def chain(*transforms: AnyTransform) -> Transform[tuple[Any, ...]]:
     """Applies several transforms in turn, the updates of one being the gradients of the next.
 
@@ -167,6 +170,7 @@ def _accepted(function: Callable[..., Any], extra: dict[str, Any]) -> dict[str, 
     return {k: v for k, v in extra.items() if any(p.name == k for p in parameters)}
 
 
+@explained
 def global_norm(tree: PyTree) -> jax.Array:
     r"""The Euclidean norm of all the arrays of a pytree taken as one vector; 0 if there are none.
 
@@ -200,6 +204,7 @@ def _no_state(params: PyTree) -> tuple[()]:
     return ()
 
 
+@explained
 def clip_by_global_norm(max_norm: Number) -> Transform[tuple[()]]:
     r"""Scales all gradients down together so that their joint norm is at most ``max_norm``.
 
@@ -233,6 +238,7 @@ def clip_by_global_norm(max_norm: Number) -> Transform[tuple[()]]:
     return Transform(_no_state, update)
 
 
+@explained
 def clip_by_value(clip_value: Number) -> Transform[tuple[()]]:
     """Clips each element of each gradient to ``[-clip_value, clip_value]``.
 
@@ -280,6 +286,7 @@ class PartitionState(NamedTuple):
     groups: dict[Hashable, Any]
 
 
+@explained
 def partition(transforms: Mapping[Any, AnyTransform | None], labels: PyTree) -> Transform[PartitionState]:
     """Parameter groups: each parameter is updated by the transform whose label it bears.
 
@@ -374,6 +381,7 @@ class AccumulateState(NamedTuple):
     inner: PyTree
 
 
+@explained
 def accumulate(transform: AnyTransform, k: int, mean: bool = True) -> Transform[AccumulateState]:
     """Gradient accumulation: ``transform`` is applied to the gradients of ``k`` calls; the calls between change nothing.
 
@@ -436,6 +444,7 @@ class EmaState(NamedTuple):
     average: PyTree
 
 
+@explained
 def ema(decay: Number, debias: bool = False) -> Transform[EmaState]:
     r"""An exponential moving average of parameters.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from fnn.functional.explained import explained
 from fnn.nn.modules.module import Module
 from fnn.parallel.wrapper import ParallelWrapper, device_id
 
@@ -53,6 +54,7 @@ class DataParallel(ParallelWrapper):
         self.output_device: Any = ids[0] if output_device is None else output_device
 
 
+@explained
 def data_parallel(
     module: Module,
     inputs: Any,

@@ -53,7 +53,6 @@ def collect_parameters(function: str, targets: Iterable[Any]) -> list[Parameter]
     return list(found.values())
 
 
-@explained
 def value_and_grad(
     function: str, closure: Callable[[], Any], parameters: Sequence[Parameter], has_aux: bool
 ) -> tuple[jax.Array, Any, list[Any]]:

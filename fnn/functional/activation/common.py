@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnn.functional.arrays import widen
-from fnn.functional.checks import as_array, check_floating, fail
+from fnn.functional.checks import as_array, check_floating, check_real, fail
 
 
 def elementwise(rule: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
@@ -24,18 +24,17 @@ def elementwise(rule: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
     return jax.jit(run)
 
 
-def floating(function: str, input: Any) -> jax.Array:
+def floating(function: str, input: Any, argument: str = "input") -> jax.Array:
     """The input as an array of a real floating dtype; TypeError otherwise."""
-    x = as_array(function, "input", input)
-    check_floating(function, input=x)
+    x = as_array(function, argument, input)
+    check_floating(function, **{argument: x})
     return x
 
 
 def floating_or_integer(function: str, input: Any) -> jax.Array:
     """The input as an array of a real dtype other than bool; TypeError otherwise."""
     x = as_array(function, "input", input)
-    if not (jnp.issubdtype(x.dtype, jnp.floating) or jnp.issubdtype(x.dtype, jnp.integer)):
-        fail(TypeError, function, "input", "of a floating or integer dtype", x)
+    check_real(function, input=x)
     return x
 
 

@@ -6,6 +6,7 @@ import jax
 
 from fnn.functional.activation import piecewise, smooth
 from fnn.functional.arrays import ArrayLike
+from fnn.functional.explained import explained
 
 __all__ = [
     "celu_",
@@ -19,6 +20,7 @@ __all__ = [
 ]
 
 
+@explained
 def celu_(input: ArrayLike, alpha: float = 1.0) -> jax.Array:
     """``celu`` in place: a box (a ``Parameter`` or ``Buffer``) gets the result; an array never changes.
 
@@ -42,6 +44,7 @@ def celu_(input: ArrayLike, alpha: float = 1.0) -> jax.Array:
     return smooth.celu(input, alpha, inplace=True)
 
 
+@explained
 def elu_(input: ArrayLike, alpha: float = 1.0) -> jax.Array:
     """``elu`` in place: a box (a ``Parameter`` or ``Buffer``) gets the result; an array never changes.
 
@@ -65,6 +68,7 @@ def elu_(input: ArrayLike, alpha: float = 1.0) -> jax.Array:
     return smooth.elu(input, alpha, inplace=True)
 
 
+@explained
 def hardtanh_(input: ArrayLike, min_val: float = -1.0, max_val: float = 1.0) -> jax.Array:
     """``hardtanh`` in place: a box (a ``Parameter`` or ``Buffer``) gets the result; an array never changes.
 
@@ -89,6 +93,7 @@ def hardtanh_(input: ArrayLike, min_val: float = -1.0, max_val: float = 1.0) -> 
     return piecewise.hardtanh(input, min_val, max_val, inplace=True)
 
 
+@explained
 def leaky_relu_(input: ArrayLike, negative_slope: float = 0.01) -> jax.Array:
     """``leaky_relu`` in place: a box (a ``Parameter`` or ``Buffer``) gets the result; an array never changes.
 
@@ -112,6 +117,7 @@ def leaky_relu_(input: ArrayLike, negative_slope: float = 0.01) -> jax.Array:
     return piecewise.leaky_relu(input, negative_slope, inplace=True)
 
 
+@explained
 def relu_(input: ArrayLike) -> jax.Array:
     """``relu`` in place: a box (a ``Parameter`` or ``Buffer``) gets the result; an array never changes.
 
@@ -134,6 +140,7 @@ def relu_(input: ArrayLike) -> jax.Array:
     return piecewise.relu(input, inplace=True)
 
 
+@explained
 def rrelu_(
     input: ArrayLike,
     lower: float = 1.0 / 8,
@@ -167,6 +174,7 @@ def rrelu_(
     return piecewise.rrelu(input, lower, upper, training, inplace=True, rng=rng)
 
 
+@explained
 def selu_(input: ArrayLike) -> jax.Array:
     """``selu`` in place: a box (a ``Parameter`` or ``Buffer``) gets the result; an array never changes.
 
@@ -189,6 +197,7 @@ def selu_(input: ArrayLike) -> jax.Array:
     return smooth.selu(input, inplace=True)
 
 
+@explained
 def threshold_(input: ArrayLike, threshold: float, value: float) -> jax.Array:
     """``threshold`` in place: a box (a ``Parameter`` or ``Buffer``) gets the result; an array never changes.
 

@@ -11,6 +11,7 @@ from fnn import random
 from fnn.functional.activation.common import elementwise, floating, floating_or_integer, number
 from fnn.functional.arrays import ArrayLike, known, widen, written
 from fnn.functional.checks import as_array, check_same_dtype, fail
+from fnn.functional.explained import explained
 
 __all__ = [
     "hardshrink",
@@ -34,6 +35,7 @@ def _threshold(x: jax.Array, limit: jax.Array, value: jax.Array) -> jax.Array:
     return jnp.where(x <= limit, value, x)
 
 
+@explained
 def threshold(input: ArrayLike, threshold: float, value: float, inplace: bool = False) -> jax.Array:
     """Replaces what does not exceed a threshold: ``x`` if ``x > threshold``, else ``value``.
 
@@ -69,6 +71,7 @@ def _relu(x: jax.Array) -> jax.Array:
     return jnp.where(x <= 0, 0, x)
 
 
+@explained
 def relu(input: ArrayLike, inplace: bool = False) -> jax.Array:
     """Rectifier, ``max(x, 0)``; its derivative at 0 is 0.
 
@@ -100,6 +103,7 @@ def _hardtanh(x: jax.Array, low: jax.Array, high: jax.Array) -> jax.Array:
     return jnp.where(x <= low, low, jnp.where(x >= high, high, x))
 
 
+@explained
 def relu6(input: ArrayLike, inplace: bool = False) -> jax.Array:
     """Rectifier with a ceiling, ``min(max(x, 0), 6)``.
 
@@ -126,6 +130,7 @@ def relu6(input: ArrayLike, inplace: bool = False) -> jax.Array:
     return written(input, inplace, _hardtanh(floating_or_integer("relu6", input), 0, 6))
 
 
+@explained
 def hardtanh(input: ArrayLike, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> jax.Array:
     """Clamp, ``min(max(x, min_val), max_val)``; its derivative at the two kinks is 0.
 
@@ -167,6 +172,7 @@ def _hardsigmoid(x: jax.Array) -> jax.Array:
     return jnp.where(x <= -3, 0, jnp.where(x >= 3, 1, (x + 3) / 6))
 
 
+@explained
 def hardsigmoid(input: ArrayLike, inplace: bool = False) -> jax.Array:
     """Piecewise linear sigmoid, ``relu6(x + 3) / 6``.
 
@@ -199,6 +205,7 @@ def _hardswish(x: jax.Array) -> jax.Array:
     return jnp.where(x <= -3, 0, jnp.where(x >= 3, x, inside * (inside + 3) / 6))
 
 
+@explained
 def hardswish(input: ArrayLike, inplace: bool = False) -> jax.Array:
     """Piecewise quadratic form of ``silu``, ``x * relu6(x + 3) / 6``; its derivative is 0 at -3 and 1 at 3.
 
@@ -233,6 +240,7 @@ def _leaky_relu(x: jax.Array, slope: jax.Array) -> jax.Array:
     return jnp.where(x > 0, x, slope * negative)
 
 
+@explained
 def leaky_relu(input: ArrayLike, negative_slope: float = 0.01, inplace: bool = False) -> jax.Array:
     """Rectifier with a slope below 0: ``x`` if ``x > 0``, else ``negative_slope * x``.
 
@@ -268,6 +276,7 @@ def _prelu(x: jax.Array, weight: jax.Array) -> jax.Array:
     return jnp.where(x > 0, x, (widen(weight) * widen(negative)).astype(x.dtype))
 
 
+@explained
 def prelu(input: ArrayLike, weight: ArrayLike) -> jax.Array:
     """Rectifier with a learned slope below 0: ``x`` if ``x > 0``, else ``weight * x``.
 
@@ -314,6 +323,7 @@ def _rrelu(key: Any, x: jax.Array, lower: Any, upper: Any) -> jax.Array:
     return jnp.where(wide > 0, wide, slope * negative).astype(x.dtype)
 
 
+@explained
 def rrelu(
     input: ArrayLike,
     lower: float = 1.0 / 8,
@@ -367,6 +377,7 @@ def _softshrink(x: jax.Array, lambd: jax.Array) -> jax.Array:
     return jnp.where(x > lambd, x - lambd, jnp.where(x < -lambd, x + lambd, jnp.where(jnp.isnan(x), x, 0)))
 
 
+@explained
 def softshrink(input: ArrayLike, lambd: float = 0.5) -> jax.Array:
     """Pulls towards 0: ``x - lambd`` if ``x > lambd``, ``x + lambd`` if ``x < -lambd``, else 0.
 
@@ -404,6 +415,7 @@ def _hardshrink(x: jax.Array, lambd: jax.Array) -> jax.Array:
     return jnp.where((x >= -lambd) & (x <= lambd), 0, x)
 
 
+@explained
 def hardshrink(input: ArrayLike, lambd: float = 0.5) -> jax.Array:
     """Sets to 0 what lies within [-lambd, lambd]: ``x`` if ``|x| > lambd``, else 0.
 

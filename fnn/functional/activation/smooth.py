@@ -11,6 +11,7 @@ from fnn.functional.activation import curves
 from fnn.functional.activation.common import any_to_float, elementwise, floating, number
 from fnn.functional.arrays import ArrayLike, known, widen, written
 from fnn.functional.checks import check_choice, fail, normalize_axis
+from fnn.functional.explained import explained
 
 __all__ = [
     "celu",
@@ -37,6 +38,7 @@ def _sigmoid(x: jax.Array) -> jax.Array:
     return curves.logistic(x)
 
 
+@explained
 def sigmoid(input: ArrayLike) -> jax.Array:
     """Logistic function, ``1 / (1 + exp(-x))``.
 
@@ -67,6 +69,7 @@ def _tanh(x: jax.Array) -> jax.Array:
     return curves.tangent(x)
 
 
+@explained
 def tanh(input: ArrayLike) -> jax.Array:
     """Hyperbolic tangent, ``(exp(x) - exp(-x)) / (exp(x) + exp(-x))``.
 
@@ -97,6 +100,7 @@ def _tanhshrink(x: jax.Array) -> jax.Array:
     return curves.tangent_rest(x)
 
 
+@explained
 def tanhshrink(input: ArrayLike) -> jax.Array:
     """What the hyperbolic tangent leaves, ``x - tanh(x)``.
 
@@ -127,6 +131,7 @@ def _softsign(x: jax.Array) -> jax.Array:
     return curves.soft_sign(x)
 
 
+@explained
 def softsign(input: ArrayLike) -> jax.Array:
     """Sigmoid without exponentials, ``x / (1 + |x|)``.
 
@@ -157,6 +162,7 @@ def _logsigmoid(x: jax.Array) -> jax.Array:
     return -curves.log1p_exp(-x)
 
 
+@explained
 def logsigmoid(input: ArrayLike) -> jax.Array:
     """Logarithm of the logistic function, ``log(1 / (1 + exp(-x)))``, without overflow.
 
@@ -188,6 +194,7 @@ def _softplus(x: jax.Array, beta: jax.Array, threshold: jax.Array) -> jax.Array:
     return jnp.where(scaled > threshold, x, curves.soft_rectifier(scaled, threshold) / beta)
 
 
+@explained
 def softplus(input: ArrayLike, beta: float = 1.0, threshold: float = 20.0) -> jax.Array:
     """Smooth rectifier, ``log(1 + exp(beta * x)) / beta``; ``x`` itself where ``beta * x > threshold``.
 
@@ -221,6 +228,7 @@ def _elu(x: jax.Array, alpha: jax.Array) -> jax.Array:
     return jnp.where(x > 0, x, alpha * curves.exponential_below(jnp.where(x > 0, 0, x)))
 
 
+@explained
 def elu(input: ArrayLike, alpha: float = 1.0, inplace: bool = False) -> jax.Array:
     """Exponential linear unit: ``x`` if ``x > 0``, else ``alpha * (exp(x) - 1)``.
 
@@ -256,6 +264,7 @@ def _selu(x: jax.Array) -> jax.Array:
     )
 
 
+@explained
 def selu(input: ArrayLike, inplace: bool = False) -> jax.Array:
     """Scaled exponential linear unit, ``scale * elu(x, alpha)`` with constants that keep mean 0 and variance 1.
 
@@ -288,6 +297,7 @@ def _celu(x: jax.Array, alpha: jax.Array) -> jax.Array:
     return jnp.where(x > 0, x, curves.exponential_unit_below(jnp.where(x > 0, 0, x), alpha))
 
 
+@explained
 def celu(input: ArrayLike, alpha: float = 1.0, inplace: bool = False) -> jax.Array:
     """Continuously differentiable exponential linear unit: ``x`` if ``x > 0``, else ``alpha * (exp(x / alpha) - 1)``.
 
@@ -331,6 +341,7 @@ def _gelu_tanh(x: jax.Array) -> jax.Array:
     return curves.gaussian_gate_by_tanh(x)
 
 
+@explained
 def gelu(input: ArrayLike, approximate: str = "none") -> jax.Array:
     """Gaussian error linear unit, ``x`` times the standard normal distribution function of ``x``.
 
@@ -366,6 +377,7 @@ def _silu(x: jax.Array) -> jax.Array:
     return curves.logistic_gate(x)
 
 
+@explained
 def silu(input: ArrayLike, inplace: bool = False) -> jax.Array:
     """Sigmoid linear unit (swish), ``x * sigmoid(x)``.
 
@@ -399,6 +411,7 @@ def _mish(x: jax.Array) -> jax.Array:
     return curves.softplus_gate(x)
 
 
+@explained
 def mish(input: ArrayLike, inplace: bool = False) -> jax.Array:
     """Self-regularized gate, ``x * tanh(softplus(x))``.
 
@@ -432,6 +445,7 @@ def _glu(x: jax.Array, axis: int) -> jax.Array:
     return (widen(value) * curves.logistic(widen(gate))).astype(x.dtype)
 
 
+@explained
 def glu(input: ArrayLike, dim: int = -1) -> jax.Array:
     """Gated linear unit, ``a * sigmoid(b)`` with ``a`` and ``b`` the two halves of the input.
 

@@ -15,6 +15,7 @@ from fnn import random
 from fnn.functional.activation.common import floating, number
 from fnn.functional.arrays import ArrayLike, widen
 from fnn.functional.checks import as_array, fail, normalize_axis
+from fnn.functional.explained import explained
 from fnn.kernels.precision import minus_peak
 
 __all__ = ["gumbel_softmax", "log_softmax", "softmax", "softmin"]
@@ -80,11 +81,12 @@ def _softmax_family(function: str, input: ArrayLike, dim: int | None, dtype: jax
     if dim is None:
         dim = 0 if x.ndim in (0, 1, 3) else 1
         warnings.warn(
-            f"{function}: leaving dim out is deprecated; dim={dim} is taken, pass it", UserWarning, stacklevel=3
+            f"{function}: leaving dim out is deprecated; dim={dim} is taken, pass it", UserWarning, stacklevel=4
         )
     return _normalized(x, normalize_axis(function, "dim", dim, x.ndim), jax.dtypes.canonicalize_dtype(dtype), function)
 
 
+@explained
 def softmax(
     input: ArrayLike, dim: int | None = None, _stacklevel: int = 3, dtype: jax.typing.DTypeLike | None = None
 ) -> jax.Array:
@@ -116,6 +118,7 @@ def softmax(
     return _softmax_family("softmax", input, dim, dtype)
 
 
+@explained
 def softmin(
     input: ArrayLike, dim: int | None = None, _stacklevel: int = 3, dtype: jax.typing.DTypeLike | None = None
 ) -> jax.Array:
@@ -147,6 +150,7 @@ def softmin(
     return _softmax_family("softmin", input, dim, dtype)
 
 
+@explained
 def log_softmax(
     input: ArrayLike, dim: int | None = None, _stacklevel: int = 3, dtype: jax.typing.DTypeLike | None = None
 ) -> jax.Array:
@@ -191,6 +195,7 @@ def _gumbel_softmax(key: Any, logits: jax.Array, tau: Any, hard: bool, axis: int
     return soft.astype(logits.dtype).reshape(logits.shape)
 
 
+@explained
 def gumbel_softmax(
     logits: ArrayLike,
     tau: float = 1,
@@ -229,9 +234,9 @@ def gumbel_softmax(
         >>> sorted(gumbel_softmax(jnp.zeros(3), hard=True, rng=jax.random.key(0)).tolist())
         [0.0, 0.0, 1.0]
     """
-    if eps != 1e-10:
-        warnings.warn("gumbel_softmax: eps is deprecated and has no effect", UserWarning, stacklevel=2)
-    x = floating("gumbel_softmax", logits)
+    if isinstance(eps, jax.Array) or eps != 1e-10:
+        warnings.warn("gumbel_softmax: eps is deprecated and has no effect", UserWarning, stacklevel=3)
+    x = floating("gumbel_softmax", logits, "logits")
     axis = normalize_axis("gumbel_softmax", "dim", dim, x.ndim)
     tau = number("gumbel_softmax", "tau", tau)
     return _gumbel_softmax(random.next_key("gumbel_softmax", rng), x, tau, bool(hard), axis)

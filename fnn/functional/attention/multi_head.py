@@ -24,6 +24,7 @@ from fnn.functional.checks import (
     fail,
 )
 from fnn.functional.dropout import dropout
+from fnn.functional.explained import explained
 from fnn.functional.linear import linear
 from fnn.kernels.attention import Dropout, attention
 from fnn.random.generator import next_key
@@ -188,7 +189,7 @@ def _check_masks(name: str, query: jax.Array, source: int, masks: dict[str, Any]
             f"{name}: key_padding_mask and attn_mask of different dtypes ({padding.dtype} and {mask.dtype}) are "
             "deprecated, use the same for both",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
@@ -288,6 +289,7 @@ def multi_head_attention_forward(
     *,
     rng: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array | None]: ...
+@explained
 def multi_head_attention_forward(
     query: ArrayLike,
     key: ArrayLike,

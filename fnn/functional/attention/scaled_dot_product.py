@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from fnn.functional.arrays import ArrayLike, known, widen
 from fnn.functional.checks import as_array, as_optional_array, check_floating, check_probability, check_same_dtype, fail
+from fnn.functional.explained import explained
 from fnn.kernels.attention import Dropout, attention
 from fnn.random.generator import next_key
 
@@ -41,6 +42,7 @@ def _attention(
     return attention(query, key, value, mask, is_causal, dropout=None if rng is None else Dropout(rng, p))
 
 
+@explained
 def scaled_dot_product_attention(
     query: ArrayLike,
     key: ArrayLike,

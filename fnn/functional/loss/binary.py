@@ -13,6 +13,7 @@ import numpy as np
 from fnn.functional.activation.curves import logistic
 from fnn.functional.arrays import ArrayLike, known, widen
 from fnn.functional.checks import fail
+from fnn.functional.explained import explained
 from fnn.functional.loss.common import as_floats, check_broadcast, finish
 from fnn.functional.reduction import resolve_reduction
 
@@ -97,6 +98,7 @@ def _binary_cross_entropy(input: jax.Array, target: jax.Array, weight: jax.Array
     return finish(loss if weight is None else loss * weight, reduction, dtype)
 
 
+@explained
 def binary_cross_entropy(
     input: ArrayLike,
     target: ArrayLike,
@@ -157,6 +159,7 @@ def _with_logits(
     return finish(loss if weight is None else loss * weight, reduction, dtype)
 
 
+@explained
 def binary_cross_entropy_with_logits(
     input: ArrayLike,
     target: ArrayLike,
@@ -214,6 +217,7 @@ def _soft_margin(input: jax.Array, target: jax.Array, reduction: str) -> jax.Arr
     return finish(softplus_pair(input * target)[0], reduction, dtype)
 
 
+@explained
 def soft_margin_loss(
     input: ArrayLike,
     target: ArrayLike,
@@ -231,7 +235,8 @@ def soft_margin_loss(
         reduction: 'none', 'mean' or 'sum'.
 
     Shape:
-        - input, target: (*), broadcast together.
+        - input: (*).
+        - target: broadcasts to the shape of ``input``.
 
     Returns:
         a scalar; for 'none' the element losses.
@@ -249,7 +254,7 @@ def soft_margin_loss(
     """
     reduction = resolve_reduction("soft_margin_loss", size_average, reduce, reduction)
     x, t = as_floats("soft_margin_loss", input=input, target=target)
-    check_broadcast("soft_margin_loss", input=x, target=t)
+    _check_fits("soft_margin_loss", "target", t, x.shape)
     return _soft_margin(x, t, reduction)
 
 
@@ -263,6 +268,7 @@ def _multilabel_soft_margin(input: jax.Array, target: jax.Array, weight: jax.Arr
     return finish(jnp.mean(loss, -1), reduction, dtype)
 
 
+@explained
 def multilabel_soft_margin_loss(
     input: ArrayLike,
     target: ArrayLike,

@@ -22,6 +22,7 @@ from fnn.functional.checks import (
     check_shape,
     fail,
 )
+from fnn.functional.explained import explained
 from fnn.functional.reduction import resolve_reduction
 from fnn.kernels.precision import minus_peak
 
@@ -177,6 +178,7 @@ def check_smoothing(function: str, label_smoothing: Any) -> Any:
     return None if smoothing == 0 else float(smoothing)
 
 
+@explained
 def nll_loss(
     input: ArrayLike,
     target: ArrayLike,
@@ -233,6 +235,7 @@ def nll_loss(
     return _index_loss(values, labels, factors, None, ignore_index, reduction, False)
 
 
+@explained
 def cross_entropy(
     input: ArrayLike,
     target: ArrayLike,

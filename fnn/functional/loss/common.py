@@ -51,7 +51,7 @@ def warn_shapes(function: str, input: jax.Array, target: jax.Array) -> None:
             f"{function}: the shape of target {list(target.shape)} differs from that of input {list(input.shape)}; "
             "they will be broadcast, which likely gives a wrong result",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from fnn.functional.arrays import ArrayLike, known, widen
 from fnn.functional.checks import as_array, as_int, check_floating, check_integer, check_rank, check_shape, fail
+from fnn.functional.explained import explained
 from fnn.functional.loss.common import finish
 from fnn.functional.reduction import check_reduction
 from fnn.kernels.precision import minus_peak
@@ -113,6 +114,7 @@ def _check_values(argument: str, values: np.ndarray[Any, Any] | None, most: int)
             fail(ValueError, "ctc_loss", argument, f"in [0, {most}]", int(bad[0]))
 
 
+@explained
 def ctc_loss(
     log_probs: ArrayLike,
     targets: ArrayLike,

@@ -20,6 +20,7 @@ from fnn.functional.checks import (
     check_shape,
     fail,
 )
+from fnn.functional.explained import explained
 from fnn.functional.loss.classification import (
     check_class_target,
     check_class_weight,
@@ -94,6 +95,7 @@ def _chunked(
     return reduce_terms(loss, scale, reduction).astype(dtype)
 
 
+@explained
 def linear_cross_entropy(
     input: ArrayLike,
     linear_weight: ArrayLike,

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from fnn.functional.arrays import ArrayLike, absolute, known, widen
 from fnn.functional.checks import as_array, check_choice, check_same_dtype, fail
+from fnn.functional.explained import explained
 from fnn.functional.loss.common import as_floats, check_broadcast, finish, warn_shapes
 from fnn.functional.reduction import check_reduction, legacy_reduction, resolve_reduction
 
@@ -70,6 +71,7 @@ def _weight_of(function: str, input: jax.Array, weight: Any) -> jax.Array:
     return weight.astype(input.dtype)
 
 
+@explained
 def l1_loss(
     input: ArrayLike,
     target: ArrayLike,
@@ -114,6 +116,7 @@ def l1_loss(
     return _difference_loss(x, y, w, None, "absolute", reduction)
 
 
+@explained
 def mse_loss(
     input: ArrayLike,
     target: ArrayLike,
@@ -158,6 +161,7 @@ def mse_loss(
     return _difference_loss(x, y, w, None, "square", reduction)
 
 
+@explained
 def smooth_l1_loss(
     input: ArrayLike,
     target: ArrayLike,
@@ -205,6 +209,7 @@ def smooth_l1_loss(
     return _difference_loss(x, y, None, beta, "smooth", reduction)
 
 
+@explained
 def huber_loss(
     input: ArrayLike,
     target: ArrayLike,
@@ -268,6 +273,7 @@ def _kl_div(input: jax.Array, target: jax.Array, log_target: bool, reduction: st
     return finish(loss, reduction, dtype)
 
 
+@explained
 def kl_div(
     input: ArrayLike,
     target: ArrayLike,
@@ -309,13 +315,13 @@ def kl_div(
     """
     check_choice("kl_div", "reduction", reduction, ("none", "mean", "sum", "batchmean"))
     if size_average is not None or reduce is not None:
-        reduction = legacy_reduction(size_average, reduce, reduction)
+        reduction = legacy_reduction(size_average, reduce, reduction, stacklevel=4)
     elif reduction == "mean":
         warnings.warn(
             "kl_div: reduction='mean' divides by the number of elements, not by the batch size as the definition of "
             "the divergence wants; use reduction='batchmean' for that",
             UserWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     x, y = as_floats("kl_div", input=input, target=target)
     check_broadcast("kl_div", input=x, target=y)
@@ -335,6 +341,7 @@ def _poisson(input: jax.Array, target: jax.Array, eps: Any, log_input: bool, ful
     return finish(loss, reduction, dtype)
 
 
+@explained
 def poisson_nll_loss(
     input: ArrayLike,
     target: ArrayLike,
@@ -396,6 +403,7 @@ def _gaussian(input: jax.Array, target: jax.Array, var: jax.Array, eps: Any, ful
     return finish(loss, reduction, dtype)
 
 
+@explained
 def gaussian_nll_loss(
     input: ArrayLike,
     target: ArrayLike,

@@ -14,6 +14,7 @@ from fnn.functional.checks import (
     as_array,
     fail,
 )
+from fnn.functional.explained import explained
 from fnn.functional.loss.common import as_floats, check_broadcast, finish, positive_part
 from fnn.functional.reduction import check_reduction, resolve_reduction
 from fnn.functional.vector_norm import vector_norm
@@ -73,6 +74,7 @@ def _triplet_arguments(function: str, anchor: Any, positive: Any, negative: Any,
     return a, p, n
 
 
+@explained
 def triplet_margin_loss(
     anchor: ArrayLike,
     positive: ArrayLike,
@@ -126,6 +128,7 @@ def triplet_margin_loss(
     return _triplet_margin(a, b, c, margin, eps, float(p), bool(swap), reduction)
 
 
+@explained
 def triplet_margin_with_distance_loss(
     anchor: ArrayLike,
     positive: ArrayLike,

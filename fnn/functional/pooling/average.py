@@ -11,6 +11,7 @@ import numpy as np
 
 from fnn.functional.arrays import ArrayLike, widen
 from fnn.functional.checks import as_int, check_floating, fail, ntuple
+from fnn.functional.explained import explained
 from fnn.functional.pooling.common import Ints, check_input, check_stride, window_counts
 from fnn.kernels import pooling as kernels
 
@@ -57,6 +58,7 @@ def avg_pool(
     )
 
 
+@explained
 def avg_pool1d(
     input: ArrayLike,
     kernel_size: int | Sequence[int],
@@ -98,6 +100,7 @@ def avg_pool1d(
     return avg_pool("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
+@explained
 def avg_pool2d(
     input: ArrayLike,
     kernel_size: int | Sequence[int],
@@ -141,6 +144,7 @@ def avg_pool2d(
     )
 
 
+@explained
 def avg_pool3d(
     input: ArrayLike,
     kernel_size: int | Sequence[int],

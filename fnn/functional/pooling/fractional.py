@@ -14,6 +14,7 @@ from jax import lax
 from fnn import random
 from fnn.functional.arrays import ArrayLike, index_dtype
 from fnn.functional.checks import as_array, check_floating, check_shape, fail, ntuple
+from fnn.functional.explained import explained
 from fnn.functional.pooling.common import Ints, Pooled, check_input
 from fnn.kernels.pooling import gather_maxima, positions_by_lists
 
@@ -81,6 +82,7 @@ def _fractional(
     if samples is None:
         samples = random.uniform(random.next_key(function, rng), shape, x.dtype, 0.0, 1.0)
     samples = as_array(function, "_random_samples", samples)
+    check_floating(function, _random_samples=samples)
     check_shape(function, "_random_samples", samples, shape)
     values, at = _fractional_max(x, samples.reshape((*lead, n)), kernel=kernel, out=out)
     return (values, at) if indices else values
@@ -130,6 +132,7 @@ def fractional_max_pool2d(
     *,
     rng: jax.Array | None = None,
 ) -> Pooled: ...
+@explained
 def fractional_max_pool2d(
     input: ArrayLike,
     kernel_size: int | Sequence[int],
@@ -179,6 +182,7 @@ def fractional_max_pool2d(
     )
 
 
+@explained
 def fractional_max_pool2d_with_indices(
     input: ArrayLike,
     kernel_size: int | Sequence[int],
@@ -274,6 +278,7 @@ def fractional_max_pool3d(
     *,
     rng: jax.Array | None = None,
 ) -> Pooled: ...
+@explained
 def fractional_max_pool3d(
     input: ArrayLike,
     kernel_size: int | Sequence[int],
@@ -322,6 +327,7 @@ def fractional_max_pool3d(
     )
 
 
+@explained
 def fractional_max_pool3d_with_indices(
     input: ArrayLike,
     kernel_size: int | Sequence[int],

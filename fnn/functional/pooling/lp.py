@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from fnn.functional.arrays import ArrayLike, absolute
 from fnn.functional.checks import check_floating, fail, ntuple
+from fnn.functional.explained import explained
 from fnn.functional.pooling.average import avg_pool
 from fnn.functional.pooling.common import check_input, check_stride, window_counts
 from fnn.functional.pooling.max import max_windows
@@ -22,9 +23,9 @@ def _lp_pool(function: str, n: int, input: Any, norm_type: Any, kernel: Any, str
     x = check_input(function, input, n)
     check_floating(function, input=x)
     kernel = ntuple(function, "kernel_size", kernel, n, 1)
-    if norm_type == 0:
-        fail(ValueError, function, "norm_type", "nonzero", norm_type)
     p = float(norm_type)
+    if p == 0:
+        fail(ValueError, function, "norm_type", "nonzero", norm_type)
     if math.isinf(p):
         # Of the magnitudes the largest, or the smallest.
         sign, stride, none, ones = math.copysign(1, p), check_stride(function, stride, kernel), (0,) * n, (1,) * n
@@ -43,6 +44,7 @@ def _lp_pool(function: str, n: int, input: Any, norm_type: Any, kernel: Any, str
     return jnp.where(zero, 0, jnp.where(zero, 1, total) ** (1.0 / p)).astype(x.dtype)
 
 
+@explained
 def lp_pool1d(
     input: ArrayLike,
     norm_type: float,
@@ -83,6 +85,7 @@ def lp_pool1d(
     return _lp_pool("lp_pool1d", 1, input, norm_type, kernel_size, stride, ceil_mode)
 
 
+@explained
 def lp_pool2d(
     input: ArrayLike,
     norm_type: float,
@@ -121,6 +124,7 @@ def lp_pool2d(
     return _lp_pool("lp_pool2d", 2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
+@explained
 def lp_pool3d(
     input: ArrayLike,
     norm_type: float,

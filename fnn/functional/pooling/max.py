@@ -9,7 +9,8 @@ from typing import Any, Literal, overload
 import jax
 
 from fnn.functional.arrays import ArrayLike, index_dtype
-from fnn.functional.checks import ntuple
+from fnn.functional.checks import check_real, ntuple
+from fnn.functional.explained import explained
 from fnn.functional.pooling.common import Ints, Pooled, check_input, check_stride, window_counts
 from fnn.kernels import pooling as kernels
 
@@ -52,6 +53,7 @@ def _max_pool(
     indices: bool, function: str, n: int, input: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool
 ) -> Pooled:
     x = check_input(function, input, n)
+    check_real(function, input=x)
     kernel = ntuple(function, "kernel_size", kernel, n, 1)
     stride = check_stride(function, stride, kernel)
     padding = ntuple(function, "padding", padding, n, 0)
@@ -104,6 +106,7 @@ def max_pool1d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Pooled: ...
+@explained
 def max_pool1d(
     input: ArrayLike,
     kernel_size: int | Sequence[int],
@@ -147,6 +150,7 @@ def max_pool1d(
     return _max_pool(return_indices, "max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
+@explained
 def max_pool1d_with_indices(
     input: ArrayLike,
     kernel_size: int | Sequence[int],
@@ -226,6 +230,7 @@ def max_pool2d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Pooled: ...
+@explained
 def max_pool2d(
     input: ArrayLike,
     kernel_size: int | Sequence[int],
@@ -266,6 +271,7 @@ def max_pool2d(
     return _max_pool(return_indices, "max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
+@explained
 def max_pool2d_with_indices(
     input: ArrayLike,
     kernel_size: int | Sequence[int],
@@ -345,6 +351,7 @@ def max_pool3d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Pooled: ...
+@explained
 def max_pool3d(
     input: ArrayLike,
     kernel_size: int | Sequence[int],
@@ -385,6 +392,7 @@ def max_pool3d(
     return _max_pool(return_indices, "max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
+@explained
 def max_pool3d_with_indices(
     input: ArrayLike,
     kernel_size: int | Sequence[int],

@@ -13,6 +13,7 @@ import numpy as np
 
 from fnn.functional.arrays import ArrayLike
 from fnn.functional.checks import as_array, check_index_range, check_integer, check_shape, fail, ntuple
+from fnn.functional.explained import explained
 from fnn.functional.pooling.common import Ints, check_input, check_stride
 
 __all__ = ["max_unpool1d", "max_unpool2d", "max_unpool3d"]
@@ -58,6 +59,7 @@ def _unpool(
     return _scatter(x, at, out=out)
 
 
+@explained
 def max_unpool1d(
     input: ArrayLike,
     indices: ArrayLike,
@@ -103,6 +105,7 @@ def max_unpool1d(
     return _unpool("max_unpool1d", 1, input, indices, kernel_size, stride, padding, output_size)
 
 
+@explained
 def max_unpool2d(
     input: ArrayLike,
     indices: ArrayLike,
@@ -146,6 +149,7 @@ def max_unpool2d(
     return _unpool("max_unpool2d", 2, input, indices, kernel_size, stride, padding, output_size)
 
 
+@explained
 def max_unpool3d(
     input: ArrayLike,
     indices: ArrayLike,

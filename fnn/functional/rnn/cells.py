@@ -19,6 +19,7 @@ from fnn.functional.checks import (
     check_shape,
     fail,
 )
+from fnn.functional.explained import explained
 from fnn.functional.rnn.common import project, split_gru_bias, state_pair
 from fnn.kernels.recurrent import gru_step, lstm_step, rnn_step
 
@@ -81,6 +82,7 @@ def _gru_cell(x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> jax
     return gru_step(project(x, w_ih, b_ih, joined), h, w_hh, of_n)[0]
 
 
+@explained
 def rnn_cell(
     input: ArrayLike,
     hx: ArrayLike | None,
@@ -124,6 +126,7 @@ def rnn_cell(
     return _rnn_cell(x, h, *weights, nonlinearity)
 
 
+@explained
 def lstm_cell(
     input: ArrayLike,
     hx: tuple[ArrayLike, ArrayLike] | None,
@@ -169,6 +172,7 @@ def lstm_cell(
     return _lstm_cell(x, h, c, *weights)
 
 
+@explained
 def gru_cell(
     input: ArrayLike,
     hx: ArrayLike | None,

@@ -23,6 +23,7 @@ from fnn.functional.checks import (
     fail,
 )
 from fnn.functional.dropout import dropout as drop
+from fnn.functional.explained import explained
 from fnn.functional.rnn.common import project, split_gru_bias, state_pair
 from fnn.kernels.recurrent import recurrence
 from fnn.random.generator import next_key
@@ -198,6 +199,7 @@ def _weights(
     return stack, flat
 
 
+@explained
 def rnn(
     input: ArrayLike,
     hx: ArrayLike | None,
@@ -254,6 +256,7 @@ def rnn(
     return output, h
 
 
+@explained
 def lstm(
     input: ArrayLike,
     hx: tuple[ArrayLike, ArrayLike] | None,
@@ -311,6 +314,7 @@ def lstm(
     return output, (h, c)
 
 
+@explained
 def gru(
     input: ArrayLike,
     hx: ArrayLike | None,

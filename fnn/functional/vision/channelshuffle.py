@@ -11,6 +11,7 @@ from fnn.functional.checks import (
     as_int,
     fail,
 )
+from fnn.functional.explained import explained
 from fnn.functional.vision.common import check_image
 
 __all__ = [
@@ -33,6 +34,7 @@ def _checked_channel_shuffle(function: str, input: ArrayLike, groups: int) -> ja
     return _channel_shuffle(x, count)
 
 
+@explained
 def channel_shuffle(input: ArrayLike, groups: int) -> jax.Array:
     """Interleaves the channels of the groups, so that grouped convolutions exchange what they know.
 
@@ -63,6 +65,7 @@ def channel_shuffle(input: ArrayLike, groups: int) -> jax.Array:
     return _checked_channel_shuffle("channel_shuffle", input, groups)
 
 
+@explained
 def native_channel_shuffle(input: ArrayLike, groups: int) -> jax.Array:
     """The same as :func:`channel_shuffle`, ``output[:, k g + i] = input[:, i C / g + k]``, under torch's second name.
 

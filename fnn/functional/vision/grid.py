@@ -22,6 +22,7 @@ from fnn.functional.checks import (
     check_shape,
     fail,
 )
+from fnn.functional.explained import explained
 from fnn.functional.vision.common import cubic_far, cubic_near
 
 __all__ = ["affine_grid", "grid_sample"]
@@ -137,11 +138,12 @@ def _resolve_corners(align_corners: bool | None) -> bool:
             "grid_sample and affine_grid take align_corners=False by default (torch did otherwise before 1.3); "
             "pass align_corners to say which is meant",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return bool(align_corners)
 
 
+@explained
 def grid_sample(
     input: ArrayLike,
     grid: ArrayLike,
@@ -198,6 +200,7 @@ def grid_sample(
     return _sample(x, points, mode, padding_mode, corners)
 
 
+@explained
 def affine_grid(theta: ArrayLike, size: Sequence[int], align_corners: bool | None = None) -> jax.Array:
     """The sampling grid of affine maps, for :func:`grid_sample`.
 
@@ -243,6 +246,6 @@ def affine_grid(theta: ArrayLike, size: Sequence[int], align_corners: bool | Non
         warnings.warn(
             "affine_grid: an axis of length 1 has no two corners to align, its one point lies at 0",
             UserWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     return _affine_points(maps, sizes[2:], corners)

@@ -11,6 +11,7 @@ from fnn.functional.checks import (
     as_int,
     fail,
 )
+from fnn.functional.explained import explained
 from fnn.functional.vision.common import check_image
 
 __all__ = [
@@ -37,6 +38,7 @@ def _pixel_unshuffle(x: jax.Array, factor: int) -> jax.Array:
     return x.reshape(*batch, channels * factor**2, height // factor, width // factor)
 
 
+@explained
 def pixel_shuffle(input: ArrayLike, upscale_factor: int) -> jax.Array:
     """Moves blocks of ``r * r`` channels into space, the step of sub-pixel convolution.
 
@@ -72,6 +74,7 @@ def pixel_shuffle(input: ArrayLike, upscale_factor: int) -> jax.Array:
     return _pixel_shuffle(x, factor)
 
 
+@explained
 def pixel_unshuffle(input: ArrayLike, downscale_factor: int) -> jax.Array:
     """Moves ``r`` by ``r`` patches into channels, the inverse of :func:`pixel_shuffle`.
 

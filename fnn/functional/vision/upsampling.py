@@ -19,6 +19,7 @@ from fnn.functional.checks import (
     check_rank,
     fail,
 )
+from fnn.functional.explained import explained
 from fnn.functional.pooling.adaptive import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from fnn.functional.vision import resample
 
@@ -66,6 +67,7 @@ def _check_factor(function: str, value: Any) -> float:
         fail(TypeError, function, "scale_factor", "a number", value)
 
 
+@explained
 def interpolate(
     input: ArrayLike,
     size: int | Sequence[int] | None = None,
@@ -116,7 +118,21 @@ def interpolate(
         >>> interpolate(jnp.asarray([[[0.0, 4.0]]]), scale_factor=2, mode="linear").tolist()
         [[[0.0, 1.0, 3.0, 4.0]]]
     """
-    name = "interpolate"
+    return _interpolate(
+        "interpolate", input, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias
+    )
+
+
+def _interpolate(
+    name: str,
+    input: ArrayLike,
+    size: int | Sequence[int] | None,
+    scale_factor: float | Sequence[float] | None,
+    mode: str,
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> jax.Array:
     x = as_array(name, "input", input)
     check_choice(name, "mode", mode, tuple(_MODE_OF_RANK))
     check_rank(name, f"input of mode {mode!r}", x, *_MODE_OF_RANK[mode])
@@ -134,15 +150,18 @@ def interpolate(
         if recompute_scale_factor:
             fail(ValueError, name, "recompute_scale_factor", "unset where size is given", recompute_scale_factor)
         sizes = [as_int(name, "size", s) for s in _per_axis(name, "size", size, len(spatial))]
+        if min(sizes) < 1:
+            fail(ValueError, name, "size", "at least 1 along each axis", tuple(sizes))
     else:
         factors = [_check_factor(name, f) for f in _per_axis(name, "scale_factor", scale_factor, len(spatial))]
         if not np.isfinite(factors).all():
             fail(ValueError, name, "scale_factor", "finite", scale_factor)
         sizes = [resample.output_size(s, f) for s, f in zip(spatial, factors, strict=True)]
+        if min(sizes) < 1:
+            expected = "such that the output size is at least 1 along each axis"
+            fail(ValueError, name, "scale_factor", expected, scale_factor)
         if not recompute_scale_factor:
             scales = list(factors)
-    if min(sizes) < 1:
-        fail(ValueError, name, "the output size", "at least 1 along each axis", tuple(sizes))
     if 0 in spatial:
         fail(ValueError, name, "input", "of non-zero length along each spatial axis", x)
     if mode not in ("nearest", "nearest-exact") and not (x.dtype == jnp.uint8 and x.ndim == 4 and mode != "area"):
@@ -155,9 +174,10 @@ def interpolate(
 
 def _warn_deprecated(function: str) -> None:
     # A UserWarning, as in torch, so that filters written for torch scripts hold.
-    warnings.warn(f"{function} is deprecated, use interpolate instead", UserWarning, stacklevel=3)
+    warnings.warn(f"{function} is deprecated, use interpolate instead", UserWarning, stacklevel=4)
 
 
+@explained
 def upsample(
     input: ArrayLike,
     size: int | Sequence[int] | None = None,
@@ -195,9 +215,10 @@ def upsample(
         [[[1.0, 1.0, 2.0, 2.0]]]
     """
     _warn_deprecated("upsample")
-    return interpolate(input, size, scale_factor, mode, align_corners)
+    return _interpolate("upsample", input, size, scale_factor, mode, align_corners)
 
 
+@explained
 def upsample_nearest(
     input: ArrayLike,
     size: int | Sequence[int] | None = None,
@@ -231,9 +252,10 @@ def upsample_nearest(
         [[[1.0, 1.0, 2.0, 2.0]]]
     """
     _warn_deprecated("upsample_nearest")
-    return interpolate(input, size, scale_factor, "nearest")
+    return _interpolate("upsample_nearest", input, size, scale_factor, "nearest")
 
 
+@explained
 def upsample_bilinear(
     input: ArrayLike,
     size: int | Sequence[int] | None = None,
@@ -269,4 +291,4 @@ def upsample_bilinear(
         [[[[1.0, 1.5, 2.0]]]]
     """
     _warn_deprecated("upsample_bilinear")
-    return interpolate(input, size, scale_factor, "bilinear", True)
+    return _interpolate("upsample_bilinear", input, size, scale_factor, "bilinear", True)

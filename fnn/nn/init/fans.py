@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 
 from fnn.functional.arrays import ArrayLike
+from fnn.functional.explained import explained
 
 _UNIT_GAIN = [
     "linear",
@@ -21,6 +22,7 @@ _UNIT_GAIN = [
 ]
 
 
+@explained
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     r"""The factor by which weights are larger for a nonlinearity after them, so that the scale of activations stays.
 

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from fnn import random
+from fnn.functional.explained import explained
 from fnn.nn.array_box import ArrayBox
 from fnn.nn.init.pure import (
     constant,
@@ -83,6 +84,7 @@ class _LazyKey:
         return self.source.next_key()
 
 
+@explained
 def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: random.Generator | None = None) -> T:
     """Fills with uniform numbers in [a, b).
 
@@ -109,6 +111,7 @@ def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: random.Genera
     return _fill("uniform_", tensor, generator, lambda k, s, d: uniform(k.draw(), s, d, a, b))
 
 
+@explained
 def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: random.Generator | None = None) -> T:
     """Fills with normal numbers.
 
@@ -135,6 +138,7 @@ def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: random.Ge
     return _fill("normal_", tensor, generator, lambda k, s, d: normal(k.draw(), s, d, mean, std))
 
 
+@explained
 def trunc_normal_(
     tensor: T,
     mean: float = 0.0,
@@ -170,6 +174,7 @@ def trunc_normal_(
     return _fill("trunc_normal_", tensor, generator, lambda k, s, d: trunc_normal(k.draw(), s, d, mean, std, a, b))
 
 
+@explained
 def constant_(tensor: T, val: float) -> T:
     """Fills with one number.
 
@@ -194,6 +199,7 @@ def constant_(tensor: T, val: float) -> T:
     return _fill("constant_", tensor, None, lambda k, s, d: constant(None, s, d, val))
 
 
+@explained
 def ones_(tensor: T) -> T:
     """Fills with ones.
 
@@ -217,6 +223,7 @@ def ones_(tensor: T) -> T:
     return _fill("ones_", tensor, None, lambda k, s, d: ones(None, s, d))
 
 
+@explained
 def zeros_(tensor: T) -> T:
     """Fills with zeros.
 
@@ -240,6 +247,7 @@ def zeros_(tensor: T) -> T:
     return _fill("zeros_", tensor, None, lambda k, s, d: zeros(None, s, d))
 
 
+@explained
 def eye_(tensor: T) -> T:
     """Fills a matrix with the identity.
 
@@ -264,6 +272,7 @@ def eye_(tensor: T) -> T:
     return _fill("eye_", tensor, None, lambda k, s, d: eye(None, s, d))
 
 
+@explained
 def dirac_(tensor: T, groups: int = 1) -> T:
     """Fills a convolution weight so that it passes its channels on.
 
@@ -289,6 +298,7 @@ def dirac_(tensor: T, groups: int = 1) -> T:
     return _fill("dirac_", tensor, None, lambda k, s, d: dirac(None, s, d, groups))
 
 
+@explained
 def xavier_uniform_(tensor: T, gain: float = 1.0, generator: random.Generator | None = None) -> T:
     """Fills as ``xavier_uniform``: uniformly, with the scale of Glorot and Bengio (2010).
 
@@ -315,6 +325,7 @@ def xavier_uniform_(tensor: T, gain: float = 1.0, generator: random.Generator | 
     return _fill("xavier_uniform_", tensor, generator, lambda k, s, d: xavier_uniform(k.draw(), s, d, gain))
 
 
+@explained
 def xavier_normal_(tensor: T, gain: float = 1.0, generator: random.Generator | None = None) -> T:
     """Fills as ``xavier_normal``: with normal numbers of the scale of Glorot and Bengio (2010).
 
@@ -341,6 +352,7 @@ def xavier_normal_(tensor: T, gain: float = 1.0, generator: random.Generator | N
     return _fill("xavier_normal_", tensor, generator, lambda k, s, d: xavier_normal(k.draw(), s, d, gain))
 
 
+@explained
 def kaiming_uniform_(
     tensor: T,
     a: float = 0,
@@ -377,6 +389,7 @@ def kaiming_uniform_(
     )
 
 
+@explained
 def kaiming_normal_(
     tensor: T,
     a: float = 0,
@@ -413,6 +426,7 @@ def kaiming_normal_(
     )
 
 
+@explained
 def orthogonal_(tensor: T, gain: float = 1, generator: random.Generator | None = None) -> T:
     """Fills as ``orthogonal``: with an orthogonal matrix (Saxe et al., 2013).
 
@@ -439,6 +453,7 @@ def orthogonal_(tensor: T, gain: float = 1, generator: random.Generator | None =
     return _fill("orthogonal_", tensor, generator, lambda k, s, d: orthogonal(k.draw(), s, d, gain))
 
 
+@explained
 def sparse_(tensor: T, sparsity: float, std: float = 0.01, generator: random.Generator | None = None) -> T:
     """Fills a matrix as ``sparse``: with normal numbers and zeros (Martens, 2010).
 

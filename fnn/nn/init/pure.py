@@ -15,6 +15,7 @@ from jax.typing import DTypeLike
 
 from fnn import random
 from fnn.functional.arrays import known
+from fnn.functional.explained import explained
 from fnn.nn.init.fans import calculate_gain, fan, fans
 from fnn.random.draws import on_device
 
@@ -62,6 +63,7 @@ def _drawn_normal(function: str, key: jax.Array, shape: Shape, dtype: DTypeLike,
     return on_device((mean + (real + 1j * imaginary)).astype(dtype))
 
 
+@explained
 def uniform(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, a: float = 0.0, b: float = 1.0) -> jax.Array:
     """Uniform numbers in [a, b).
 
@@ -90,6 +92,7 @@ def uniform(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, a: flo
     return random.uniform(key, shape, dtype, a, b)
 
 
+@explained
 def normal(
     key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, mean: float = 0.0, std: float = 1.0
 ) -> jax.Array:
@@ -119,6 +122,7 @@ def normal(
     return _drawn_normal("normal", key, shape, dtype, mean, std)
 
 
+@explained
 def trunc_normal(
     key: jax.Array,
     shape: Shape,
@@ -164,6 +168,7 @@ def trunc_normal(
     return random.truncated_normal(key, shape, dtype, mean, abs(std), a, b)
 
 
+@explained
 def constant(key: jax.Array | None, shape: Shape, dtype: DTypeLike = jnp.float32, val: float = 0.0) -> jax.Array:
     """An array of one number.
 
@@ -185,6 +190,7 @@ def constant(key: jax.Array | None, shape: Shape, dtype: DTypeLike = jnp.float32
     return jax.device_put(np.full(tuple(shape), val, dtype))
 
 
+@explained
 def ones(key: jax.Array | None, shape: Shape, dtype: DTypeLike = jnp.float32) -> jax.Array:
     """An array of ones.
 
@@ -205,6 +211,7 @@ def ones(key: jax.Array | None, shape: Shape, dtype: DTypeLike = jnp.float32) ->
     return constant(key, shape, dtype, 1.0)
 
 
+@explained
 def zeros(key: jax.Array | None, shape: Shape, dtype: DTypeLike = jnp.float32) -> jax.Array:
     """An array of zeros.
 
@@ -225,6 +232,7 @@ def zeros(key: jax.Array | None, shape: Shape, dtype: DTypeLike = jnp.float32) -
     return constant(key, shape, dtype, 0.0)
 
 
+@explained
 def eye(key: jax.Array | None, shape: Shape, dtype: DTypeLike = jnp.float32) -> jax.Array:
     """The identity matrix.
 
@@ -249,6 +257,7 @@ def eye(key: jax.Array | None, shape: Shape, dtype: DTypeLike = jnp.float32) -> 
     return on_device(np.eye(shape[0], shape[1]).astype(dtype))
 
 
+@explained
 def dirac(key: jax.Array | None, shape: Shape, dtype: DTypeLike = jnp.float32, groups: int = 1) -> jax.Array:
     """A convolution weight that passes its input channels on, each to the output channel of the same number in its group.
 
@@ -282,6 +291,7 @@ def dirac(key: jax.Array | None, shape: Shape, dtype: DTypeLike = jnp.float32, g
     return on_device(out.astype(dtype))
 
 
+@explained
 def xavier_uniform(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, gain: float = 1.0) -> jax.Array:
     r"""Uniform numbers whose scale keeps the variance of activations and of gradients.
 
@@ -314,6 +324,7 @@ def xavier_uniform(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32,
     return random.uniform(key, shape, dtype, -bound, bound)
 
 
+@explained
 def xavier_normal(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, gain: float = 1.0) -> jax.Array:
     r"""Normal numbers whose scale keeps the variance of activations and of gradients.
 
@@ -345,6 +356,7 @@ def xavier_normal(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, 
     return _drawn_normal("xavier_normal", key, shape, dtype, 0.0, std)
 
 
+@explained
 def kaiming_uniform(
     key: jax.Array,
     shape: Shape,
@@ -387,6 +399,7 @@ def kaiming_uniform(
     return random.uniform(key, shape, dtype, -bound, bound)
 
 
+@explained
 def kaiming_normal(
     key: jax.Array,
     shape: Shape,
@@ -428,6 +441,7 @@ def kaiming_normal(
     return _drawn_normal("kaiming_normal", key, shape, dtype, 0.0, std)
 
 
+@explained
 def orthogonal(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, gain: float = 1) -> jax.Array:
     """A (semi-)orthogonal matrix times ``gain``; trailing axes are flattened.
 
@@ -466,6 +480,7 @@ def orthogonal(key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, gai
     return on_device((gain * q).astype(dtype).reshape(tuple(shape)))
 
 
+@explained
 def sparse(
     key: jax.Array, shape: Shape, dtype: DTypeLike = jnp.float32, sparsity: float = 0.0, std: float = 0.01
 ) -> jax.Array:

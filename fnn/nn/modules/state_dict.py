@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fnn.functional.explained import explained
 from fnn.nn.array_box import ArrayBox, to_array
 from fnn.nn.modules.hooks import RemovableHandle, add_hook
 from fnn.nn.modules.nearest_keys import suggestion
@@ -55,6 +56,7 @@ class HasStateDict(Stateful):
         """Extra state for the ``state_dict``; a subclass that has some overrides this and ``set_extra_state``."""
         raise RuntimeError(f"{type(self).__name__}.get_extra_state: not implemented; override it with set_extra_state")
 
+    @explained
     def set_extra_state(self, state: Any) -> None:
         """Takes the extra state that ``load_state_dict`` found."""
         raise RuntimeError(f"{type(self).__name__}.set_extra_state: not implemented; override it with get_extra_state")
@@ -66,6 +68,7 @@ class HasStateDict(Stateful):
         if type(self).get_extra_state is not HasStateDict.get_extra_state:
             destination[prefix + "_extra_state"] = self.get_extra_state()
 
+    @explained
     def state_dict(
         self, *args: Any, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
     ) -> dict[str, Any]:
@@ -167,6 +170,7 @@ class HasStateDict(Stateful):
         else:
             box.data = array
 
+    @explained
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> _IncompatibleKeys:
@@ -243,6 +247,7 @@ class HasStateDict(Stateful):
                     "and return None"
                 )
 
+    @explained
     def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Registers ``hook(module, prefix, keep_vars)`` to run before ``state_dict`` collects this module.
 
@@ -251,6 +256,7 @@ class HasStateDict(Stateful):
         """
         return add_hook(self._state_dict_pre_hooks, hook)
 
+    @explained
     def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Registers ``hook(module, state_dict, prefix, local_metadata)`` to run after ``state_dict`` collected this module.
 
@@ -263,6 +269,7 @@ class HasStateDict(Stateful):
         """torch's older name of ``register_state_dict_post_hook``."""
         return self.register_state_dict_post_hook(hook)
 
+    @explained
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Registers a hook to run before this module loads.
 
@@ -284,6 +291,7 @@ class HasStateDict(Stateful):
             return self.register_load_state_dict_pre_hook(hook)
         return add_hook(self._load_state_dict_pre_hooks, hook)
 
+    @explained
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Registers ``hook(module, incompatible_keys)`` to run after this module loaded; it may change the lists in place.
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnn.functional.arrays import ArrayLike, known, widen
+from fnn.functional.explained import explained
 from fnn.nn.array_box import to_array
 from fnn.nn.parameter import Parameter
 from fnn.tensor.row_sparse import RowSparse
@@ -49,6 +50,7 @@ def _norm(array: jax.Array, order: float) -> jax.Array:
     return jnp.sum(size**order) ** (1 / order)
 
 
+@explained
 def get_total_norm(
     tensors: Gradient | Iterable[Gradient],
     norm_type: float = 2.0,
@@ -91,6 +93,7 @@ def get_total_norm(
     return total
 
 
+@explained
 def clip_grads_with_norm_(
     parameters: Iterable[Parameter] | Parameter, max_norm: float, total_norm: ArrayLike, foreach: bool | None = None
 ) -> None:
@@ -130,6 +133,7 @@ def _scale(grad: jax.Array, factor: jax.Array) -> jax.Array:
     return grad * factor.astype(grad.dtype) if jnp.issubdtype(grad.dtype, jnp.inexact) else grad
 
 
+@explained
 def clip_grad_norm_(
     parameters: Iterable[Parameter] | Parameter,
     max_norm: float,
@@ -168,6 +172,7 @@ def clip_grad_norm_(
     return total
 
 
+@explained
 def clip_grad_value_(
     parameters: Iterable[Parameter] | Parameter, clip_value: float, foreach: bool | None = None
 ) -> None:

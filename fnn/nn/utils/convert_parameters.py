@@ -10,12 +10,14 @@ import jax.numpy as jnp
 
 from fnn.functional.arrays import ArrayLike
 from fnn.functional.checks import as_array, check_shape
+from fnn.functional.explained import explained
 from fnn.nn.array_box import ArrayBox
 from fnn.nn.parameter import Buffer, Parameter
 
 __all__ = ["parameters_to_vector", "vector_to_parameters"]
 
 
+@explained
 def parameters_to_vector(parameters: Iterable[ArrayLike]) -> jax.Array:
     """The elements of all the parameters, one after another.
 
@@ -42,6 +44,7 @@ def parameters_to_vector(parameters: Iterable[ArrayLike]) -> jax.Array:
     return jnp.concatenate([a.ravel() for a in arrays])
 
 
+@explained
 def vector_to_parameters(vec: ArrayLike, parameters: Iterable[Parameter | Buffer]) -> None:
     """Writes the elements of a vector into the parameters, one after another.
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from fnn.functional.arrays import ArrayLike
 from fnn.functional.checks import as_array, as_optional_array
+from fnn.functional.explained import explained
 from fnn.nn.modules.batchnorm import _BatchNorm
 from fnn.nn.modules.conv import _ConvNd
 from fnn.nn.modules.linear import Linear
@@ -67,6 +68,7 @@ def _statistics(layer: Module, norm: _BatchNorm) -> tuple[Buffer, Buffer]:
     return norm.running_mean, norm.running_var
 
 
+@explained
 def fuse_conv_bn_weights(
     conv_w: ArrayLike,
     conv_b: ArrayLike | None,
@@ -109,6 +111,7 @@ def fuse_conv_bn_weights(
     return _parameters(arrays, conv_w, conv_b)
 
 
+@explained
 def fuse_conv_bn_eval(conv: ConvT, bn: _BatchNorm, transpose: bool = False) -> ConvT:
     """A convolution that includes the batch normalization after it; both must be in eval mode.
 
@@ -140,6 +143,7 @@ def fuse_conv_bn_eval(conv: ConvT, bn: _BatchNorm, transpose: bool = False) -> C
     return fused
 
 
+@explained
 def fuse_linear_bn_weights(
     linear_w: ArrayLike,
     linear_b: ArrayLike | None,
@@ -180,6 +184,7 @@ def fuse_linear_bn_weights(
     return _parameters(arrays, linear_w, linear_b)
 
 
+@explained
 def fuse_linear_bn_eval(linear: LinearT, bn: _BatchNorm) -> LinearT:
     """A linear layer that includes the batch normalization after it; both must be in eval mode.
 

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+from fnn.functional.explained import explained
 from fnn.nn.init.filling import skipped
 from fnn.nn.modules.module import Module
 
@@ -15,6 +16,7 @@ M = TypeVar("M", bound=Module)
 P = ParamSpec("P")
 
 
+@explained
 def skip_init(module_cls: Callable[P, M], *args: P.args, **kwargs: P.kwargs) -> M:
     """Constructs a Module whose initializers leave the parameters as they were allocated and draw no random number.
 

@@ -12,6 +12,7 @@ import numpy as np
 from fnn import functional as F, random
 from fnn.functional.arrays import ArrayLike, is_concrete
 from fnn.functional.checks import as_array
+from fnn.functional.explained import explained
 from fnn.kernels.precision import wide_dtype
 from fnn.nn.array_box import ArrayBox, to_array
 from fnn.nn.modules.module import Module
@@ -171,6 +172,7 @@ def _completed(xp: Any, q: Any, eps: Any) -> Any:
     return _orthonormalized(xp, xp.concatenate([q, xp.asarray(rest)], axis=-1))
 
 
+@explained
 def orthogonal(
     module: M, name: str = "weight", orthogonal_map: str | None = None, *, use_trivialization: bool = True
 ) -> M:
@@ -255,6 +257,7 @@ class _FromOldWeightNorm:
                 state_dict[f"{prefix}parametrizations.{self.name}.original{i}"] = state_dict.pop(key)
 
 
+@explained
 def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
     """Makes a weight of its magnitude g (``original0``) and its direction v (``original1``): w = g v / ||v||.
 
@@ -328,6 +331,7 @@ class _SpectralNorm(Module):
         return value
 
 
+@explained
 def spectral_norm(
     module: M, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
 ) -> M:

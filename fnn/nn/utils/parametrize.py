@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from fnn.functional.arrays import ArrayLike
+from fnn.functional.explained import explained
 from fnn.nn.array_box import ArrayBox, to_array
 from fnn.nn.modules.container import ModuleDict, ModuleList
 from fnn.nn.modules.module import Module
@@ -219,6 +220,7 @@ def _check_kept(old_name: str, old: Any, new_name: str, new: Any, flag: str = "`
             )
 
 
+@explained
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
     """Whether the module has a parametrization of ``tensor_name``, or of anything if that is ``None``.
 
@@ -242,6 +244,7 @@ def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
     return len(parametrizations) > 0 if tensor_name is None else tensor_name in parametrizations
 
 
+@explained
 def register_parametrization(module: M, tensor_name: str, parametrization: Module, *, unsafe: bool = False) -> M:
     """Makes a parameter or buffer the result of ``parametrization`` applied to what it was.
 
@@ -322,6 +325,7 @@ def _check_further(module: Module, name: str, parametrization: Module) -> None:
             )
 
 
+@explained
 def remove_parametrizations(module: M, tensor_name: str, leave_parametrized: bool = True) -> M:
     """Makes a parametrized attribute a parameter or buffer again.
 
@@ -376,6 +380,7 @@ def remove_parametrizations(module: M, tensor_name: str, leave_parametrized: boo
     return module
 
 
+@explained
 def type_before_parametrizations(module: Module) -> type:
     """The class of the module as it was before anything was parametrized.
 
@@ -396,6 +401,7 @@ def type_before_parametrizations(module: Module) -> type:
     return base_class(module)
 
 
+@explained
 def transfer_parametrizations_and_params(from_module: Module, to_module: M, tensor_name: str | None = None) -> M:
     """Gives a module the parametrizations of another one, and the same originals.
 

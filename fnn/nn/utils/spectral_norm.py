@@ -12,6 +12,7 @@ import numpy as np
 from fnn import random
 from fnn.functional.arrays import is_concrete
 from fnn.functional.checks import normalize_axis
+from fnn.functional.explained import explained
 from fnn.kernels.precision import wide_dtype
 from fnn.nn.array_box import to_array
 from fnn.nn.modules.conv.transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -287,6 +288,7 @@ class SpectralNormLoadStateDictPreHook:
         state_dict[f"{key}_v"] = v * ((original / weight).mean() / (u @ matrix @ v))
 
 
+@explained
 def spectral_norm(
     module: M, name: str = "weight", n_power_iterations: int = 1, eps: float = 1e-12, dim: int | None = None
 ) -> M:
@@ -336,6 +338,7 @@ def spectral_norm(
     return module
 
 
+@explained
 def remove_spectral_norm(module: M, name: str = "weight") -> M:
     """Makes the weight a parameter again, of its present value.
 

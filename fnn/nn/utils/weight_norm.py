@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from fnn.functional.arrays import ArrayLike, widen
 from fnn.functional.checks import as_array, check_same_dtype, normalize_axis
+from fnn.functional.explained import explained
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter, is_lazy
 from fnn.nn.utils.computed_attributes import add_computed_weight, computed_weights, remove_computed_weight
@@ -125,6 +126,7 @@ class WeightNorm:
         return normalized_weight(getattr(module, f"{self.name}_v"), getattr(module, f"{self.name}_g"), self.dim)
 
 
+@explained
 def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
     """Replaces a parameter by its magnitude ``weight_g`` and its direction ``weight_v``: w = g v / ||v||.
 
@@ -189,6 +191,7 @@ def initialized_parameter(function: str, module: Module, name: str) -> Parameter
     return parameter
 
 
+@explained
 def remove_weight_norm(module: M, name: str = "weight") -> M:
     """Makes the weight a parameter again, of its present value.
 

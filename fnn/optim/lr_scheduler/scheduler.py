@@ -15,11 +15,12 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from fnn.functional.checks import fail
+from fnn.functional.explained import explained_constructor
 from fnn.optim.optimizer import Optimizer, ParamGroup
 from fnn.optim.typing import Number
-from fnn.stateful.boxes import Cell, ElementCell
+from fnn.stateful.boxes import INSTEAD, Cell, ElementCell
 from fnn.stateful.protocol import Stateful, static_key
-from fnn.stateful.scopes import require_known
+from fnn.stateful.scopes import refuse_stray, require_known
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import trace_state
 
@@ -173,6 +174,7 @@ class LRScheduler(Stateful):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        explained_constructor(cls)
         _make_moving(cls)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -213,6 +215,8 @@ class LRScheduler(Stateful):
 
     def __setattr__(self, name: str, value: Any) -> None:
         moving = name in self._counters or name in ("_last_lr", "_is_initial", "_get_lr_called_within_step")
+        if not moving and name in self.__dict__:
+            self._refuse_stray(f".{name}")
         if not moving or name not in self.__dict__:
             structure_changed()
         object.__setattr__(self, name, value)
@@ -302,7 +306,8 @@ class LRScheduler(Stateful):
             epoch: the epoch to go to instead; deprecated as in torch.
 
         Raises:
-            RuntimeError: under an ``fnn.jit`` that did not find this scheduler, or where it cannot run on a traced epoch.
+            RuntimeError: in a JAX transformation that fnn does not run, where it would happen once, under an ``fnn.jit`` that did
+                not find this scheduler, or where it cannot run on a traced epoch.
 
         Source:
             https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.LRScheduler.html#torch.optim.lr_scheduler.LRScheduler.step.
@@ -325,10 +330,14 @@ class LRScheduler(Stateful):
     def _begin_step(self) -> None:
         """Checks that a running ``fnn.jit`` knows this object; outside of one, turns its counters into Python numbers."""
         require_known(self, f"{type(self).__name__} scheduler")
+        self._refuse_stray(".step: the rates")
         for name in self._counters:
             value = getattr(self, name, None)
             if isinstance(value, jax.Array) and not isinstance(value, Tracer):
                 setattr(self, name, value.item())
+
+    def _refuse_stray(self, what: str) -> None:
+        refuse_stray(f"{type(self).__name__}{what}", self._stateful_origin_, INSTEAD)
 
     def _warn_of_order(self) -> None:
         count = self._step_count
@@ -419,6 +428,7 @@ class LRScheduler(Stateful):
             >>> scheduler.get_last_lr()
             [0.25]
         """
+        self._refuse_stray(".load_state_dict: the state")
         self.__dict__.update({k: plain(v) for k, v in state_dict.items() if k not in self._not_in_state})
         structure_changed()
 

@@ -95,7 +95,7 @@ class StaticArguments:
         dynamic = list(args)
         for i, value in enumerate(args):
             if i + shift in self._numbers:
-                static.append((i, Static(value, self._name, self._called(i + shift))))
+                static.append((i, Static(value, self._name, self.called(i + shift))))
                 dynamic[i] = None
         rest = {}
         for name, value in kwargs.items():
@@ -105,7 +105,8 @@ class StaticArguments:
                 rest[name] = value
         return tuple(dynamic), rest, tuple(static)
 
-    def _called(self, i: int) -> str:
+    def called(self, i: int) -> str:
+        """The name of the argument at a position."""
         return self._positional[i] if i < len(self._positional) else f"number {i}"
 
 
@@ -170,7 +171,7 @@ def as_leaf(function: Any, leaves: Sequence[Any], tree: Any, i: int) -> Any:
     except (TypeError, ValueError):
         pass
     raise TypeError(
-        f"fnn.jit: {_path(function, leaves, tree, i)} of {function!r} must be an array, a number, a Module, an Optimizer or "
+        f"fnn.jit: {path_words(function, leaves, tree, i)} of {function!r} must be an array, a number, a Module, an Optimizer or "
         "another object of fnn's, or be named in static_argnames, or be the self of a method, got a value of type "
         f"{type(leaf).__name__}{_shape_of(leaf)}"
     )
@@ -192,7 +193,7 @@ def check_global(function: Any, leaves: Sequence[Any], tree: Any) -> None:
             continue
         if not isinstance(leaf, jax.Array) or leaf.is_fully_addressable:
             raise ValueError(
-                f"fnn.jit: {_path(function, leaves, tree, i)} of {function!r} must be a global array, for the program has "
+                f"fnn.jit: {path_words(function, leaves, tree, i)} of {function!r} must be a global array, for the program has "
                 f"{process_count()} processes, got one of this process alone{_shape_of(leaf)}; make it by "
                 "jax.make_array_from_process_local_data, or the shard method of DistributedDataParallel"
             )
@@ -203,7 +204,7 @@ def _shape_of(leaf: Any) -> str:
     return "" if shape is None or dtype is None else f" with shape {tuple(shape)} and dtype {dtype}"
 
 
-def _path(function: Any, leaves: Sequence[Any], tree: Any, i: int) -> str:
+def path_words(function: Any, leaves: Sequence[Any], tree: Any, i: int) -> str:
     """The words for the argument that a leaf is in: its name, and its place in a container."""
     marks: Any = jax.tree.unflatten(tree, range(len(leaves)))
     for path, mark in jax.tree_util.tree_leaves_with_path(marks):

@@ -32,6 +32,7 @@ from fnn.transforms.jit.arguments import (
     put_back,
     type_of,
 )
+from fnn.transforms.jit.compiles import Compile, compile_listeners
 from fnn.transforms.jit.gathering import Gathered, Split, element_targets
 from fnn.transforms.jit.programs import Program
 from fnn.transforms.jit.search import CompiledFunction, Found, is_stateful
@@ -159,8 +160,9 @@ class JitFunction(CompiledFunction, Generic[P, R]):
             plain_selected(),
         )
         program = self._programs.get(key)
-        trace = None
+        trace = report = None
         if program is None:
+            report = Compile(self, key, gathered, leaves) if compile_listeners else None
             trace = Trace(self.__wrapped__, self._compiler_options)
             try:
                 trace.run(owner, found, gathered, leaves, tree, static, kinds, cell_arrays, numbers)
@@ -188,6 +190,8 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         gathered.undo.clear()
         if trace is not None:
             trace.settle()
+            if report is not None:
+                report.end(trace.reusable)
         return jax.tree.unflatten(program.out_tree, outputs)
 
     def _warn_of_traces(self, gathered: Gathered) -> None:

@@ -85,7 +85,7 @@ def test_assignment_before_init_raises():
         ("register_parameter", ("a.b", None), KeyError, "must not be empty nor contain"),
         ("register_parameter", ("", None), KeyError, "must not be empty nor contain"),
         ("register_parameter", ("forward", None), KeyError, "already exists"),
-        ("register_parameter", ("w", 3), TypeError, "Parameter or None required"),
+        ("register_parameter", ("w", 3), TypeError, "a Parameter or None"),
         ("register_buffer", ("w", "text"), TypeError, "cannot assign 'str' object to buffer 'w'"),
         ("register_buffer", (3, None), TypeError, "must be a string"),
         ("add_module", ("w", 3), TypeError, "int is not a Module subclass"),

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
+from fnn.functional.explained import explained
 from fnn.nn.modules.container.items import pairs, position
 from fnn.nn.modules.module import Module
 
@@ -312,6 +313,7 @@ class ModuleDict(Module, Generic[M]):
         for key in list(self._modules):
             del self[key]
 
+    @explained
     def pop(self, key: str) -> M:
         """Takes out a module.
 
@@ -342,6 +344,7 @@ class ModuleDict(Module, Generic[M]):
         modules: dict[str, Any] = self._modules
         return modules.values()
 
+    @explained
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
         """Adds or replaces modules.
 

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NoReturn, Self, TypeAlias, overload
 
+from fnn.functional.explained import explained
 from fnn.nn.modules.container.items import pairs, position
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Buffer, Parameter
@@ -74,6 +75,7 @@ class ParameterList(Module):
     def __iadd__(self, parameters: Iterable[Any]) -> Self:
         return self.extend(parameters)
 
+    @explained
     def append(self, value: Any) -> Self:
         """Adds a value at the end.
 
@@ -87,6 +89,7 @@ class ParameterList(Module):
         self[-1] = value
         return self
 
+    @explained
     def extend(self, values: Iterable[Any]) -> Self:
         """Adds values at the end.
 
@@ -182,6 +185,7 @@ class ParameterDict(Module):
         for key in list(self._keys):
             del self[key]
 
+    @explained
     def pop(self, key: str) -> Any:
         """Takes out a value.
 
@@ -203,6 +207,7 @@ class ParameterDict(Module):
         key = next(reversed(self))
         return key, self.pop(key)
 
+    @explained
     def get(self, key: str, default: Any = None) -> Any:
         """The value of a name, or a default.
 
@@ -212,6 +217,7 @@ class ParameterDict(Module):
         """
         return self[key] if key in self else default
 
+    @explained
     def setdefault(self, key: str, default: Any = None) -> Any:
         """The value of a name, which is set if it is missing.
 
@@ -223,6 +229,7 @@ class ParameterDict(Module):
             self[key] = default
         return self[key]
 
+    @explained
     def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
         """A new dict with the same value under each name.
 
@@ -244,6 +251,7 @@ class ParameterDict(Module):
         """The values."""
         return [self[key] for key in self._keys]
 
+    @explained
     def update(self, parameters: Entries) -> None:
         """Adds or replaces entries.
 

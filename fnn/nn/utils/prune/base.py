@@ -11,6 +11,7 @@ import numpy as np
 
 from fnn.functional.arrays import ArrayLike
 from fnn.functional.checks import as_array
+from fnn.functional.explained import explained
 from fnn.nn.array_box import to_array
 from fnn.nn.modules.hooks import add_hook
 from fnn.nn.modules.module import Module
@@ -103,6 +104,7 @@ class BasePruningMethod(ABC):
         """Runs as a forward pre-hook of the module; the weight is computed when it is read, so nothing is left to do."""
         return
 
+    @explained
     @abstractmethod
     def compute_mask(self, t: jax.Array, default_mask: jax.Array) -> jax.Array:
         """The new mask, of the shape of ``t``.
@@ -116,11 +118,13 @@ class BasePruningMethod(ABC):
         """
         raise NotImplementedError
 
+    @explained
     def apply_mask(self, module: Module) -> jax.Array:
         """The product of ``weight_orig`` and ``weight_mask``."""
         original = getattr(module, f"{self._tensor_name}_orig").data
         return getattr(module, f"{self._tensor_name}_mask").data.astype(original.dtype) * original
 
+    @explained
     def compute_weight(self, module: Module) -> jax.Array:
         """The value of the pruned attribute."""
         return self.apply_mask(module)
@@ -187,6 +191,7 @@ class BasePruningMethod(ABC):
         add_computed_weight(module, name, method)
         return method
 
+    @explained
     def prune(
         self, t: ArrayLike, default_mask: ArrayLike | None = None, importance_scores: ArrayLike | None = None
     ) -> jax.Array:
@@ -207,6 +212,7 @@ class BasePruningMethod(ABC):
         mask = to_array(np.ones(t.shape, t.dtype) if default_mask is None else default_mask, "default_mask")
         return t * self.compute_mask(scores_for(importance_scores, t, "tensor t"), default_mask=mask)
 
+    @explained
     def remove(self, module: Module) -> None:
         """Makes the pruned weight a parameter again: the one that ``weight_orig`` was, with zeros in it.
 
@@ -264,6 +270,7 @@ class PruningContainer(BasePruningMethod):
                 self._tensor_name = method._tensor_name
             self.add_pruning_method(method)
 
+    @explained
     def add_pruning_method(self, method: BasePruningMethod | None) -> None:
         """Adds a method for the same parameter.
 
@@ -298,6 +305,7 @@ class PruningContainer(BasePruningMethod):
     def __getitem__(self, idx: int | slice) -> BasePruningMethod | tuple[BasePruningMethod, ...]:
         return self._pruning_methods[idx]
 
+    @explained
     def compute_mask(self, t: ArrayLike, default_mask: ArrayLike) -> jax.Array:
         """What the last method makes of that part of ``t`` that is not pruned yet.
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fnn.functional.arrays import ArrayLike
+from fnn.functional.explained import explained
 from fnn.nn.modules.module import Module
 from fnn.nn.utils.computed_attributes import computed_weights
 from fnn.nn.utils.prune.base import (
@@ -31,6 +32,7 @@ from fnn.nn.utils.prune.methods import (
 M = TypeVar("M", bound=Module)
 
 
+@explained
 def identity(module: M, name: str) -> M:
     """Gives a parameter a mask of ones; nothing is pruned.
 
@@ -57,6 +59,7 @@ def identity(module: M, name: str) -> M:
     return module
 
 
+@explained
 def random_unstructured(module: M, name: str, amount: float) -> M:
     """Prunes elements of a parameter at random.
 
@@ -83,6 +86,7 @@ def random_unstructured(module: M, name: str, amount: float) -> M:
     return module
 
 
+@explained
 def l1_unstructured(module: M, name: str, amount: float, importance_scores: ArrayLike | None = None) -> M:
     """Prunes the elements of a parameter that have the smallest magnitude.
 
@@ -111,6 +115,7 @@ def l1_unstructured(module: M, name: str, amount: float, importance_scores: Arra
     return module
 
 
+@explained
 def random_structured(module: M, name: str, amount: float, dim: int) -> M:
     """Prunes whole slices of a parameter along an axis, at random.
 
@@ -139,6 +144,7 @@ def random_structured(module: M, name: str, amount: float, dim: int) -> M:
     return module
 
 
+@explained
 def ln_structured(
     module: M, name: str, amount: float, n: float | str, dim: int, importance_scores: ArrayLike | None = None
 ) -> M:
@@ -173,6 +179,7 @@ def ln_structured(
     return module
 
 
+@explained
 def global_unstructured(
     parameters: Iterable[tuple[Module, str]],
     pruning_method: type[BasePruningMethod],
@@ -230,6 +237,7 @@ def global_unstructured(
         custom_from_mask(module, name, mask.reshape(getattr(module, name).shape))
 
 
+@explained
 def custom_from_mask(module: M, name: str, mask: ArrayLike) -> M:
     """Prunes a parameter where a given mask is zero.
 
@@ -255,6 +263,7 @@ def custom_from_mask(module: M, name: str, mask: ArrayLike) -> M:
     return module
 
 
+@explained
 def remove(module: M, name: str) -> M:
     """Makes the pruning of a parameter permanent: the parameter is back under its name, with zeros in it.
 
@@ -282,6 +291,7 @@ def remove(module: M, name: str) -> M:
     return module
 
 
+@explained
 def is_pruned(module: Module) -> bool:
     """Whether a parameter of the module, or of one below it, is pruned.
 
