@@ -20,8 +20,10 @@ from fnn.random.generator import (
 if TYPE_CHECKING:
     from fnn import (
         checkpoint as checkpoint,
+        data as data,
         debug as debug,
         kernels as kernels,
+        metrics as metrics,
         nn as nn,
         optim as optim,
         parallel as parallel,
@@ -47,6 +49,7 @@ __all__ = [
     "RowSparse",
     "backward",
     "checkpoint",
+    "data",
     "debug",
     "functional_call",
     "get_rng_state",
@@ -55,6 +58,7 @@ __all__ = [
     "kernels",
     "load",
     "manual_seed",
+    "metrics",
     "nn",
     "open_checkpoint",
     "optim",
@@ -69,7 +73,7 @@ __all__ = [
     "update",
 ]
 
-_PACKAGES = ("checkpoint", "debug", "kernels", "nn", "optim", "parallel", "tools")
+_PACKAGES = ("checkpoint", "data", "debug", "kernels", "metrics", "nn", "optim", "parallel", "tools")
 _HOMES = {
     "RowSparse": "tensor",
     "backward": "transforms",

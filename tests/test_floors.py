@@ -22,6 +22,8 @@ FLOORS = {
     "optim": 5,
     "parallel": 6,
     "checkpoint": 6,
+    "data": 6,
+    "metrics": 6,
     "tools": 6,
     "debug": 6,
     "": 7,
