@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import jax
+from jax.core import Tracer
 
 from fnn.functional.checks import fail
 from fnn.nn.modules.module import HasForward, Module
@@ -61,7 +62,7 @@ class Features(Module, Generic[Output]):
                     f"features: the model did not call its submodule '{name}', or JAX took its trace from an earlier call"
                 )
             found[name], origin = capture.found[name_of_call]
-            if origin != state and any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(found[name])):
+            if origin != state and any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(found[name])):
                 raise RuntimeError(
                     f"features: the model calls its submodule '{name}' inside a JAX transformation of its own (jax.checkpoint, "
                     "lax.scan, ...), out of which the output of that submodule does not come; name one that holds the whole of it"

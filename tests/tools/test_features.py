@@ -114,7 +114,7 @@ def test_unknown_names_come_with_the_nearest():
         features(net(), ["fc", "blok"])
     with pytest.raises(TypeError, match="names must be a sequence of names"):
         features(net(), "fc")
-    with pytest.raises(TypeError, match="model must be an fnn.nn.Module"):
+    with pytest.raises(TypeError, match=r"model must be an fnn.nn.Module"):
         features(len, ["fc"])  # type: ignore[arg-type]
 
 
