@@ -9,7 +9,7 @@ import jax
 from jax.core import Tracer
 
 from fnn.stateful.donation import BankEntry
-from fnn.stateful.scopes import MISSING, current_scopes, home_of_new, read, scope_to_write, seen
+from fnn.stateful.scopes import MISSING, current_scopes, home_of_new, read, refuse_stray, scope_to_write, seen
 from fnn.stateful.structure import optional_changed, structure_changed
 from fnn.stateful.tracing import EAGER, trace_state
 
@@ -199,6 +199,13 @@ def is_traced(value: Any) -> bool:
     return isinstance(value, Tracer) or (isinstance(value, tuple | list) and any(isinstance(v, Tracer) for v in value))
 
 
+INSTEAD = (
+    "put the whole step into fnn.jit, which carries such changes out, or make them outside of the transformed function; the "
+    "functions of fnn.optim.schedule compute rates from a traced count"
+)
+"""What to do where options of optimizers and schedulers cannot be changed."""
+
+
 class Cell:
     """A place for one Python number or array in an object's own dict or attribute: a learning rate, a counter.
 
@@ -207,12 +214,20 @@ class Cell:
 
     __slots__ = ("container", "key", "real")
 
-    _origin: ClassVar[Any] = EAGER
-
     def __init__(self, container: MutableMapping[Any, Any], key: Any, real: bool = False) -> None:
         self.container: MutableMapping[Any, Any] = container
         self.key: Any = key
         self.real: bool = real  # an integer in it stands for a real number, as in lr=1
+
+    @property
+    def _origin(self) -> Any:
+        """The level of tracing at which the object was made whose number this is."""
+        container = self.container
+        return (
+            container.get("_stateful_origin_", EAGER)
+            if type(container) is dict
+            else getattr(container, "_origin", EAGER)
+        )
 
     def place(self) -> Hashable:
         """The key by which scopes know the cell."""
@@ -237,22 +252,31 @@ class Cell:
         Raises:
             RuntimeError: where a traced value would be left behind in the container.
         """
-        scope = scope_to_write(self) if current_scopes() or is_traced(value) else None
+        self._refuse_stray()
+        scope = scope_to_write(self)
         if scope is None:
             dict.__setitem__(self.container, self.key, value)  # type: ignore[arg-type]
         else:
             scope.record(self, value)
 
     def assign(self, value: Any) -> None:
-        """``set`` where a scope has the place or the value is traced; any other value goes to the container, whatever runs."""
+        """``set`` where a scope has the place or the value is traced; any other value goes to the container.
+
+        Raises:
+            RuntimeError: in a JAX transformation that fnn does not run.
+        """
         if is_traced(value) or seen(self.place()) is not MISSING:
             self.set(value)
         else:
+            self._refuse_stray()
             dict.__setitem__(self.container, self.key, value)  # type: ignore[arg-type]
 
     def write(self, value: Any) -> None:
         """What ``Box.write`` is to a box: ``set``."""
         self.set(value)
+
+    def _refuse_stray(self) -> None:
+        refuse_stray(self.describe(), self._origin, INSTEAD)
 
 
 class ElementCell(Cell):

@@ -203,8 +203,8 @@ def refuse_stray(what: str, origin: Any, instead: str) -> None:
     scope = innermost()
     if scope is None or scope.trace != state:
         raise RuntimeError(
-            f"{what} would be changed inside a JAX transformation (jit, grad, vmap, scan, checkpoint, ...) that fnn does not run: "
-            f"once, while it is traced, and not at each call; {instead}"
+            f"{what} would be changed inside a JAX transformation (jit, grad, vmap, scan, checkpoint, ...) that fnn does not "
+            f"run, once, while it is traced, and not at each call; {instead}"
         )
 
 
