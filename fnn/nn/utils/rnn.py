@@ -1,19 +1,28 @@
-"""Batches of sequences of different lengths: padded, packed (``PackedSequence``) and as lists."""
+"""Batches of sequences of different lengths: padded, packed and as lists."""
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Iterable, Sequence
-from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.functional.arrays import ArrayLike, is_concrete
+from fnn.functional.arrays import ArrayLike, index_dtype, is_concrete
 from fnn.functional.checks import as_array, as_int, check_choice, fail
-from fnn.nn.placement import Device, parse_to
+from fnn.functional.explained import explained
+from fnn.nn.utils.packed_sequence import (
+    Indices,
+    Lengths,
+    PackedSequence as PackedSequence,
+    fill,
+    invert_permutation as invert_permutation,
+    is_known,
+    off_host,
+    on_host,
+    read_integers,
+)
 
 __all__ = [
     "PackedSequence",
@@ -26,237 +35,36 @@ __all__ = [
     "unpad_sequence",
 ]
 
-Indices: TypeAlias = np.ndarray | jax.Array
-"""Indices or lengths: numpy, or traced."""
-
-Lengths: TypeAlias = ArrayLike | Sequence[int] | Sequence[float]
-"""What is taken for lengths and sizes: integers whose values can be read."""
+_NO_LIST = "under a transformation keep the padded batch, as pad_packed_sequence gives it, and mask what lies beyond the lengths"
 
 
-class PackedSequence_(NamedTuple):
-    """The fields of ``PackedSequence``."""
-
-    data: jax.Array
-    batch_sizes: np.ndarray
-    sorted_indices: Indices | None
-    unsorted_indices: Indices | None
-
-
-class PackedSequence(PackedSequence_):
-    """Sequences of different lengths without padding: all first steps, then all second steps, and so on.
-
-    The functions of this file make it, and every recurrent layer takes it. It is a pytree whose ``batch_sizes`` are
-    part of the structure: under ``jax.jit`` each new set of lengths compiles once.
-
-    Args:
-        data: the steps, of shape (sum of lengths, *); or the pair (data, batch_sizes).
-        batch_sizes: a concrete integer array, the number of sequences that have a step t; kept as numpy, never traced.
-        sorted_indices: the order by decreasing length, or ``None`` if the sequences came in that order.
-        unsorted_indices: its inverse, computed if not given.
-
-    Attributes:
-        data (jax.Array): (sum of lengths, *).
-        batch_sizes (np.ndarray): (T), for T the longest length.
-        sorted_indices (np.ndarray | jax.Array | None): (N), for N sequences.
-        unsorted_indices (np.ndarray | jax.Array | None): (N).
-
-    Raises:
-        TypeError: if ``batch_sizes`` is traced, or missing.
-
-    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.rnn.PackedSequence.html
-
-    Example:
-        >>> import numpy as np
-        >>> packed = pack_sequence([np.array([1, 2, 3]), np.array([4, 5])])
-        >>> packed.data.tolist(), packed.batch_sizes.tolist()
-        ([1, 4, 2, 5, 3], [2, 2, 1])
-    """
-
-    __slots__ = ()
-
-    def __new__(
-        cls,
-        data: ArrayLike | tuple[ArrayLike, Lengths],
-        batch_sizes: Lengths | None = None,
-        sorted_indices: Indices | None = None,
-        unsorted_indices: Indices | None = None,
-    ) -> PackedSequence:
-        """Completes the fields: the pair form is taken apart, a missing inverse computed."""
-        if batch_sizes is None:
-            if not isinstance(data, list | tuple) or len(data) != 2:
-                fail(TypeError, "PackedSequence", "data", "the pair (data, batch_sizes) without batch_sizes", data)
-            data, batch_sizes = data
-        if unsorted_indices is None:
-            unsorted_indices = invert_permutation(sorted_indices)
-        sizes = _concrete("PackedSequence", "batch_sizes", batch_sizes)
-        return tuple.__new__(cls, (data, sizes, sorted_indices, unsorted_indices))
-
-    def to(self, *args: Any, **kwargs: Any) -> PackedSequence:
-        """``data`` cast and moved; takes a dtype, a device, both, or an array that stands for both.
-
-        Args:
-            *args: what ``Module.to`` takes.
-            **kwargs: ``dtype``, ``device`` and the other names of ``Module.to``.
-
-        Returns:
-            a new ``PackedSequence``.
-        """
-        dtype, place = parse_to(*args, any_dtype=True, **kwargs)
-        data = self.data if dtype is None else self.data.astype(dtype)
-        data = data if place is None else jax.device_put(data, place)
-        return PackedSequence(data, self.batch_sizes, self.sorted_indices, self.unsorted_indices)
-
-    def cpu(self) -> PackedSequence:
-        """``data`` on the CPU."""
-        return self.to("cpu")
-
-    def cuda(self, device: Device | builtins.int = None) -> PackedSequence:
-        """``data`` on a GPU."""
-        return self.to("cuda" if device is None else f"cuda:{device}" if isinstance(device, builtins.int) else device)
-
-    def pin_memory(self) -> PackedSequence:
-        """Nothing to do; returns the sequence."""
-        return self
-
-    def is_pinned(self) -> bool:
-        """False: there is no pinned memory."""
-        return False
-
-    @property
-    def is_cuda(self) -> bool:
-        """Whether ``data`` lies on a GPU."""
-        return isinstance(self.data, jax.Array) and any(d.platform == "gpu" for d in self.data.devices())
-
-    def double(self) -> PackedSequence:
-        """``data`` as float64."""
-        return self.to(dtype=jnp.float64)
-
-    def float(self) -> PackedSequence:
-        """``data`` as float32."""
-        return self.to(dtype=jnp.float32)
-
-    def half(self) -> PackedSequence:
-        """``data`` as float16."""
-        return self.to(dtype=jnp.float16)
-
-    def long(self) -> PackedSequence:
-        """``data`` as int64."""
-        return self.to(dtype=jnp.int64)
-
-    def int(self) -> PackedSequence:
-        """``data`` as int32."""
-        return self.to(dtype=jnp.int32)
-
-    def short(self) -> PackedSequence:
-        """``data`` as int16."""
-        return self.to(dtype=jnp.int16)
-
-    def char(self) -> PackedSequence:
-        """``data`` as int8."""
-        return self.to(dtype=jnp.int8)
-
-    def byte(self) -> PackedSequence:
-        """``data`` as uint8."""
-        return self.to(dtype=jnp.uint8)
-
-
-def _flatten(packed: PackedSequence) -> tuple[tuple[Any, Any, Any], tuple[int, ...]]:
-    return (packed.data, packed.sorted_indices, packed.unsorted_indices), tuple(packed.batch_sizes.tolist())
-
-
-def _unflatten(sizes: tuple[int, ...], children: Any) -> PackedSequence:
-    data, sorted_indices, unsorted_indices = children
-    return tuple.__new__(PackedSequence, (data, np.array(sizes, np.int64), sorted_indices, unsorted_indices))
-
-
-jax.tree_util.register_pytree_node(PackedSequence, _flatten, _unflatten)
-
-
-def _concrete(function: str, argument: str, value: Lengths, whole: bool = True) -> np.ndarray:
-    """A 1-D integer array whose values can be read, as numpy; shapes depend on it. Unless ``whole`` it may be of floats."""
-    if not is_concrete(value) or (isinstance(value, Iterable) and not is_concrete(*value)):
-        raise TypeError(
-            f"{function}: {argument} must be concrete, for shapes depend on it, got a traced array; keep it in numpy "
-            "outside the transformation, or call a recurrent function with lengths="
-        )
-    array = np.asarray(value)
-    if array.size == 0:
-        array = array.astype(np.int64)
-    kinds = (np.integer,) if whole else (np.integer, np.floating)
-    if array.ndim != 1 or not any(np.issubdtype(array.dtype, kind) for kind in kinds):
-        fail(TypeError, function, argument, "a 1-D integer array", array)
-    if not np.isfinite(array).all():
-        fail(ValueError, function, argument, "finite", array)
-    return array.astype(np.int64)
-
-
-def invert_permutation(permutation: ArrayLike | None) -> Indices | None:
-    """The permutation that undoes ``permutation``; ``None`` gives ``None``.
-
-    Args:
-        permutation: a 1-D array that holds each of 0 to n-1 once.
-
-    Returns:
-        an array of the same kind (numpy or jax) and dtype.
-
-    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.rnn.invert_permutation.html
-
-    Example:
-        >>> import numpy as np
-        >>> invert_permutation(np.array([2, 0, 1])).tolist()
-        [1, 2, 0]
-    """
-    if permutation is None:
-        return None
-    if isinstance(permutation, np.ndarray):
-        inverse = np.empty_like(permutation)
-        inverse[permutation] = np.arange(permutation.size)
-        return inverse
-    order = as_array("invert_permutation", "permutation", permutation)
-    return jnp.zeros_like(order).at[order].set(jnp.arange(order.size, dtype=order.dtype))
-
-
-@partial(jax.jit, static_argnames="batch_first")
-def _pack(padded: jax.Array, time: Any, row: Any, order: Any, batch_first: bool) -> jax.Array:
-    row = row if order is None else jnp.asarray(order)[row]
-    return padded[row, time] if batch_first else padded[time, row]
-
-
-def _steps(batch_sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Time and row (in order of decreasing length) of every packed step."""
-    time = np.repeat(np.arange(batch_sizes.size, dtype=np.int32), batch_sizes)
-    starts = np.cumsum(batch_sizes) - batch_sizes
-    return time, (np.arange(time.size) - starts[time]).astype(np.int32)
-
-
-def repack(padded: jax.Array, like: PackedSequence, batch_first: bool = False) -> PackedSequence:
-    """A padded batch in its original order, packed as ``like`` is."""
-    data = _pack(padded, *_steps(like.batch_sizes), like.sorted_indices, batch_first)
-    return PackedSequence(data, like.batch_sizes, like.sorted_indices, like.unsorted_indices)
-
-
+@explained
 def pack_padded_sequence(
     input: ArrayLike, lengths: Lengths, batch_first: bool = False, enforce_sorted: bool = True
 ) -> PackedSequence:
     """Packs a padded batch; what lies beyond a sequence's length is dropped.
 
+    The lengths may be traced: then one program serves all lengths, and the result is as ``PackedSequence`` says.
+
     Args:
         input: the padded batch.
-        lengths: concrete integers, one for each sequence, from 1 to T; of floats the whole part counts.
+        lengths: one for each sequence, from 1 to T; of floats the whole part counts.
         batch_first: whether the batch is the first axis.
         enforce_sorted: whether the lengths must decrease; if false they are sorted here.
 
     Shape:
         - input: (T, B, *), or (B, T, *) with ``batch_first``.
-        - data of the result: (sum of lengths, *).
+        - lengths: (B).
+        - data of the result: (sum of lengths, *); (T, B, *) with traced lengths.
 
     Returns:
-        a ``PackedSequence``; its index arrays are numpy.
+        a ``PackedSequence``; its index arrays are numpy, or traced as the lengths are.
 
     Raises:
-        TypeError: if ``lengths`` is traced or not of integers.
+        TypeError: if ``lengths`` is not of numbers.
         ValueError: if the input has fewer than 2 axes, or a length is missing or out of range.
-        RuntimeError: if the lengths do not decrease and ``enforce_sorted`` is true.
+        RuntimeError: if the lengths do not decrease and ``enforce_sorted`` is true. Where the lengths are traced, the steps of a
+            sequence whose length is out of range or order become NaN, or the least integer, instead.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.rnn.pack_padded_sequence.html
 
@@ -267,39 +75,57 @@ def pack_padded_sequence(
         [4, 1, 3, 5, 2, 6]
     """
     name = "pack_padded_sequence"
-    array = as_array(name, "input", input)
+    array = as_array(name, "input", np.array(input) if isinstance(input, np.ndarray) else input)
     if array.ndim < 2:
         fail(ValueError, name, "input", "at least 2-D", array)
-    count = _concrete(name, "lengths", lengths, whole=False)
-    steps, batch = (array.shape[1], array.shape[0]) if batch_first else array.shape[:2]
+    padded = array.swapaxes(0, 1) if batch_first else array
+    batch = padded.shape[1]
+    if not is_known(lengths):
+        return _pack_traced(name, padded, lengths, enforce_sorted)
+    count = read_integers(name, "lengths", lengths, "", whole=False).astype(np.int64)
     if count.size != batch:
         fail(ValueError, name, "lengths", f"of {batch} numbers, one for each sequence", count)
     if count.size == 0:
         fail(ValueError, name, "input", "a batch of at least one sequence", array)
+    steps = padded.shape[0]
     if count.min() < 1 or count.max() > steps:
         bad = count[(count < 1) | (count > steps)][0]
         fail(ValueError, name, "lengths", f"from 1 to {steps}, the length of the batch", int(bad))
     order = None
     if not enforce_sorted:
         order = np.argsort(-count, kind="stable")
-        count = count[order]
     elif (np.diff(count) > 0).any():
         raise RuntimeError(
             f"{name}: lengths must not increase when enforce_sorted is True, got {count.tolist()}; "
             "pass enforce_sorted=False to have them sorted"
         )
-    sizes = (count[:, None] > np.arange(count[0])).sum(0)
-    return PackedSequence(_pack(array, *_steps(sizes), order, bool(batch_first)), sizes, order)
+    return PackedSequence._of_padded(padded, count, (order, invert_permutation(order)))
 
 
-@partial(jax.jit, static_argnames="batch_first")
-def _pad(data: jax.Array, position: Any, order: Any, padding_value: Any, batch_first: bool) -> jax.Array:
-    position = position if order is None else position[:, order]
-    position = position.T if batch_first else position
-    kept = (position >= 0).reshape(*position.shape, *[1] * (data.ndim - 1))
-    return jnp.where(kept, data[jnp.maximum(position, 0)], jnp.asarray(padding_value, data.dtype))
+def _pack_traced(name: str, padded: jax.Array, lengths: Any, enforce_sorted: bool) -> PackedSequence:
+    count = jnp.stack(lengths) if isinstance(lengths, list | tuple) else as_array(name, "lengths", lengths)
+    if count.ndim != 1 or not (jnp.issubdtype(count.dtype, jnp.integer) or jnp.issubdtype(count.dtype, jnp.floating)):
+        fail(TypeError, name, "lengths", "a 1-D integer array", count)
+    steps, batch = padded.shape[:2]
+    if count.size != batch:
+        fail(ValueError, name, "lengths", f"of {batch} numbers, one for each sequence", count)
+    good = (count >= 1) & (count < steps + 1)
+    count = jnp.where(good, count, steps).astype(index_dtype())
+    if enforce_sorted:
+        good = good & (count <= jax.lax.cummin(jnp.concatenate([count[:1], count[:-1]])))
+        count = jnp.where(good, count, steps)
+    if jnp.issubdtype(padded.dtype, jnp.inexact):
+        padded = jnp.where(good.reshape(batch, *[1] * (padded.ndim - 2)), padded, jnp.nan)
+    elif jnp.issubdtype(padded.dtype, jnp.integer):
+        least = jnp.iinfo(padded.dtype).min
+        padded = jnp.where(good.reshape(batch, *[1] * (padded.ndim - 2)), padded, least)
+    if enforce_sorted:
+        return PackedSequence._of_padded(padded, count, (None, None))
+    order = jnp.argsort(-count, stable=True)
+    return PackedSequence._of_padded(padded, count, (order, invert_permutation(order)))
 
 
+@explained
 def pad_packed_sequence(
     sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0, total_length: int | None = None
 ) -> tuple[jax.Array, Indices]:
@@ -309,14 +135,15 @@ def pad_packed_sequence(
         sequence: what is unpacked.
         batch_first: whether the batch comes first.
         padding_value: what fills the places beyond a sequence's length.
-        total_length: length of the result, at least that of the longest sequence, which is the default.
+        total_length: length of the result, at least that of the longest sequence, which is the default; where the lengths are
+            traced, the length of the batch that was packed takes its place.
 
     Shape:
         - padded batch: (T, B, *), or (B, T, *) with ``batch_first``.
         - lengths: (B).
 
     Returns:
-        the batch and the lengths; the lengths are numpy (concrete, also inside a trace) unless the order is traced.
+        the batch and the lengths; the lengths are numpy (concrete, also inside a trace) unless they are traced.
 
     Raises:
         TypeError: if ``sequence`` is no ``PackedSequence``.
@@ -333,23 +160,19 @@ def pad_packed_sequence(
     name = "pad_packed_sequence"
     if not isinstance(sequence, PackedSequence):
         fail(TypeError, name, "sequence", "a PackedSequence", sequence)
-    sizes = sequence.batch_sizes
-    longest = sizes.size
+    padded, lengths = sequence._as_padded()
+    if is_concrete(lengths):
+        lengths = np.asarray(lengths)
+        longest, of = int(lengths.max(initial=0)), "the longest sequence"
+    else:
+        longest, of = padded.shape[0], "the padded batch, as the lengths are traced"
     total = longest if total_length is None else as_int(name, "total_length", total_length)
     if total < longest:
-        fail(ValueError, name, "total_length", f"at least {longest}, the length of the longest sequence", total)
-    position = np.full((total, sizes[0] if longest else 0), -1, np.int32)
-    time, row = _steps(sizes)
-    position[time, row] = np.arange(time.size)
-    lengths: Indices = (position >= 0).sum(0)
-    data = as_array(name, "sequence.data", sequence.data)
-    order = sequence.unsorted_indices
-    padded = _pad(data, position, order, padding_value, bool(batch_first))
-    if order is not None:
-        lengths = lengths[np.asarray(order)] if is_concrete(order) else jnp.asarray(lengths)[order]
-    return padded, lengths
+        fail(ValueError, name, "total_length", f"at least {longest}, the length of {of}", total)
+    return fill(padded, lengths, padding_value, total, bool(batch_first)), lengths
 
 
+@explained
 def pad_sequence(
     sequences: Iterable[ArrayLike], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
 ) -> jax.Array:
@@ -401,7 +224,7 @@ def pad_sequence(
         for row, item in zip(batch, items, strict=True):
             start = 0 if padding_side == "right" else longest - item.shape[0]
             row[start : start + item.shape[0]] = np.asarray(item)
-        return jnp.asarray(batch if batch_first else batch.swapaxes(0, 1))
+        return off_host(batch if batch_first else batch.swapaxes(0, 1), None)
     widths = [longest - item.shape[0] for item in items]
     rows = [
         jnp.pad(
@@ -414,12 +237,13 @@ def pad_sequence(
     return jnp.stack(rows, axis)
 
 
+@explained
 def unpad_sequence(padded_sequences: ArrayLike, lengths: Lengths, batch_first: bool = False) -> list[jax.Array]:
     """Takes a padded batch apart into a list of sequences.
 
     Args:
         padded_sequences: the batch.
-        lengths: concrete integers, one for each sequence.
+        lengths: concrete numbers, one for each sequence, which has the steps t < length.
         batch_first: whether the batch is the first axis.
 
     Shape:
@@ -444,13 +268,18 @@ def unpad_sequence(padded_sequences: ArrayLike, lengths: Lengths, batch_first: b
     array = as_array(name, "padded_sequences", padded_sequences)
     if array.ndim < 2:
         fail(ValueError, name, "padded_sequences", "at least 2-D", array)
-    count = _concrete(name, "lengths", lengths)
+    count = read_integers(name, "lengths", lengths, _NO_LIST, whole=False)
     batch = array.shape[0 if batch_first else 1]
     if count.size != batch:
         fail(ValueError, name, "lengths", f"of {batch} numbers, one for each sequence", count)
-    return [array[i, : max(n, 0)] if batch_first else array[: max(n, 0), i] for i, n in enumerate(count.tolist())]
+    ends = np.maximum(np.ceil(count), 0).astype(np.int64).tolist()
+    host: Any = on_host(array)  # where each part compiles nothing
+    source = array if host is None else host
+    parts = [source[i, :n] if batch_first else source[:n, i] for i, n in enumerate(ends)]
+    return parts if host is None else [off_host(np.array(part), array) for part in parts]
 
 
+@explained
 def pack_sequence(sequences: Sequence[ArrayLike], enforce_sorted: bool = True) -> PackedSequence:
     """Packs a list of sequences: ``pad_sequence``, then ``pack_padded_sequence``.
 
@@ -480,6 +309,7 @@ def pack_sequence(sequences: Sequence[ArrayLike], enforce_sorted: bool = True) -
     return pack_padded_sequence(padded, [shape[0] for shape in shapes], enforce_sorted=enforce_sorted)
 
 
+@explained
 def unpack_sequence(packed_sequences: PackedSequence) -> list[jax.Array]:
     """Takes a ``PackedSequence`` apart into the list of sequences it was made of.
 
@@ -490,7 +320,7 @@ def unpack_sequence(packed_sequences: PackedSequence) -> list[jax.Array]:
         the list of sequences, of shapes (L, *), in their original order.
 
     Raises:
-        TypeError: if the argument is no ``PackedSequence``, or its order is traced.
+        TypeError: if the argument is no ``PackedSequence``, or its lengths are traced.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.rnn.unpack_sequence.html
 

@@ -76,6 +76,7 @@ def test_packed_is_a_pytree():
     again, padded, lengths = f(packed)
     assert isinstance(again, rnn.PackedSequence)
     assert isinstance(again.batch_sizes, np.ndarray)
+    assert again.batch_sizes.tolist() == packed.batch_sizes.tolist()
     assert_close(again.data, packed.data)
     assert_close(padded, rnn.pad_packed_sequence(packed)[0])
     assert np.asarray(lengths).tolist() == [2, 4, 1]
@@ -83,12 +84,32 @@ def test_packed_is_a_pytree():
     kept = (np.arange(4)[:, None] < np.array([2, 4, 1]))[..., None]
     assert_close(grad, 2 * x * kept)
     back = jax.grad(lambda p: (rnn.pad_packed_sequence(p)[0] ** 2).sum(), allow_int=True)(packed)
-    assert_close(back.data, 2 * packed.data)
+    assert_close(back.data, 2 * x * kept)  # a gradient has no lengths, and stays padded
     inside = jax.jit(lambda x: rnn.unpack_sequence(rnn.pack_padded_sequence(x, [2, 4, 1], enforce_sorted=False)))(x)
     assert [s.shape for s in inside] == [(2, 2), (4, 2), (1, 2)]
     for twin in (copy.deepcopy(packed), pickle.loads(pickle.dumps(packed))):
         assert_close(twin.data, packed.data)
         assert twin.sorted_indices.tolist() == [1, 0, 2]
+
+
+def test_a_packed_sequence_is_a_named_tuple():
+    packed = rnn.pack_padded_sequence(rand(2, 4, 3, 2), [2, 4, 1], enforce_sorted=False)
+    data, sizes, order, back = packed
+    assert packed.data is data is packed[0]
+    assert (sizes.tolist(), order.tolist(), back.tolist()) == ([3, 2, 1, 1], [1, 0, 2], [1, 0, 2])
+    assert isinstance(packed, tuple)
+    assert len(packed) == 4
+    assert packed == packed != rnn.PackedSequence(*packed)
+    assert packed._fields == ("data", "batch_sizes", "sorted_indices", "unsorted_indices")
+    assert list(packed._asdict()) == list(packed._fields)
+    assert repr(packed).startswith("PackedSequence(data=Array(")
+    assert_close(packed._replace(data=data + 1).data, data + 1)
+    assert_close(rnn.PackedSequence._make(packed).data, data)
+    assert sizes in packed
+    source = np.ones((2, 1, 1))
+    kept = rnn.pack_padded_sequence(source, [2])
+    source[:] = 0  # it was copied
+    assert kept.data.tolist() == [[1], [1]]
 
 
 def test_packed_methods():
@@ -121,8 +142,6 @@ def test_errors():
         rnn.pack_padded_sequence(x[:, 0, 0], [2])
     with pytest.raises(ValueError, match="at least one sequence"):
         rnn.pack_padded_sequence(x[:, :0], [])
-    with pytest.raises(TypeError, match="traced array"):
-        jax.jit(rnn.pack_padded_sequence)(x, jnp.array([3, 2, 1]))
     packed = rnn.pack_padded_sequence(x, [3, 2, 1])
     with pytest.raises(ValueError, match="total_length"):
         rnn.pad_packed_sequence(packed, total_length=2)
@@ -140,6 +159,17 @@ def test_errors():
         rnn.pad_sequence(3)
     with pytest.raises(ValueError, match="lengths"):
         rnn.unpad_sequence(x, [1])
+
+
+@needs_torch
+def test_unpad_takes_lengths_that_are_floats_as_torch_does():
+    import torch
+
+    x = np.arange(12.0).reshape(2, 3, 2)
+    for lengths in ([2.5, 1.0], [3.0, 0.0], [-1.0, 9.5]):
+        expected = torch.nn.utils.rnn.unpad_sequence(torch.tensor(x), torch.tensor(lengths), batch_first=True)
+        for a, b in zip(rnn.unpad_sequence(x, lengths, batch_first=True), expected, strict=True):
+            assert_close(a, b.numpy())
 
 
 @needs_torch

@@ -14,7 +14,7 @@ from fnn.nn import init
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter
 from fnn.nn.placement import Device, DType, empty
-from fnn.nn.utils.rnn import PackedSequence, pad_packed_sequence, repack
+from fnn.nn.utils.packed_sequence import PackedSequence
 
 __all__ = ["RNNBase"]
 
@@ -162,11 +162,11 @@ class RNNBase(Module):
         }
         if not isinstance(input, PackedSequence):
             return function(input, hx, self._flat_weights, batch_first=self.batch_first, **options)
-        padded, lengths = pad_packed_sequence(input)
+        padded, lengths = input._as_padded()
         if padded.ndim != 3:
             raise ValueError(f"{type(self).__name__}: packed data must be 2-D, got shape {tuple(input.data.shape)}")
         output, state = function(padded, hx, self._flat_weights, lengths=lengths, **options)
-        return repack(output, input), state
+        return input._with(output), state
 
     def extra_repr(self) -> str:
         """The sizes, and what differs from the defaults."""
