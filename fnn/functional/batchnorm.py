@@ -9,6 +9,7 @@ from fnn.functional.checks import (
     as_array,
     fail,
 )
+from fnn.functional.explained import explained
 from fnn.functional.moments import (
     AxisName,
     axis_size,
@@ -33,6 +34,7 @@ def _check_batch_size(function: str, x: jax.Array, replicas: int) -> None:
         fail(ValueError, function, "input", "of more than 1 value per channel when training", x)
 
 
+@explained
 def batch_norm(
     input: ArrayLike,
     running_mean: ArrayLike | None,
@@ -92,7 +94,7 @@ def batch_norm(
     arrays = check_arguments("batch_norm", x, running_mean, running_var, weight, bias, eps)
     if training:
         _check_batch_size("batch_norm", x, axis_size("batch_norm", axis_name))
-        if is_concrete(eps) and eps == 0:
+        if is_concrete(eps) and float(eps) == 0:
             fail(ValueError, "batch_norm", "eps", "above 0 when training", eps)
         scale, shift = (None if v is None else channelwise(v, x.ndim) for v in (arrays["weight"], arrays["bias"]))
         output = normalize_by_moments(x, scale, shift, eps, batch_axes(x), axis_name)
@@ -101,6 +103,7 @@ def batch_norm(
     return normalize_by_running_statistics("batch_norm", "training", x, arrays, eps)
 
 
+@explained
 def batch_norm_update(
     input: ArrayLike,
     running_mean: ArrayLike,
@@ -127,7 +130,7 @@ def batch_norm_update(
 
     Raises:
         TypeError: if the dtypes differ or ``momentum`` is ``None``.
-        ValueError: if a shape does not fit, or there is no axis ``axis_name``.
+        ValueError: if a shape does not fit, the batch has one value a channel, or there is no axis ``axis_name``.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.BatchNorm1d.html
 
@@ -137,4 +140,7 @@ def batch_norm_update(
         >>> mean.tolist(), var.tolist()
         ([1.0], [1.5])
     """
-    return updated_statistics("batch_norm_update", input, running_mean, running_var, momentum, False, axis_name)
+    x = as_array("batch_norm_update", "input", input)
+    if x.ndim > 1:
+        _check_batch_size("batch_norm_update", x, axis_size("batch_norm_update", axis_name))
+    return updated_statistics("batch_norm_update", x, running_mean, running_var, momentum, False, axis_name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import jax
 
 from fnn.functional.arrays import ArrayLike
@@ -9,6 +11,7 @@ from fnn.functional.checks import (
     as_array,
     fail,
 )
+from fnn.functional.explained import explained
 from fnn.functional.moments import (
     channelwise,
     check_arguments,
@@ -24,6 +27,12 @@ __all__ = [
 ]
 
 
+def _check_positions(function: str, x: jax.Array) -> None:
+    if math.prod(x.shape[2:]) == 1:
+        fail(ValueError, function, "input", "of more than 1 position when its statistics are used", x)
+
+
+@explained
 def instance_norm(
     input: ArrayLike,
     running_mean: ArrayLike | None = None,
@@ -50,7 +59,7 @@ def instance_norm(
         eps: added to the variance.
 
     Shape:
-        - input: (N, C, *) with at least one position axis.
+        - input: (N, C, *) with at least one position axis; it needs none with ``use_input_stats`` false.
         - running_mean, running_var, weight, bias: (C).
         - output: (N, C, *).
 
@@ -72,15 +81,11 @@ def instance_norm(
         [[[-1.0, 1.0]]]
     """
     x = as_array("instance_norm", "input", input)
-    if x.ndim < 3:
-        fail(ValueError, "instance_norm", "input", "at least 3-D", x)
+    if x.ndim < (3 if use_input_stats else 2):
+        fail(ValueError, "instance_norm", "input", f"at least {3 if use_input_stats else 2}-D", x)
     arrays = check_arguments("instance_norm", x, running_mean, running_var, weight, bias, 0)  # any eps
     if use_input_stats:
-        positions = 1
-        for n in x.shape[2:]:
-            positions *= n
-        if positions == 1:
-            fail(ValueError, "instance_norm", "input", "of more than 1 position when its statistics are used", x)
+        _check_positions("instance_norm", x)
         scale, shift = (None if v is None else channelwise(v, x.ndim) for v in (arrays["weight"], arrays["bias"]))
         output = normalize_by_moments(x, scale, shift, eps, tuple(range(2, x.ndim)))
         write_statistics("instance_norm", x, running_mean, running_var, momentum, True)
@@ -88,6 +93,7 @@ def instance_norm(
     return normalize_by_running_statistics("instance_norm", "use_input_stats", x, arrays, eps)
 
 
+@explained
 def instance_norm_update(
     input: ArrayLike, running_mean: ArrayLike, running_var: ArrayLike, momentum: float | jax.Array = 0.1
 ) -> tuple[jax.Array, jax.Array]:
@@ -108,7 +114,7 @@ def instance_norm_update(
 
     Raises:
         TypeError: if the dtypes differ or ``momentum`` is ``None``.
-        ValueError: if a shape does not fit.
+        ValueError: if a shape does not fit, or a sample has one position.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.InstanceNorm1d.html
 
@@ -118,4 +124,7 @@ def instance_norm_update(
         >>> mean.tolist(), var.tolist()
         ([1.0], [1.5])
     """
-    return updated_statistics("instance_norm_update", input, running_mean, running_var, momentum, True)
+    x = as_array("instance_norm_update", "input", input)
+    if x.ndim > 2:
+        _check_positions("instance_norm_update", x)
+    return updated_statistics("instance_norm_update", x, running_mean, running_var, momentum, True)

@@ -178,8 +178,10 @@ def _blended(
         batch_mean, unbiased = batch_mean.mean(0), unbiased.mean(0)
 
     def blend(old: jax.Array, new: jax.Array) -> jax.Array:
-        rate = jnp.asarray(momentum).astype(old.dtype)
-        return (1 - rate) * old + rate * new.reshape(old.shape).astype(old.dtype)
+        # Rounded at the end: a variance may pass the largest float16 where its share does not.
+        dtype = jnp.promote_types(old.dtype, new.dtype)
+        rate = jnp.asarray(momentum).astype(dtype)
+        return ((1 - rate) * old.astype(dtype) + rate * new.reshape(old.shape).astype(dtype)).astype(old.dtype)
 
     return blend(mean, batch_mean), blend(var, unbiased)
 

@@ -58,6 +58,14 @@ def test_instance_norm_and_its_update(shape):
     assert_close(F.instance_norm(x, mean.numpy(), var.numpy(), use_input_stats=False), expected.numpy(), 1e-10)
 
 
+def test_a_variance_beyond_the_largest_float16_weighs_by_its_momentum():
+    x = jnp.asarray([[-400.0], [400.0]], jnp.float16)  # variance 320000
+    _, var = F.batch_norm_update(x, jnp.zeros(1, jnp.float16), jnp.full(1, 2.0, jnp.float16), 0.1)
+    assert_close(var, [32000], 1e-3)
+    _, var = F.batch_norm_update(x, jnp.zeros(1, jnp.float16), jnp.full(1, 2.0, jnp.float16), 0.0)
+    assert_close(var, [2])
+
+
 @pytest.mark.one_in(2)
 @needs_torch
 @pytest.mark.parametrize(("shape", "normalized"), [((3, 5), (5,)), ((2, 3, 4), (3, 4)), ((6,), (6,)), ((0, 3), (3,))])
@@ -160,6 +168,8 @@ X = rand(0, 3, C, 5)
         (lambda: F.batch_norm(X, MEAN.astype(np.float32), VAR), TypeError, "running_mean must be of the dtype"),
         (lambda: F.batch_norm(X, MEAN, VAR, eps=-1.0), ValueError, "eps must be at least 0"),
         (lambda: F.batch_norm_update(X, MEAN, VAR, None), TypeError, "momentum must be a number"),
+        (lambda: F.batch_norm_update(X[:1, :, 0], MEAN, VAR), ValueError, "more than 1 value per channel"),
+        (lambda: F.instance_norm_update(X[..., :1], MEAN, VAR), ValueError, "of more than 1 position"),
         (lambda: F.instance_norm(X[:, :, 0]), ValueError, "instance_norm: input must be at least 3-D"),
         (lambda: F.instance_norm(X[..., :1]), ValueError, "of more than 1 position"),
         (lambda: F.instance_norm(X, use_input_stats=False), RuntimeError, "must be given when use_input_stats"),

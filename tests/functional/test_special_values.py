@@ -122,6 +122,18 @@ FUNCTIONS = [
     *[("normalize", [rand(0, 2, 3)], {"p": p}) for p in (0, 1, 2, INF, -INF, 0.5)],
     *[("pdist", [rand(0, 4, 3)], {"p": p}) for p in (0, 1, 2, INF, 0.5)],
     *[("pdist", [rand(0, 4, 3)], {"p": p}) for p in (-1.0, -INF)],
+    *[("soft_margin_loss", [rand(0, *a), rand(1, *b)], {}) for a, b in (((3,), (1, 3)), ((3, 1), (1, 3)))],
+    *[
+        (f"adaptive_{kind}_pool{n}d", [rand(0, *lead, *[size] * n)], {"output_size": 2})
+        for n in (1, 2, 3)
+        for kind in ("avg", "max")
+        for lead, size in (((0,), 4), ((2, 0), 4), ((0, 2), 4), ((2,), 0))
+        if (kind, lead) != ("avg", (2, 0)) or n == 3  # torch's backward refuses what its forward takes
+    ],
+    *[
+        ("instance_norm", [rand(0, *s), rand(1, 3), rand(2, 3, low=0.5)], {"use_input_stats": False})
+        for s in ((2, 3), (3,), (2, 3, 1))
+    ],
     *[("elu", [signs(5)], {"alpha": a}) for a in (0.0, -1.0, 2.0)],
     *[("celu", [signs(5)], {"alpha": a}) for a in (0.0, -1.0, 2.0)],
     *[("softplus", [signs(5) * 20], {"beta": b, "threshold": t}) for b, t in ((1, 20), (2, 5), (-1, 20))],
@@ -183,7 +195,7 @@ LAYERS = [
 
 
 def run(torch, name, arrays, options):
-    constant = (1, 2) if name == "batch_norm" else ()
+    constant = (1, 2) if name in ("batch_norm", "instance_norm") else ()
     theirs = [
         a if a is None else torch.tensor(a, requires_grad=a.dtype.kind == "f" and i not in constant)
         for i, a in enumerate(arrays)
@@ -196,7 +208,7 @@ def run(torch, name, arrays, options):
 
 
 def run_ours(name, arrays, options):
-    constant = (1, 2) if name == "batch_norm" else ()
+    constant = (1, 2) if name in ("batch_norm", "instance_norm") else ()
     floats = [i for i, a in enumerate(arrays) if a is not None and a.dtype.kind == "f" and i not in constant]
 
     def call(values):

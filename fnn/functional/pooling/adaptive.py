@@ -10,9 +10,10 @@ from typing import Any, Literal, overload
 import jax
 
 from fnn.functional.arrays import ArrayLike, index_dtype, widen
-from fnn.functional.checks import as_int, check_floating, fail
+from fnn.functional.checks import as_array, as_int, check_floating, check_rank, check_real, fail
+from fnn.functional.explained import explained
 from fnn.functional.pooling.average import element_counts, mean_windows
-from fnn.functional.pooling.common import Ints, Pooled, check_input
+from fnn.functional.pooling.common import Ints, Pooled
 from fnn.functional.pooling.max import max_windows
 from fnn.kernels import pooling as kernels
 
@@ -60,6 +61,16 @@ def _adaptive_mean(x: jax.Array, *, out: Ints) -> jax.Array:
     return (total / element_counts(counts).astype(total.dtype)).astype(x.dtype)
 
 
+def _input(function: str, value: Any, n: int, no_channels: bool = False) -> jax.Array:
+    """The input, of which only the first axis may be of length 0; with ``no_channels`` that of the channels too."""
+    x = as_array(function, "input", value)
+    check_rank(function, "input", x, n + 1, n + 2)
+    if 0 in x.shape[x.ndim - n if no_channels else 1 :]:
+        but_for = "batch and channel axes" if no_channels else "first axis"
+        fail(ValueError, function, "input", f"nonempty but for its {but_for}", x)
+    return x
+
+
 def _output_size(function: str, x: jax.Array, n: int, output_size: Any) -> Ints:
     sizes = x.shape[x.ndim - n :]
     items = tuple(output_size) if isinstance(output_size, Sequence) else (output_size,) * n
@@ -70,7 +81,7 @@ def _output_size(function: str, x: jax.Array, n: int, output_size: Any) -> Ints:
 
 
 def _adaptive_avg_pool(function: str, n: int, input: Any, output_size: Any) -> jax.Array:
-    x = check_input(function, input, n, no_channels=True)
+    x = _input(function, input, n, no_channels=n < 3)  # as in torch, whose 3-D form takes no empty channel axis
     check_floating(function, input=x)
     return _adaptive_mean(x, out=_output_size(function, x, n, output_size))
 
@@ -82,11 +93,13 @@ def _adaptive_max_pool(
 @overload
 def _adaptive_max_pool(indices: bool, function: str, n: int, input: Any, output_size: Any) -> Pooled: ...
 def _adaptive_max_pool(indices: bool, function: str, n: int, input: Any, output_size: Any) -> Pooled:
-    x = check_input(function, input, n)
+    x = _input(function, input, n)
+    check_real(function, input=x)
     values, at = _adaptive_max(x, out=_output_size(function, x, n, output_size), indices=bool(indices))
     return values if at is None else (values, at)
 
 
+@explained
 def adaptive_avg_pool1d(
     input: ArrayLike,
     output_size: int | Sequence[int | None] | None,
@@ -120,6 +133,7 @@ def adaptive_avg_pool1d(
     return _adaptive_avg_pool("adaptive_avg_pool1d", 1, input, output_size)
 
 
+@explained
 def adaptive_avg_pool2d(
     input: ArrayLike,
     output_size: int | Sequence[int | None] | None,
@@ -153,6 +167,7 @@ def adaptive_avg_pool2d(
     return _adaptive_avg_pool("adaptive_avg_pool2d", 2, input, output_size)
 
 
+@explained
 def adaptive_avg_pool3d(
     input: ArrayLike,
     output_size: int | Sequence[int | None] | None,
@@ -204,6 +219,7 @@ def adaptive_max_pool1d(
     output_size: int | Sequence[int | None] | None,
     return_indices: bool = False,
 ) -> Pooled: ...
+@explained
 def adaptive_max_pool1d(
     input: ArrayLike,
     output_size: int | Sequence[int | None] | None,
@@ -239,6 +255,7 @@ def adaptive_max_pool1d(
     return _adaptive_max_pool(return_indices, "adaptive_max_pool1d", 1, input, output_size)
 
 
+@explained
 def adaptive_max_pool1d_with_indices(
     input: ArrayLike,
     output_size: int | Sequence[int | None] | None,
@@ -292,6 +309,7 @@ def adaptive_max_pool2d(
     output_size: int | Sequence[int | None] | None,
     return_indices: bool = False,
 ) -> Pooled: ...
+@explained
 def adaptive_max_pool2d(
     input: ArrayLike,
     output_size: int | Sequence[int | None] | None,
@@ -327,6 +345,7 @@ def adaptive_max_pool2d(
     return _adaptive_max_pool(return_indices, "adaptive_max_pool2d", 2, input, output_size)
 
 
+@explained
 def adaptive_max_pool2d_with_indices(
     input: ArrayLike,
     output_size: int | Sequence[int | None] | None,
@@ -380,6 +399,7 @@ def adaptive_max_pool3d(
     output_size: int | Sequence[int | None] | None,
     return_indices: bool = False,
 ) -> Pooled: ...
+@explained
 def adaptive_max_pool3d(
     input: ArrayLike,
     output_size: int | Sequence[int | None] | None,
@@ -415,6 +435,7 @@ def adaptive_max_pool3d(
     return _adaptive_max_pool(return_indices, "adaptive_max_pool3d", 3, input, output_size)
 
 
+@explained
 def adaptive_max_pool3d_with_indices(
     input: ArrayLike,
     output_size: int | Sequence[int | None] | None,

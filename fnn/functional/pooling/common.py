@@ -13,16 +13,12 @@ Ints = tuple[int, ...]
 Pooled = jax.Array | tuple[jax.Array, jax.Array]
 
 
-def check_input(function: str, value: Any, n: int, no_channels: bool = False) -> jax.Array:
-    """The input as an array of ``n`` spatial axes, a channel axis and perhaps a batch axis.
-
-    Only the latter may be of length 0; with ``no_channels`` the former too.
-    """
+def check_input(function: str, value: Any, n: int) -> jax.Array:
+    """The input as an array of ``n`` spatial axes, a channel axis and perhaps a batch axis, which alone may be of length 0."""
     x = as_array(function, "input", value)
     check_rank(function, "input", x, n + 1, n + 2)
-    if 0 in x.shape[x.ndim - n - (not no_channels) :]:
-        but_for = "batch and channel axes" if no_channels else "batch axis"
-        fail(ValueError, function, "input", f"nonempty but for its {but_for}", x)
+    if 0 in x.shape[x.ndim - n - 1 :]:
+        fail(ValueError, function, "input", "nonempty but for its batch axis", x)
     return x
 
 
