@@ -28,13 +28,16 @@ class CallPaths:
         """Notes that a Module is called; returns its path."""
         if not self._stack:
             self._names = {id(part): name for name, part in module.named_modules()}
-            path = type(module).__name__
-        else:
-            name = self._names.get(id(module))
-            root = self._stack[0][1]
-            path = f"{root}.{name}" if name else f"{self._stack[-1][1]}.{type(module).__name__}"
+        path = self.path_of(module)
         self._stack.append((module, path))
         return path
+
+    def path_of(self, module: Module) -> str:
+        """The path of a Module that is called now."""
+        if not self._stack:
+            return type(module).__name__
+        name = self._names.get(id(module))
+        return f"{self._stack[0][1]}.{name}" if name else f"{self._stack[-1][1]}.{type(module).__name__}"
 
     def pop(self) -> None:
         """Notes that the innermost call is over."""

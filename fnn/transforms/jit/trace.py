@@ -344,7 +344,7 @@ def _calls_back(jaxpr: Jaxpr) -> bool:
 
 def explain(error: BaseException, function: Callable[..., Any]) -> None:
     """Adds to JAX's words about a traced value the line of the user's, and what to do."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not _is_inside(f.filename)]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not is_inside(f.filename)]
     if not frames:
         return
     frame = frames[-1]
@@ -362,5 +362,6 @@ _FNN = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 _INSIDE = (_FNN + os.sep, os.path.dirname(jax.__file__ or "") + os.sep, "<frozen")
 
 
-def _is_inside(file: str) -> bool:
+def is_inside(file: str) -> bool:
+    """Whether a file belongs to fnn or JAX."""
     return file.startswith(_INSIDE)
