@@ -30,7 +30,10 @@ DTYPES: dict[str, np.dtype[Any]] = {
 }
 """The dtypes that both torch and JAX have, by their common name."""
 
-_NARROW = {"int64": "int32", "uint64": "uint32", "float64": "float32", "complex128": "complex64"}
+_NARROW = {
+    np.dtype(wide): np.dtype(narrow)
+    for wide, narrow in (("int64", "int32"), ("uint64", "uint32"), ("float64", "float32"), ("complex128", "complex64"))
+}
 
 
 def fit(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -42,7 +45,7 @@ def fit(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     Raises:
         ValueError: if a number does not fit.
     """
-    narrow = _NARROW.get(array.dtype.name)
+    narrow = _NARROW.get(array.dtype)
     if narrow is None or jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
         return array
     if array.dtype.kind in "iu":
@@ -55,7 +58,7 @@ def fit(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         fits = bool((np.isfinite(out) | ~np.isfinite(array)).all())
     if not fits:
         raise ValueError(
-            f"it is {array.dtype.name} with numbers that {narrow} cannot hold; "
+            f"it is {array.dtype.name} with numbers that {narrow.name} cannot hold; "
             'jax.config.update("jax_enable_x64", True) lets JAX keep 64 bits'
         )
     return out

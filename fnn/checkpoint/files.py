@@ -59,8 +59,10 @@ class FileParts:
         return out
 
     def bytes(self, offset: int, size: int) -> bytes:
-        """So many bytes from an offset; fewer where the file ends."""
-        return self.read(offset, max(0, min(size, self.size - offset))).tobytes()
+        """So many bytes from an offset, for what is small; fewer where the file ends."""
+        with self._lock:
+            self._file.seek(offset)
+            return self._file.read(size)
 
     def open_again(self) -> BinaryIO:
         """The file as another object, for a library that closes what it is given."""

@@ -10,7 +10,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -25,9 +25,10 @@ __all__ = ["MAGIC", "TorchFile", "is_old_torch"]
 MAGIC = 0x1950A86A20F9469CFC6C
 _OLD_PROTOCOL = 1001
 _MOST_PICKLE = 1 << 28
-_DEEPEST = 500
+_DEEPEST = 200
 _MOST_NAMES = 10_000_000
 _LONGEST_NAME = 1000
+_HEADER = 30  # bytes of the fixed part of an entry's header in a zip file
 # Tensors that repeat their numbers may together take this many bytes beyond four times the file.
 _REPEATED = 1 << 28
 
@@ -38,6 +39,15 @@ def is_old_torch(head: bytes) -> bool:
     return number in head[:32] or str(MAGIC).encode() in head[:64]
 
 
+class _Place(NamedTuple):
+    """Where bytes lie. Of an entry of a zip file: behind the fixed part of its header, and where the next one begins."""
+
+    start: int
+    size: int
+    checksum: int = 0
+    end: int = 0
+
+
 class TorchFile:
     """One open file: its structure with views in the place of tensors, and where their numbers lie."""
 
@@ -45,7 +55,7 @@ class TorchFile:
         self.parts = parts
         self._checked = checked
         self._swap = False
-        self._places: dict[str, tuple[int, int, int]] = {}  # of a storage: offset, bytes, checksum
+        self._places: dict[str, _Place] = {}  # of the numbers of storages
         if parts.bytes(0, 4) == b"PK\x03\x04":
             self._pickle: bytes | mmap.mmap = self._open_zip()
             self._start, self._keys = 0, 5
@@ -54,15 +64,12 @@ class TorchFile:
             self._keys = 6
         self._storages: dict[str, Storage] = {}
         self._parents: dict[str, tuple[str, int]] = {}
-        unpickler = self._unpickler(None)
+        unpickler = Unpickler(self._pickle, self._start, find, self._storage)
         self.structure: Any = unpickler.load()
         if self._keys == 6:
             self._find_old_storages(unpickler.position)
         self.views: dict[str, TensorView] = {}
         self._walk()
-
-    def _unpickler(self, replace: Callable[[Any], Any] | None) -> Unpickler:
-        return Unpickler(self._pickle, self._start, find, self._storage, replace)
 
     def _storage(self, identity: Any) -> Storage:
         storage = storage_of(identity, self._keys)
@@ -75,8 +82,8 @@ class TorchFile:
             place = self._places.get(storage.key)
             if place is None:
                 raise ValueError(f"it is damaged or truncated: the numbers of storage {storage.key!r:.40} are missing")
-            if place[1] < storage.nbytes:
-                raise ValueError(f"storage {storage.key!r:.40} has {place[1]} bytes, {storage.nbytes} wanted")
+            if place.size < storage.nbytes:
+                raise ValueError(f"storage {storage.key!r:.40} has {place.size} bytes, {storage.nbytes} wanted")
         return storage
 
     # The two formats
@@ -103,38 +110,47 @@ class TorchFile:
             )
         if len(set(names)) != len(names):
             raise ValueError("it is damaged: it has two entries of one name")
-        places: dict[str, tuple[int, int, int]] = {}
-        end = 0
-        for entry in sorted(entries, key=lambda e: e.header_offset):
+        places: dict[str, _Place] = {}
+        end = self.parts.size
+        for entry in sorted(entries, key=lambda e: -e.header_offset):
             if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
                 raise ValueError(
                     f"its entry {entry.filename!r:.80} is compressed or encrypted; torch.save stores entries plainly"
                 )
-            if entry.header_offset < end or entry.compress_size != entry.file_size:
-                raise ValueError(f"it is damaged: its entry {entry.filename!r:.80} lies over another")
-            head = self.parts.bytes(entry.header_offset, 30)
-            if len(head) < 30 or head[:4] != b"PK\x03\x04":
-                raise ValueError(f"it is damaged: its entry {entry.filename!r:.80} has no header")
-            start = entry.header_offset + 30 + sum(struct.unpack("<HH", head[26:30]))
-            end = start + entry.file_size
-            if end > self.parts.size:
-                raise ValueError(f"it is damaged or truncated: its entry {entry.filename!r:.80} ends behind the file")
-            places[entry.filename.removeprefix(prefix)] = (start, entry.file_size, entry.CRC)
+            start = entry.header_offset + _HEADER
+            if entry.header_offset < 0 or entry.compress_size != entry.file_size or start + entry.file_size > end:
+                raise ValueError(
+                    f"it is damaged or truncated: its entry {entry.filename!r:.80} lies over another or ends behind the file"
+                )
+            places[entry.filename.removeprefix(prefix)] = _Place(start, entry.file_size, entry.CRC, end)
+            end = entry.header_offset
         self._places = {k.removeprefix("data/"): v for k, v in places.items() if k.startswith("data/")}
-        if places["data.pkl"][1] > _MOST_PICKLE:
-            raise ValueError(f"its pickle has {places['data.pkl'][1]} bytes, more than {_MOST_PICKLE}")
+        if places["data.pkl"].size > _MOST_PICKLE:
+            raise ValueError(f"its pickle has {places['data.pkl'].size} bytes, more than {_MOST_PICKLE}")
         order = self._small(places, "byteorder", b"little")
         if order not in (b"little", b"big"):
             raise ValueError(f"its byte order is {order!r:.40}")
         self._swap = order.decode() != sys.byteorder
         return self._small(places, "data.pkl", b"")
 
-    def _small(self, places: dict[str, tuple[int, int, int]], name: str, default: bytes) -> bytes:
+    def _start_of(self, place: _Place) -> int:
+        """Where the bytes of an entry begin: behind its header, whose length only the header itself says."""
+        if not place.end:
+            return place.start
+        head = self.parts.bytes(place.start - _HEADER, _HEADER)
+        if len(head) < _HEADER or head[:4] != b"PK\x03\x04":
+            raise ValueError("it is damaged: an entry has no header")
+        start = place.start + sum(struct.unpack("<HH", head[26:30]))
+        if start + place.size > place.end:
+            raise ValueError("it is damaged: an entry lies over another")
+        return start
+
+    def _small(self, places: dict[str, _Place], name: str, default: bytes) -> bytes:
         if name not in places:
             return default
-        start, size, checksum = places[name]
-        data = self.parts.bytes(start, size)
-        if checksum and zlib.crc32(data) != checksum:  # torch can leave it out, and then writes 0
+        place = places[name]
+        data = self.parts.bytes(self._start_of(place), place.size)
+        if place.checksum and zlib.crc32(data) != place.checksum:  # torch can leave it out, and then writes 0
             raise ValueError(f"it is corrupted: the checksum of its {name} is wrong")
         return data
 
@@ -183,11 +199,11 @@ class TorchFile:
                 raise ValueError(f"it is damaged: storage {storage.key!r:.40} has two sizes")
             if position + 8 + storage.nbytes > self.parts.size:
                 raise ValueError(f"it is truncated: the numbers of storage {storage.key!r:.40} end behind the file")
-            self._places[storage.key] = (position + 8, storage.nbytes, 0)
+            self._places[storage.key] = _Place(position + 8, storage.nbytes)
             position += 8 + storage.nbytes
         for key, (parent, offset) in self._parents.items():
-            start, size, _ = self._places[parent]
-            self._places[key] = (start + offset, size - offset, 0)
+            whole = self._places[parent]
+            self._places[key] = _Place(whole.start + offset, whole.size - offset)
 
     # The structure
 
@@ -256,8 +272,9 @@ class TorchFile:
         item = view.dtype.itemsize
         if 0 in view.shape:
             return np.empty(view.shape, view.cast or view.dtype)
-        start, _, checksum = self._places[view.storage.key]
-        if self._checked and checksum and not self._is_whole(view.storage.key):
+        place = self._places[view.storage.key]
+        start = self._start_of(place)
+        if self._checked and place.checksum and not self._is_whole(view.storage.key, start):
             raise ValueError("it is corrupted: its checksum is wrong")
         get = self.parts.read if index is None else self.parts.view
         # numpy strides and swaps only dtypes of its own.
@@ -275,13 +292,14 @@ class TorchFile:
         array = np.negative(array) if view.negative else array
         return array if view.cast is None else array.astype(view.cast)
 
-    def _is_whole(self, key: str) -> bool:
-        start, size, checksum = self._places[key]
-        found = 0
-        for offset in range(start, start + size, 1 << 24):
-            found = zlib.crc32(self.parts.read(offset, min(1 << 24, start + size - offset)).data, found)
-        self._places[key] = (start, size, 0 if found == checksum else checksum)
-        return found == checksum
+    def _is_whole(self, key: str, start: int) -> bool:
+        place = self._places[key]
+        found, end = 0, start + place.size
+        for offset in range(start, end, 1 << 24):
+            found = zlib.crc32(self.parts.read(offset, min(1 << 24, end - offset)).data, found)
+        if found == place.checksum:
+            self._places[key] = place._replace(checksum=0)  # once is enough
+        return found == place.checksum
 
     def load(self, place: Callable[[str], Any]) -> Any:
         """The whole structure, with an array in the place of each tensor; equal views share one."""
@@ -293,7 +311,21 @@ class TorchFile:
                 except ValueError as error:
                     raise ValueError(f"tensor {name!r}: {error}") from error
 
-        def replace(value: Any) -> Any:
-            return arrays.get(value, value) if type(value) is TensorView else value
+        return _filled(self.structure, arrays)
 
-        return replace(self._unpickler(replace).load())
+
+def _filled(value: Any, arrays: dict[TensorView, jax.Array]) -> Any:
+    """A structure with its arrays in the places of views; dicts and lists are changed in place."""
+    if type(value) is TensorView:
+        return arrays[value]
+    if isinstance(value, dict):
+        for key, item in value.items():
+            value[key] = _filled(item, arrays)
+        if isinstance(value, OrderedDict) and hasattr(value, "_metadata"):
+            _filled(value._metadata, arrays)  # pyright: ignore[reportAttributeAccessIssue]
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            value[i] = _filled(item, arrays)
+    elif isinstance(value, tuple):
+        return tuple([_filled(item, arrays) for item in value])
+    return value

@@ -14,6 +14,8 @@ __all__ = ["Known", "Pending", "Unpickler", "hashable"]
 # Each step makes at most one small object, so that this bounds memory and time; a checkpoint of 300,000 tensors stays below.
 _MOST_STEPS = 10_000_000
 _MOST_DIGITS = 4000
+_TEXTS = frozenset((bytes, bytearray, str))
+_SIZED = _TEXTS | {list, tuple, dict, OrderedDict}
 
 
 class Known:
@@ -66,7 +68,6 @@ class Unpickler:
         start: where the pickle begins.
         find: gives what a module and a name stand for, or raises ValueError.
         persistent: gives the object of a persistent id, or raises ValueError.
-        replace: gives what a container gets for a value.
 
     After ``load`` the attribute ``position`` is behind the pickle.
     """
@@ -77,17 +78,16 @@ class Unpickler:
         start: int,
         find: Callable[[str, str], Any],
         persistent: Callable[[Any], Any],
-        replace: Callable[[Any], Any] | None = None,
     ) -> None:
         self.data = data
         self.position: int = start
         self.find = find
         self.persistent = persistent
-        self.replace = replace
         self.stack: list[Any] = []
         self.marked: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
-        self.steps: int = 0
+        self.found: dict[bytes, Any] = {}
+        self.copied: int = 0
         self.unfilled: dict[int, tuple[Any, Callable[[Any], Any]]] = {}
 
     def load(self) -> Any:
@@ -96,23 +96,23 @@ class Unpickler:
         Raises:
             ValueError: if the pickle is damaged, asks for something that is not known, or is too large.
         """
-        data = self.data
+        data, steps = self.data, 0
         try:
             while True:
-                self.steps += 1
-                if self.steps > _MOST_STEPS:
+                steps += 1
+                if steps + self.copied > _MOST_STEPS:
                     raise ValueError(f"its pickle takes more than {_MOST_STEPS} steps")
                 code = data[self.position]
                 self.position += 1
                 if code == 0x2E:  # STOP
                     break
-                step = _STEPS.get(code)
+                step = _TABLE[code]
                 if step is None:
                     raise ValueError(f"its pickle has the opcode {bytes([code])!r}, which no checkpoint needs")
                 step(self)
             if len(self.stack) != 1 or self.marked:
                 raise ValueError("its pickle is damaged: it ends with the stack not in order")
-            return self._checked(self.stack.pop())
+            return checked(self.stack)[0]
         except (IndexError, KeyError, struct.error, UnicodeDecodeError, OverflowError, TypeError) as error:
             raise ValueError(
                 f"its pickle is damaged near byte {self.position} ({type(error).__name__}: {error})"
@@ -122,11 +122,19 @@ class Unpickler:
 
     def take(self, count: int) -> bytes:
         start = self.position
-        end = start + count
-        if count < 0 or end > len(self.data):
+        if count < 0 or start + count > len(self.data):
             raise ValueError(f"its pickle is damaged or truncated: {count} bytes wanted at byte {start}")
-        self.position = end
-        return self.data[start:end]
+        self.position = start + count
+        return self.data[start : start + count]
+
+    def byte(self) -> int:
+        out = self.data[self.position]
+        self.position += 1
+        return out
+
+    def size(self, count: int) -> int:
+        """An unsigned number of so many bytes."""
+        return int.from_bytes(self.take(count), "little")
 
     def line(self) -> bytes:
         end = self.data.find(b"\n", self.position, self.position + 10_000)
@@ -136,14 +144,8 @@ class Unpickler:
         self.position = end + 1
         return out
 
-    def number(self, form: str) -> Any:
-        return struct.unpack(form, self.take(struct.calcsize(form)))[0]
-
-    def push_text(self, form: str) -> None:
-        self.stack.append(self.take(self.number(form)).decode("utf-8", "surrogatepass"))
-
-    def push_bytes(self, form: str) -> None:
-        self.stack.append(self.take(self.number(form)))
+    def push_text(self, size: int) -> None:
+        self.stack.append(self.take(size).decode("utf-8", "surrogatepass"))
 
     def push_old_string(self, raw: bytes) -> None:
         """A ``str`` of Python 2, which is text or bytes."""
@@ -163,8 +165,7 @@ class Unpickler:
         else:
             self.stack.append(int(raw.rstrip(b"L")))
 
-    def push_long(self, form: str) -> None:
-        size = self.number(form)
+    def push_long(self, size: int) -> None:
         if size > _MOST_DIGITS:
             raise ValueError(f"its pickle has a number of {size} bytes")
         self.stack.append(int.from_bytes(self.take(size), "little", signed=True))
@@ -197,14 +198,10 @@ class Unpickler:
             value.slot = slot
 
     def tuple_of(self, count: int) -> None:
-        if count > len(self.stack):
+        stack = self.stack
+        if count > len(stack):
             raise IndexError("stack is empty")
-        self.stack[len(self.stack) - count :] = [tuple(self._checked(v) for v in self.stack[len(self.stack) - count :])]
-
-    def _checked(self, value: Any) -> Any:
-        if isinstance(value, Pending):
-            raise ValueError("its pickle is damaged: an array of numpy that is never filled")
-        return value if self.replace is None else self.replace(value)
+        stack[-count:] = [tuple(checked(stack[-count:]))]
 
     # Containers
 
@@ -220,7 +217,9 @@ class Unpickler:
     def _put_item(self, target: Any, key: Any, value: Any) -> None:
         if not hashable(key):
             raise ValueError(f"its pickle has a key that is {_kind(key)}")
-        target[key] = self._checked(value)
+        if isinstance(value, Pending):
+            raise _unfinished()
+        target[key] = value
 
     def new_dict(self) -> None:
         items = self.items()
@@ -231,7 +230,7 @@ class Unpickler:
         target = self.stack[-1]
         if type(target) is not list:
             raise ValueError(f"its pickle appends to {_kind(target)}")
-        target.extend(self._checked(v) for v in items)
+        target.extend(checked(items))
 
     def add(self) -> None:
         items = self.items()
@@ -254,8 +253,12 @@ class Unpickler:
         self.stack.append(self.find(module, name))
 
     def global_lines(self) -> None:
-        module, name = self.line().decode(), self.line().decode()
-        self.named(module, name)
+        start = self.position
+        module, name = self.line(), self.line()
+        raw = self.data[start : self.position]
+        if raw not in self.found:
+            self.found[raw] = self.find(module.decode(), name.decode())
+        self.stack.append(self.found[raw])
 
     def global_stack(self) -> None:
         name, module = self.stack.pop(), self.stack.pop()
@@ -275,12 +278,8 @@ class Unpickler:
     def charge(self, values: Any) -> None:
         """Counts as steps what a call copies."""
         for value in values:
-            if isinstance(value, bytes | bytearray | str):
-                self.steps += len(value) // 8
-            elif isinstance(value, list | tuple | dict):
-                self.steps += len(value)
-        if self.steps > _MOST_STEPS:
-            raise ValueError(f"its pickle takes more than {_MOST_STEPS} steps")
+            if type(value) in _SIZED:
+                self.copied += len(value) // (8 if type(value) in _TEXTS else 1)
 
     def reduce(self) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
@@ -325,12 +324,24 @@ class Unpickler:
             for key, item in contents.items():
                 self._put_item(value, key, item)
         elif isinstance(value, list) and isinstance(contents, list):
-            value.extend(self._checked(item) for item in contents)
+            value.extend(checked(contents))
         else:
             raise ValueError(f"its pickle sets the state of {_kind(value)}")
 
     def persistent_line(self) -> None:
         raise ValueError("its pickle names a storage by text, which torch.save does not")
+
+
+def checked(values: list[Any]) -> list[Any]:
+    """The values, none of which is still to be completed."""
+    for value in values:
+        if isinstance(value, Pending):
+            raise _unfinished()
+    return values
+
+
+def _unfinished() -> ValueError:
+    return ValueError("its pickle is damaged: an array of numpy that is never filled")
 
 
 def _kind(value: Any) -> str:
@@ -342,66 +353,67 @@ def _constant(value: Any) -> Callable[[Unpickler], None]:
 
 
 _STEPS: dict[int, Callable[[Unpickler], Any]] = {
-    0x80: lambda u: u.take(1),  # PROTO
+    0x80: Unpickler.byte,  # PROTO
     0x95: lambda u: u.take(8),  # FRAME
     0x4E: _constant(None),
     0x88: _constant(True),
     0x89: _constant(False),
     0x29: _constant(()),
-    0x5D: lambda u: u.push([]),
-    0x7D: lambda u: u.push({}),
-    0x8F: lambda u: u.push(set()),
-    0x4A: lambda u: u.push(u.number("<i")),
-    0x4B: lambda u: u.push(u.take(1)[0]),
-    0x4D: lambda u: u.push(u.number("<H")),
-    0x8A: lambda u: u.push_long("<B"),
-    0x8B: lambda u: u.push_long("<i"),
+    0x5D: lambda u: u.stack.append([]),
+    0x7D: lambda u: u.stack.append({}),
+    0x8F: lambda u: u.stack.append(set()),
+    0x4A: lambda u: u.stack.append(int.from_bytes(u.take(4), "little", signed=True)),
+    0x4B: lambda u: u.stack.append(u.byte()),
+    0x4D: lambda u: u.stack.append(u.size(2)),
+    0x8A: lambda u: u.push_long(u.byte()),
+    0x8B: lambda u: u.push_long(u.size(4)),
     0x49: lambda u: u.push_digits(u.line()),
     0x4C: lambda u: u.push_digits(u.line()),
-    0x46: lambda u: u.push(float(u.line())),
-    0x47: lambda u: u.push(u.number(">d")),
-    0x8C: lambda u: u.push_text("<B"),
-    0x58: lambda u: u.push_text("<I"),
-    0x8D: lambda u: u.push_text("<Q"),
-    0x56: lambda u: u.push(u.line().decode("raw-unicode-escape")),
-    0x43: lambda u: u.push_bytes("<B"),
-    0x42: lambda u: u.push_bytes("<I"),
-    0x8E: lambda u: u.push_bytes("<Q"),
-    0x96: lambda u: u.push(bytearray(u.take(u.number("<Q")))),
+    0x46: lambda u: u.stack.append(float(u.line())),
+    0x47: lambda u: u.stack.append(struct.unpack(">d", u.take(8))[0]),
+    0x8C: lambda u: u.push_text(u.byte()),
+    0x58: lambda u: u.push_text(u.size(4)),
+    0x8D: lambda u: u.push_text(u.size(8)),
+    0x56: lambda u: u.stack.append(u.line().decode("raw-unicode-escape")),
+    0x43: lambda u: u.stack.append(u.take(u.byte())),
+    0x42: lambda u: u.stack.append(u.take(u.size(4))),
+    0x8E: lambda u: u.stack.append(u.take(u.size(8))),
+    0x96: lambda u: u.stack.append(bytearray(u.take(u.size(8)))),
     0x53: lambda u: u.push_quoted(),
-    0x54: lambda u: u.push_old_string(u.take(u.number("<i"))),
-    0x55: lambda u: u.push_old_string(u.take(u.take(1)[0])),
-    0x28: lambda u: u.mark(),
-    0x30: lambda u: u.pop(),
-    0x31: lambda u: u.items(),
-    0x32: lambda u: u.push(u.stack[-1]),
-    0x67: lambda u: u.push(u.memo[int(u.line())]),
-    0x68: lambda u: u.push(u.memo[u.take(1)[0]]),
-    0x6A: lambda u: u.push(u.memo[u.number("<I")]),
+    0x54: lambda u: u.push_old_string(u.take(u.size(4))),
+    0x55: lambda u: u.push_old_string(u.take(u.byte())),
+    0x28: Unpickler.mark,
+    0x30: Unpickler.pop,
+    0x31: Unpickler.items,
+    0x32: lambda u: u.stack.append(u.stack[-1]),
+    0x67: lambda u: u.stack.append(u.memo[int(u.line())]),
+    0x68: lambda u: u.stack.append(u.memo[u.byte()]),
+    0x6A: lambda u: u.stack.append(u.memo[u.size(4)]),
     0x70: lambda u: u.remember(int(u.line())),
-    0x71: lambda u: u.remember(u.take(1)[0]),
-    0x72: lambda u: u.remember(u.number("<I")),
+    0x71: lambda u: u.remember(u.byte()),
+    0x72: lambda u: u.remember(u.size(4)),
     0x94: lambda u: u.remember(len(u.memo)),
     0x85: lambda u: u.tuple_of(1),
     0x86: lambda u: u.tuple_of(2),
     0x87: lambda u: u.tuple_of(3),
-    0x74: lambda u: u.push(tuple(u._checked(v) for v in u.items())),
-    0x6C: lambda u: u.push([u._checked(v) for v in u.items()]),
-    0x64: lambda u: u.new_dict(),
+    0x74: lambda u: u.push(tuple(checked(u.items()))),
+    0x6C: lambda u: u.push(checked(u.items())),
+    0x64: Unpickler.new_dict,
     0x61: lambda u: u.append([u.stack.pop()]),
     0x65: lambda u: u.append(u.items()),
     0x73: lambda u: u.put_items([u.stack.pop(-2), u.stack.pop()]),
     0x75: lambda u: u.put_items(u.items()),
-    0x90: lambda u: u.add(),
-    0x91: lambda u: u.frozen(),
-    0x63: lambda u: u.global_lines(),
-    0x93: lambda u: u.global_stack(),
-    0x52: lambda u: u.reduce(),
-    0x81: lambda u: u.reduce(),  # NEWOBJ
-    0x92: lambda u: u.new_with_names(),
-    0x69: lambda u: u.instance(),
-    0x6F: lambda u: u.object(),
-    0x62: lambda u: u.build(),
-    0x50: lambda u: u.persistent_line(),
-    0x51: lambda u: u.push(u.persistent(u.stack.pop())),
+    0x90: Unpickler.add,
+    0x91: Unpickler.frozen,
+    0x63: Unpickler.global_lines,
+    0x93: Unpickler.global_stack,
+    0x52: Unpickler.reduce,
+    0x81: Unpickler.reduce,  # NEWOBJ
+    0x92: Unpickler.new_with_names,
+    0x69: Unpickler.instance,
+    0x6F: Unpickler.object,
+    0x62: Unpickler.build,
+    0x50: Unpickler.persistent_line,
+    0x51: lambda u: u.stack.append(u.persistent(u.stack.pop())),
 }
+_TABLE = [_STEPS.get(code) for code in range(256)]
