@@ -98,6 +98,8 @@ def _check_arrays(
         )
     if any(k == 0 for k in w.shape[2:]):
         fail(ValueError, function, "weight", "a kernel of positive lengths", w)
+    if 0 in x.shape[-n:] and 0 not in x.shape[:-n]:
+        fail(ValueError, function, "input", "of positive lengths, save where it has no sample or no channel", x)
     if b is not None:
         check_shape(function, "bias", b, (outputs,), f"to suit weight {list(w.shape)}")
     dtype = jnp.result_type(*(a for a in (x, w) if a is not None))

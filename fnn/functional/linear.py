@@ -55,7 +55,7 @@ def linear(input: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -
     Shape:
         - input: (*, in_features).
         - weight: (out_features, in_features) or (in_features).
-        - bias: (out_features) or ().
+        - bias: (out_features), (1) or ().
         - output: (*, out_features) or (*).
 
     Returns:
@@ -81,7 +81,7 @@ def linear(input: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -
     check_rank("linear", "weight", w, 1, 2)
     if x.shape[-1] != w.shape[-1]:
         fail(ValueError, "linear", "input", f"of shape [*, {w.shape[-1]}] to suit weight {list(w.shape)}", x)
-    if b is not None:
+    if b is not None and b.shape not in ((), (1,) * (w.ndim - 1)):
         check_shape("linear", "bias", b, w.shape[:-1], f"to suit weight {list(w.shape)}")
     return _linear(x, w, b)
 

@@ -134,6 +134,17 @@ FUNCTIONS = [
         ("instance_norm", [rand(0, *s), rand(1, 3), rand(2, 3, low=0.5)], {"use_input_stats": False})
         for s in ((2, 3), (3,), (2, 3, 1))
     ],
+    *[
+        ("linear", [rand(0, 4, 2), rand(1, *w), rand(2, *b)], {})
+        for w in ((3, 2), (2,))
+        for b in ((), (1,), (3,), (2,))
+    ],
+    *[
+        (f"conv{kind}{n}d", [rand(0, *lead, *[0] * n), rand(1, 2, 2, *[2] * n)], options)
+        for n in (1, 2, 3)
+        for lead in ((3, 2), (2,), (0, 2))
+        for kind, options in (("", {"padding": 2}), ("_transpose", {"dilation": 3}))
+    ],
     *[("elu", [signs(5)], {"alpha": a}) for a in (0.0, -1.0, 2.0)],
     *[("celu", [signs(5)], {"alpha": a}) for a in (0.0, -1.0, 2.0)],
     *[("softplus", [signs(5) * 20], {"beta": b, "threshold": t}) for b, t in ((1, 20), (2, 5), (-1, 20))],
