@@ -134,11 +134,7 @@ FUNCTIONS = [
         ("instance_norm", [rand(0, *s), rand(1, 3), rand(2, 3, low=0.5)], {"use_input_stats": False})
         for s in ((2, 3), (3,), (2, 3, 1))
     ],
-    *[
-        ("linear", [rand(0, 4, 2), rand(1, *w), rand(2, *b)], {})
-        for w in ((3, 2), (2,))
-        for b in ((), (1,), (3,), (2,))
-    ],
+    *[("linear", [rand(0, 4, 2), rand(1, 3, 2), rand(2, *b)], {}) for b in ((), (1,), (3,), (2,))],
     *[
         (f"conv{kind}{n}d", [rand(0, *lead, *[0] * n), rand(1, 2, 2, *[2] * n)], options)
         for n in (1, 2, 3)
