@@ -12,6 +12,7 @@ import numpy as np
 from jax.core import Tracer
 
 from fnn.functional.arrays import ArrayLike
+from fnn.nn.html import array_html
 from fnn.nn.placement import Place, beside
 from fnn.nn.tensor_methods import TensorMethods
 from fnn.nn.tensor_methods.absent import ADVICE
@@ -101,6 +102,9 @@ class ArrayBox(TensorMethods, _Array):  # pyright: ignore[reportIncompatibleMeth
             ``p.data[0] = 1`` is ``p[0] = 1``.
             """,
         )
+
+    def _repr_html_(self) -> str:
+        return array_html(self)
 
     def __jax_array__(self) -> jax.Array:
         return self.data

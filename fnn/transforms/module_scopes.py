@@ -82,4 +82,4 @@ class ModuleScopes(Watch):
         """
         words = re.findall(r"[^/()]+", stack)
         path = next((word for word in reversed(words) if word in self.known), around.path if around else "")
-        return Where(path, "transpose" in words or (around is not None and around.backward))
+        return Where(path, "transpose(" in stack or (around is not None and around.backward))

@@ -15,6 +15,7 @@ from jax.typing import DTypeLike
 
 from fnn.functional.explained import explained, explained_constructor
 from fnn.nn.array_box import ArrayBox, Data, to_array
+from fnn.nn.html import module_html
 from fnn.nn.modules.hooks import (
     REGISTRIES,
     HasHooks,
@@ -614,6 +615,9 @@ class Module(HasStateDict, HasHooks):
         if not children and len(lines) <= 1:
             return f"{self._get_name()}({extra})"
         return f"{self._get_name()}(\n  " + "\n  ".join(lines + children) + "\n)"
+
+    def _repr_html_(self) -> str:
+        return module_html(self)
 
     # What fnn.jit sees
 
