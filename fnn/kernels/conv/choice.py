@@ -12,7 +12,7 @@ import jax
 from jax import lax
 
 from fnn.kernels.choice import Form, always, choose
-from fnn.kernels.conv import few_places, images, narrow, patches, products, shifted, volume
+from fnn.kernels.conv import few_places, images, narrow, not_finite, patches, products, shifted, volume
 from fnn.kernels.conv.config import BOUNDS, Bounds, Case, Config, Ints
 from fnn.kernels.conv.phases import Phase, by_phases
 from fnn.kernels.conv.plain import exchange, plain_forward, plain_transposed, plain_weight
@@ -94,6 +94,14 @@ def _images_suit_input(case: Case, bounds: Bounds) -> bool:
     return images.is_dense(case.groups, case.outputs) and not volume.is_volume(case, bounds)
 
 
+def _shifted_suits_phases(case: Case, bounds: Bounds) -> bool:
+    """Whether a phase is a sum of shifted products, as of depthwise kernels.
+
+    It is fused with what is around it, which anything beside it for kernels that are not finite would end: half the time again.
+    """
+    return case.groups > 1 and shifted.suits(case._replace(inputs=case.outputs, outputs=case.inputs), bounds)
+
+
 def _phases_input(dy: jax.Array, w: jax.Array, case: Case, bounds: Bounds) -> jax.Array:
     """Each phase an ordinary convolution in a form of its own; interleaved."""
     w = exchange(w, case.groups)
@@ -120,20 +128,21 @@ FORWARD: Table = (
 
 WEIGHT: Table = (
     Form("patches", patches.suits, patches.weight_gradient),
-    Form("narrow", narrow.suits, narrow.weight_gradient),
+    Form("narrow", narrow.suits, not_finite.weight_gradient(narrow.weight_gradient)),
     Form("volume", volume.is_volume, _volume_weight),
     Form("shifted", shifted.suits_weight_gradient, shifted.weight_gradient),
     Form("few places", few_places.suits, few_places.weight_gradient),
     Form("images", images.suits_weight_gradient, images.weight_gradient),
     Form("plain", _many_taps, _plain_weight),
-    Form("products", always, products.weight_gradient),
+    Form("products", always, not_finite.weight_gradient(products.weight_gradient)),
 )
 
 INPUT: Table = (
     Form("patches", patches.suits, patches.input_gradient),
     Form("narrow", narrow.suits_input_gradient, narrow.input_gradient),
     Form("few places", few_places.suits_input_gradient, few_places.input_gradient),
-    Form("plain", _is_left_to_xla, _plain_input),
-    Form("images", _images_suit_input, images.input_gradient),
-    Form("phases", always, _phases_input),
+    Form("plain", _is_left_to_xla, not_finite.input_gradient(_plain_input)),
+    Form("images", _images_suit_input, not_finite.input_gradient(images.input_gradient)),
+    Form("shifted phases", _shifted_suits_phases, _phases_input),
+    Form("phases", always, not_finite.input_gradient(_phases_input)),
 )

@@ -12,7 +12,7 @@ __all__ = ["exchange", "plain_forward", "plain_transposed", "plain_weight"]
 
 
 def _numbers(n: int) -> lax.ConvDimensionNumbers:
-    space = "DHW"[3 - n :]
+    space = "UDHW"[4 - n :]
     return lax.conv_dimension_numbers((1,) * (n + 2), (1,) * (n + 2), ("NC" + space, "OI" + space, "NC" + space))
 
 

@@ -34,7 +34,7 @@ CHOSEN = {
         "volume",
         "phases",
     ),
-    "depthwise": (case((32, 64, 32, 32), (64, 1, 3, 3), 1, 1, 64), "shifted", "shifted", "phases"),
+    "depthwise": (case((32, 64, 32, 32), (64, 1, 3, 3), 1, 1, 64), "shifted", "shifted", "shifted phases"),
     "few groups": (case((32, 64, 32, 32), (64, 16, 3, 3), 1, 1, 4), "images", "products", "images"),
     "groups": (case((16, 128, 28, 28), (128, 8, 3, 3), 1, 1, 16), "products", "products", "phases"),
     "groups, many taps": (case((2, 64, 16, 16), (64, 4, 11, 11), 1, 5, 16), "plain", "plain", "plain"),
