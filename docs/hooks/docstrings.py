@@ -8,7 +8,6 @@ from typing import Any
 
 import griffe
 
-
 _SHAPE = re.compile(r"^Shape:\n((?: {4}.*\n|\n)*)", re.M)
 
 

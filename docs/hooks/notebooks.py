@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +33,8 @@ def page(path: Path) -> Made:
                 parts.append(f'<div class="output">{"".join(data["text/html"])}</div>')
             else:
                 text = "".join(output.get("text", data.get("text/plain", "")))
-                parts.append(f"```{{.text .output}}\n{text.rstrip()}\n```")
+                parts.append(f"```text\n{text.rstrip()}\n```")
     return {f"notebooks/{path.stem}.md": "\n\n".join(parts) + "\n", **files}
-
-
-def title(path: Path) -> str:
-    found = re.search(r"^# (.+)$", "".join(json.loads(path.read_text())["cells"][0]["source"]), re.M)
-    return found[1] if found else path.stem
 
 
 def on_files(files: Any, config: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from mkdocs.structure.files import File
@@ -120,6 +121,10 @@ REFERENCE = [
     Package("fnn.debug", "debug", "debug", "fnn.debug", []),
     Package("fnn.amp", "amp", "amp", "fnn.amp", []),
 ]
+
+
+# Guides that may not be there yet; the navigation has their places.
+COMING = ("guide/checkpoints.md", "guide/data_and_metrics.md", "guide/tools.md")
 
 
 class Entry(NamedTuple):
@@ -250,34 +255,45 @@ def _lines() -> list[str]:
 
 
 def navigation() -> list[Any]:
-    """The part of the navigation that belongs to the reference."""
+    """The part of the navigation that belongs to the reference: packages, in them their pages and the packages below."""
     tree: list[Any] = ["reference/index.md"]
-    nested: dict[str, list[Any]] = {}
+    sections: dict[str, list[Any]] = {}
     for package in present():
         index = f"reference/{package.folder}/index.md"
         files = [{title: f"reference/{package.folder}/{file}.md"} for file, (title, _) in pages(package).items()]
-        parent, _, _ = package.folder.rpartition("/")
-        items: list[Any] = [index, *files] if package.pages else [index]
+        parent = package.folder.rpartition("/")[0]
         if parent:
-            nested[parent].append({package.title: index})
+            sections[parent].append({package.title: index})
         else:
-            nested[package.folder] = items
-            tree.append({package.title: items})
-    return [
-        {title: items[0]} if isinstance(item, dict) and len(items := next(iter(item.values()))) == 1 else item
-        for item in tree
-        for title in ([next(iter(item))] if isinstance(item, dict) else [""])
-    ]
+            sections[package.folder] = [index, *(files if package.pages else [])]
+            tree.append({package.title: sections[package.folder]})
+    alone = [folder for folder, items in sections.items() if len(items) == 1]
+    return [_unwrapped(item) if _folder(item) in alone else item for item in tree]
+
+
+def _folder(item: Any) -> str:
+    return next(iter(item.values()))[0].split("/")[1] if isinstance(item, dict) else ""
+
+
+def _unwrapped(item: dict[str, list[str]]) -> dict[str, str]:
+    """A section of one page as that page."""
+    return {title: items[0] for title, items in item.items()}
 
 
 def on_config(config: Any) -> Any:
     """Puts the reference where the navigation has the word ``reference``."""
-    config.nav = [
-        {title: navigation() if value == "reference" else value} if isinstance(item, dict) else item
-        for item in config.nav
-        for title, value in (item.items() if isinstance(item, dict) else [("", "")])
-    ]
+    for item in config.nav:
+        for title, value in item.items():
+            if value == "reference":
+                item[title] = navigation()
+            elif isinstance(value, list):
+                item[title] = [page for page in value if not _is_coming(page, config.docs_dir)]
     return config
+
+
+def _is_coming(page: Any, folder: str) -> bool:
+    path = next(iter(page.values())) if isinstance(page, dict) else page
+    return path in COMING and not (Path(folder) / path).exists()
 
 
 def on_files(files: Any, config: Any) -> Any:
