@@ -118,6 +118,10 @@ FUNCTIONS = [
         ("fractional_max_pool2d", [rand(0, 1, 4, 4)], {"kernel_size": 2, "output_ratio": r})
         for r in ((0.5,) * 3, (1.5, 0.5))
     ],
+    *[
+        (f"fractional_max_pool{n}d", [rand(0, 1, 1, *[4] * n)], {"kernel_size": k, "output_size": o})
+        for n, k, o in ((2, 3, 3), (3, 3, 2), (3, 1, 4))
+    ],
     *[("pairwise_distance", [rand(0, 2, 3), rand(1, 2, 3)], {"p": p}) for p in (0, 1, 2, INF, -INF, 0.5, -1.0)],
     *[("normalize", [rand(0, 2, 3)], {"p": p}) for p in (0, 1, 2, INF, -INF, 0.5)],
     *[("pdist", [rand(0, 4, 3)], {"p": p}) for p in (0, 1, 2, INF, 0.5)],

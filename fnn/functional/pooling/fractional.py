@@ -75,8 +75,9 @@ def _fractional(
         size = tuple(int(s * r) for s, r in zip(sizes, ratios, strict=True))
     out = ntuple(function, "output_size", size, n, 1)
     for s, k, o in zip(sizes, kernel, out, strict=True):
-        if o + k - 1 > s:
-            fail(ValueError, function, "output_size", f"at most {s - k + 1} for length {s} and kernel {k}", o)
+        most = s - k + (n == 2)  # torch's 3-D form wants one more element
+        if o > most:
+            fail(ValueError, function, "output_size", f"at most {most} for length {s} and kernel {k}", o)
     lead = x.shape[: x.ndim - n]
     shape = (*((1,) if len(lead) == 1 else lead[:1]), lead[-1], n)
     if samples is None:
