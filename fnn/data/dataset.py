@@ -243,6 +243,12 @@ def as_dataset(function: str, data: Any) -> Any:
     return data
 
 
+def is_iterable(dataset: Any) -> bool:
+    """Whether a dataset can only be gone through. torch's IterableDataset inherits a ``__getitem__`` that raises."""
+    named = any(parent.__name__ == "IterableDataset" for parent in type(dataset).__mro__)
+    return named or not hasattr(dataset, "__getitem__")
+
+
 def gather(dataset: Any, rows: np.ndarray[Any, Any]) -> Any:
     """The batch of some rows of a dataset that is made of arrays, without making samples; ``None`` of another."""
     while isinstance(dataset, Subset):

@@ -11,11 +11,11 @@ import jax
 import numpy as np
 
 from fnn.data.collate import default_collate, on_host
-from fnn.data.dataset import Arrays, as_dataset, gather, samples
+from fnn.data.dataset import Arrays, as_dataset, gather, is_iterable, samples
 from fnn.data.order import Listed, Plan, mask_of, sampled, seed_words
 from fnn.data.placing import Placing
 from fnn.data.prefetch import Prefetch
-from fnn.data.workers import Workers, check_dataset
+from fnn.data.workers import Workers
 from fnn.functional.checks import as_int, fail
 from fnn.nn.placement import Device
 
@@ -200,7 +200,7 @@ class DataLoader:
         self.timeout: float = timeout
         self.worker_init_fn: Callable[[int], object] | None = worker_init_fn
         self.persistent_workers: bool = persistent_workers
-        self._iterable = not hasattr(self.dataset, "__getitem__")
+        self._iterable = is_iterable(self.dataset)
         self._check(batch_size)
         self._placing: Placing | None = None
         if sharding is not None or device is not None:
@@ -224,7 +224,9 @@ class DataLoader:
         if self.timeout < 0:
             fail(ValueError, "DataLoader", "timeout", "at least 0", self.timeout)
         if self.num_workers:
-            check_dataset(self.dataset)
+            if self._iterable:
+                expected = "a map-style dataset (__len__ and __getitem__) where num_workers > 0"
+                fail(TypeError, "DataLoader", "dataset", expected, type(self.dataset).__name__)
         elif self.persistent_workers:
             fail(ValueError, "DataLoader", "persistent_workers", "False where num_workers is 0", True)
         if self._iterable:

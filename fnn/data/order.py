@@ -26,7 +26,7 @@ def seed_words(function: str, rng: Any, generator: Any = None) -> tuple[int, ...
         rng = generator
     if isinstance(rng, Generator):
         key = rng.next_key()
-    elif rng is None or hasattr(rng, "dtype"):
+    elif rng is None or isinstance(rng, jax.Array | np.ndarray):
         key = next_key(function, None if rng is None else check_key(function, rng))
     else:
         try:

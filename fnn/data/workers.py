@@ -10,8 +10,6 @@ from typing import Any, NoReturn
 import jax
 import numpy as np
 
-from fnn.functional.checks import fail
-
 __all__ = ["Workers"]
 
 
@@ -128,10 +126,3 @@ class Workers(Iterator[Any]):
 def _plain(leaf: Any) -> Any:
     # A copy: memory that processes share is given back now, and not when the batch is forgotten.
     return np.array(leaf) if isinstance(leaf, np.ndarray) else leaf
-
-
-def check_dataset(dataset: Any) -> None:
-    """Raises TypeError unless workers can read the dataset item by item."""
-    if not hasattr(dataset, "__getitem__"):
-        expected = "a map-style dataset (__len__ and __getitem__) where num_workers > 0"
-        fail(TypeError, "DataLoader", "dataset", expected, type(dataset).__name__)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+import functools
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +15,12 @@ from fnn.metrics.common import (
     averaged,
     by_class,
     check_classes,
+    check_weight,
     class_weights,
     labels,
+    predictions,
     rate,
-    weights,
+    spread,
 )
 
 __all__ = [
@@ -48,13 +51,19 @@ def hits(
     sample_weight: ArrayLike | None,
 ) -> tuple[jax.Array, jax.Array]:
     """The weight of what is right, and of all."""
-    predicted, true = labels(function, input, target, threshold)
+    x, y = predictions(function, input, target)
+    if multilabel and y.ndim != 2:
+        fail(ValueError, function, "target", "of shape [rows, labels] with multilabel", y)
+    weight = check_weight(function, sample_weight, y.shape[:1] if multilabel else y.shape)
+    return _hits(x, y, threshold, weight, multilabel)
+
+
+@functools.partial(jax.jit, static_argnames="multilabel")
+def _hits(x: Any, y: Any, threshold: Any, weight: Any, multilabel: bool) -> tuple[jax.Array, jax.Array]:
+    predicted, true = labels(x, y, threshold)
     right = predicted == true
-    if multilabel:
-        if right.ndim != 2:
-            fail(ValueError, function, "target", "of shape [rows, labels] with multilabel", target)
-        right = right.all(axis=1)
-    weight = weights(function, sample_weight, right.shape)
+    right = right.all(axis=1) if multilabel else right
+    weight = spread(weight, right.shape)
     return jnp.where(right, weight, 0).sum(), weight.sum()
 
 
@@ -111,11 +120,16 @@ def top_k_hits(
         fail(TypeError, function, "target", "of an integer dtype", y)
     k = as_int(function, "k", k, 1)
     check_index_range(function, "target", y, x.shape[1])
+    return _top_k_hits(x, y, k, check_weight(function, sample_weight, y.shape))
+
+
+@functools.partial(jax.jit, static_argnames="k")
+def _top_k_hits(x: Any, y: Any, k: int, weight: Any) -> tuple[jax.Array, jax.Array]:
     known = (y >= 0) & (y < x.shape[1])
     own = jnp.take_along_axis(x, jnp.where(known, y, 0)[:, None], axis=1)
     # Written so that a NaN is before every number, as argmax has it.
     before = ~(x <= own) | ((x == own) & (jnp.arange(x.shape[1]) < y[:, None]))
-    weight = weights(function, sample_weight, y.shape)
+    weight = spread(weight, y.shape)
     right = known & (before.sum(axis=1) < k) & ~jnp.isnan(own[:, 0])
     return jnp.where(right, weight, 0).sum(), weight.sum()
 
@@ -164,10 +178,16 @@ def confusion_counts(
 ) -> jax.Array:
     """The weight of each pair of a true (rows) and a predicted class (columns)."""
     size = as_int(function, "num_classes", num_classes, 1)
-    predicted, true = labels(function, input, target, threshold, size)
+    x, y = predictions(function, input, target, size)
+    return _confusion(x, y, threshold, check_weight(function, sample_weight, y.shape), size)
+
+
+@functools.partial(jax.jit, static_argnames="size")
+def _confusion(x: Any, y: Any, threshold: Any, weight: Any, size: int) -> jax.Array:
+    predicted, true = labels(x, y, threshold)
     inside = (predicted >= 0) & (predicted < size) & (true >= 0) & (true < size)
-    cell = jnp.where(inside, true.astype(jnp.int32) * size + predicted, -1)
-    return by_class(cell, size * size, weights(function, sample_weight, true.shape)).reshape(size, size)
+    cell = jnp.where(inside, true * size + predicted, -1)
+    return by_class(cell, size * size, spread(weight, true.shape)).reshape(size, size)
 
 
 def normalized(matrix: jax.Array, normalize: Literal["true", "pred", "all"] | None) -> jax.Array:
@@ -244,14 +264,19 @@ def counts(
 ) -> Counts:
     """The counts of all classes, from which precision, recall and F1 come."""
     size = check_classes(function, num_classes, average, multilabel)
+    x, y = predictions(function, input, target, None if multilabel else size)
+    if multilabel:
+        check_shape(function, "target", y, (None, size), "(rows, labels) with multilabel")
+    return _counts(x, y, threshold, check_weight(function, sample_weight, y.shape), size, multilabel)
+
+
+@functools.partial(jax.jit, static_argnames=("size", "multilabel"))
+def _counts(x: Any, y: Any, threshold: Any, weight: Any, size: int, multilabel: bool) -> Counts:
+    predicted, true = labels(x, y, threshold)
+    weight = spread(weight, true.shape)
     if not multilabel:
-        predicted, true = labels(function, input, target, threshold, size)
-        weight = weights(function, sample_weight, true.shape)
         right = jnp.where(predicted == true, weight, 0)
         return Counts(*(by_class(i, size, w) for i, w in ((true, right), (predicted, weight), (true, weight))))
-    predicted, true = labels(function, input, target, threshold)
-    check_shape(function, "target", true, (None, size), "(rows, labels) with multilabel")
-    weight = weights(function, sample_weight, true.shape)
     yes, held = predicted != 0, true != 0
     return Counts(*(jnp.where(which, weight, 0).sum(0) for which in (yes & held, yes, held)))
 
@@ -271,6 +296,7 @@ def f1_of(c: Counts, average: Average) -> jax.Array:
     return _average(c, average, 2 * c.right, c.predicted + c.true)
 
 
+@functools.partial(jax.jit, static_argnames="average")
 def _average(c: Counts, average: Average, numerator: jax.Array, denominator: jax.Array) -> jax.Array:
     if average == "micro":
         return rate(numerator.sum(), denominator.sum())

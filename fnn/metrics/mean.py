@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from fnn.functional.arrays import ArrayLike
 from fnn.functional.checks import as_array, as_int, check_floating, check_index_range, check_rank, check_shape, fail
-from fnn.metrics.common import real, weights
+from fnn.metrics.common import check_weight, real, spread
 from fnn.metrics.metric import Sums
 
 __all__ = ["Mean", "Perplexity", "mean", "perplexity"]
@@ -17,8 +18,13 @@ __all__ = ["Mean", "Perplexity", "mean", "perplexity"]
 
 def _weighted(function: str, input: ArrayLike, sample_weight: ArrayLike | None) -> tuple[jax.Array, jax.Array]:
     """The weighted sum, and the sum of weights; what has weight 0 may be NaN."""
-    x = real(as_array(function, "input", input))
-    weight = weights(function, sample_weight, x.shape)
+    x = as_array(function, "input", input)
+    return _sums(x, check_weight(function, sample_weight, x.shape))
+
+
+@jax.jit
+def _sums(x: Any, weight: Any) -> tuple[jax.Array, jax.Array]:
+    x, weight = real(x), spread(weight, x.shape)
     return jnp.where(weight == 0, 0, x * weight).sum(), weight.sum()
 
 
@@ -61,10 +67,14 @@ def _surprise(
     check_rank(function, "input", x, y.ndim + 1)
     check_shape(function, "input", x, (*y.shape[:1], None, *y.shape[1:]), "(the target's, classes on axis 1)")
     ignore_index = as_int(function, "ignore_index", ignore_index)
-    size = x.shape[1]
-    check_index_range(function, "target", y, size, ignore_index)
-    weight = jnp.where(y == ignore_index, 0, weights(function, sample_weight, y.shape))
-    inside = (y >= 0) & (y < size)
+    check_index_range(function, "target", y, x.shape[1], ignore_index)
+    return _surprises(x, y, ignore_index, check_weight(function, sample_weight, y.shape))
+
+
+@jax.jit
+def _surprises(x: Any, y: Any, ignore_index: Any, weight: Any) -> tuple[jax.Array, jax.Array]:
+    weight = jnp.where(y == ignore_index, 0, spread(weight, y.shape))
+    inside = (y >= 0) & (y < x.shape[1])
     chosen = jnp.take_along_axis(jax.nn.log_softmax(real(x), 1), jnp.where(inside, y, 0)[:, None], 1)[:, 0]
     surprise = jnp.where(inside, -chosen, jnp.nan)
     return jnp.where(weight == 0, 0, surprise * weight).sum(), weight.sum()

@@ -53,10 +53,7 @@ class Metric(Stateful):
     """
 
     def __init__(self) -> None:
-        initial = self.init()
-        self._boxes: dict[str, Box] = {
-            name: Box(value, f"{type(self).__name__}.{name}") for name, value in initial.items()
-        }
+        self._boxes: dict[str, Box] = _boxed(self, self.init())
 
     def init(self) -> State:
         """The state before the first batch."""
@@ -153,9 +150,19 @@ class Metric(Stateful):
     def _stateful_key_(self) -> Hashable:
         return type(self), tuple((k, static_key(v)) for k, v in self.__dict__.items() if k != "_boxes")
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_boxes": self.state}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update({**state, "_boxes": _boxed(self, state["_boxes"])})
+
     def __repr__(self) -> str:
         own = ", ".join(f"{k}={v!r}" for k, v in self.__dict__.items() if not k.startswith("_"))
         return f"{type(self).__name__}({own})"
+
+
+def _boxed(metric: Metric, state: Mapping[str, Any]) -> dict[str, Box]:
+    return {name: Box(value, f"{type(metric).__name__}.{name}") for name, value in state.items()}
 
 
 def _is_local(state: State) -> bool:
@@ -183,10 +190,9 @@ def plus(pair: Any, other: Any) -> jax.Array:
     new = high + other[0]
     part = new - high
     lost = (high - (new - part)) + (other[0] - part)
-    low = low + other[1] + lost
+    low = jnp.where(jnp.isfinite(new), low + other[1] + lost, 0)  # of infinities nothing is lost
     top = new + low
-    # Of infinities nothing is lost; their difference is NaN.
-    return jnp.stack([top, jnp.where(jnp.isfinite(top), low - (top - new), 0)])
+    return jnp.stack([top, jnp.where(jnp.isfinite(new), low - (top - new), 0)])
 
 
 def total(pair: Any) -> jax.Array:

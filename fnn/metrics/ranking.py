@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from fnn.functional.arrays import ArrayLike, is_concrete
 from fnn.functional.checks import as_array, as_int, check_choice, check_index_range, check_shape, fail
-from fnn.metrics.common import real, weights
+from fnn.metrics.common import check_weight, real, spread
 from fnn.metrics.metric import Metric, State
 
 __all__ = ["ROCAUC", "roc_auc"]
@@ -19,7 +19,6 @@ __all__ = ["ROCAUC", "roc_auc"]
 RankAverage: TypeAlias = Literal["micro", "macro", "weighted", "none"] | None
 
 
-@jax.jit
 def _area(score: jax.Array, positive: jax.Array, weight: jax.Array) -> jax.Array:
     """The chance that a positive has a higher score than a negative, each drawn by its weight; NaN if there are none."""
     order = jnp.argsort(score)
@@ -32,7 +31,6 @@ def _area(score: jax.Array, positive: jax.Array, weight: jax.Array) -> jax.Array
     return jnp.where((jnp.isnan(score) & (weight > 0)).any(), jnp.nan, area)
 
 
-@functools.partial(jax.jit, static_argnames="average")
 def _areas(score: jax.Array, held: jax.Array, weight: jax.Array, average: RankAverage) -> jax.Array:
     """The areas of the columns of scores, of those that hold and of weights; and their average."""
     if average == "micro":
@@ -85,8 +83,7 @@ def roc_auc(
     """
     check_choice("roc_auc", "average", average, ("micro", "macro", "weighted", "none", None))
     x, y = _scores_and_target("roc_auc", input, target)
-    weight = weights("roc_auc", sample_weight, x.shape)
-    return _area_of(x, y, weight, average)
+    return _area_of(x, y, check_weight("roc_auc", sample_weight, x.shape), average)
 
 
 def _scores_and_target(function: str, input: ArrayLike, target: ArrayLike) -> tuple[jax.Array, jax.Array]:
@@ -104,7 +101,9 @@ def _scores_and_target(function: str, input: ArrayLike, target: ArrayLike) -> tu
     return x, y.astype(jnp.int32)
 
 
-def _area_of(x: jax.Array, y: jax.Array, weight: jax.Array, average: RankAverage) -> jax.Array:
+@functools.partial(jax.jit, static_argnames="average")
+def _area_of(x: Any, y: Any, weight: Any, average: RankAverage) -> jax.Array:
+    weight = spread(weight, x.shape)
     if x.ndim == 1:
         return _area(x, y != 0, weight)
     held = y[:, None] == jnp.arange(x.shape[1]) if y.ndim == 1 else y != 0
@@ -174,7 +173,7 @@ class ROCAUC(Metric):
         x, y = _scores_and_target("ROCAUC", input, target)
         check_shape("ROCAUC", "input", x, (x.shape[0], *state["input"].shape[1:]), "(columns: num_classes)")
         check_shape("ROCAUC", "target", y, (x.shape[0], *state["target"].shape[1:]))
-        weight = weights("ROCAUC", sample_weight, y.shape[:1])
+        weight = spread(check_weight("ROCAUC", sample_weight, y.shape[:1]), y.shape[:1])
         start = state["rows"]
         if is_concrete(start) and int(start) + len(x) > len(state["weight"]):
             fail(RuntimeError, "ROCAUC", "capacity", f"at least {int(start) + len(x)}, the rows so far", self.capacity)
@@ -195,6 +194,5 @@ class ROCAUC(Metric):
     def result(self, state: Mapping[str, Any]) -> jax.Array:
         """The area; NaN if there were more rows than room."""
         x = state["input"]
-        weight = jnp.broadcast_to(state["weight"].reshape((-1,) + (1,) * (x.ndim - 1)), x.shape)
-        area = _area_of(x, state["target"], weight, self.average)
+        area = _area_of(x, state["target"], state["weight"], self.average)
         return jnp.where(state["rows"] > len(state["weight"]), jnp.nan, area)
