@@ -250,3 +250,7 @@ def _line(source: Any) -> str:
     if not own:
         return ""
     return f"{own[-1].filename}, line {own[-1].lineno}" + (f": {own[-1].line}" if own[-1].line else "")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -61,6 +61,9 @@ selection: Selection = Selection()
 def plain() -> Iterator[None]:
     """Within it, functions use the plain ``lax`` forms; one that was compiled outside compiles once more.
 
+    Returns:
+        a context manager.
+
     Example:
         >>> import jax.numpy as jnp, fnn
         >>> with fnn.kernels.plain():
@@ -77,7 +80,17 @@ def plain() -> Iterator[None]:
 
 
 def plain_selected() -> bool:
-    """Whether the caller is within ``plain()``."""
+    """Whether the caller is within ``plain()``.
+
+    Returns:
+        whether it is, in this thread.
+
+    Example:
+        >>> import fnn
+        >>> with fnn.kernels.plain():
+        ...     fnn.kernels.plain_selected()
+        True
+    """
     return selection.plain
 
 

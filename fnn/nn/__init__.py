@@ -38,10 +38,13 @@ from fnn.nn.parameter import (
     UninitializedBuffer as UninitializedBuffer,
     UninitializedParameter as UninitializedParameter,
 )
+from fnn.stateful.exports import export as _export
 
 if TYPE_CHECKING:
     from fnn.nn import parallel as parallel
     from fnn.nn.parallel import DataParallel as DataParallel
+
+_export(globals(), "DataParallel", "functional", "init", "modules", "parallel", "parameter", "utils")
 
 
 def __getattr__(name: str) -> Any:
@@ -50,3 +53,7 @@ def __getattr__(name: str) -> Any:
         package = importlib.import_module("fnn.nn.parallel")
         return package if name == "parallel" else package.DataParallel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals()["__all__"], *(name for name in globals() if name[:2] == "__")]

@@ -10,20 +10,19 @@ from jax.core import Tracer
 
 if TYPE_CHECKING:
     from fnn.nn.array_box import ArrayBox
-    from fnn.nn.modules.module import Module
 
 __all__ = ["array_html", "module_html"]
 
 _MOST = 500  # Modules that are listed one by one
 
 
-def module_html(module: Module) -> str:
+def module_html(module: Any) -> str:
     """A tree that opens and closes, with the parameters of each Module counted."""
     left = [_MOST]
     return f'<div style="font-family:monospace">{_tree("", module, left, True)}</div>'
 
 
-def _tree(name: str, module: Module, left: list[int], is_open: bool) -> str:
+def _tree(name: str, module: Any, left: list[int], is_open: bool) -> str:
     left[0] -= 1
     count = sum(math.prod(box.shape) for box in module.parameters() if not _is_empty(box))
     title = (f"({escape(name)}): " if name else "") + f"<b>{escape(module._get_name())}</b>"

@@ -306,6 +306,12 @@ class _Uninitialized(ArrayBox):
 def is_lazy(param: Any) -> bool:
     """Whether ``param`` is an ``UninitializedParameter`` or an ``UninitializedBuffer``.
 
+    Args:
+        param: anything.
+
+    Returns:
+        whether it is one whose shape is not known yet.
+
     Example:
         >>> is_lazy(UninitializedParameter())
         True

@@ -28,6 +28,9 @@ def swap_in_optimizer_params_and_state(
         swapin_parameters: as many Parameters as it has, in its order; their names are not looked at.
         swapin_optim_state: what ``state_dict`` of an optimizer with the same groups returned.
 
+    Returns:
+        a context manager.
+
     Raises:
         RuntimeError: if the optimizer has made no step, or the state or the parameters do not fit it.
         TypeError: if a value of ``swapin_parameters`` is no Parameter.

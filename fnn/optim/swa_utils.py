@@ -15,7 +15,7 @@ from jax.core import Tracer
 
 from fnn.functional.arrays import index_dtype
 from fnn.functional.checks import check_choice, fail
-from fnn.functional.explained import explained
+from fnn.functional.explained import checked, explained
 from fnn.nn.array_box import ArrayBox
 from fnn.nn.modules.batchnorm import _BatchNorm
 from fnn.nn.modules.module import Module
@@ -115,7 +115,7 @@ def get_swa_multi_avg_fn() -> Callable[[Sequence[Any], Sequence[Any], Any], list
     return _OnLists(_RunningMean())
 
 
-@explained
+@checked
 def get_ema_avg_fn(decay: float = 0.999) -> AverageFn:
     """The exponential moving average, ``decay * averaged + (1 - decay) * current``.
 
@@ -139,7 +139,7 @@ def get_ema_avg_fn(decay: float = 0.999) -> AverageFn:
     return _MovingMean(float(decay))
 
 
-@explained
+@checked
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[[Sequence[Any], Sequence[Any], Any], list[jax.Array]]:
     """The exponential moving average on lists.
 
@@ -464,3 +464,7 @@ class SWALR(LRScheduler):
             group["swa_lr"] * weight + start(group["lr"], group["swa_lr"]) * (1 - weight)
             for group in self.optimizer.param_groups
         ]
+
+
+def __dir__() -> list[str]:
+    return __all__

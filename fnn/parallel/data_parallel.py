@@ -73,6 +73,15 @@ def data_parallel(
         dim: see ``DataParallel``.
         module_kwargs: its keyword arguments.
 
+    Returns:
+        the module's output, of all devices together.
+
+    Raises:
+        TypeError: if ``module`` is no Module.
+        ValueError: if the arrays cannot be cut into equal parts along ``dim``.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.parallel.data_parallel.html
+
     Example:
         >>> import jax.numpy as jnp
         >>> from fnn import nn

@@ -8,3 +8,6 @@ from fnn.functional.loss.linear import LinearCrossEntropyOptions as LinearCrossE
 from fnn.functional.loss.margin import *
 from fnn.functional.loss.regression import *
 from fnn.functional.loss.triplet import *
+from fnn.stateful.exports import export as _export
+
+_export(globals())

@@ -6,3 +6,6 @@ from fnn.functional.pooling.fractional import *
 from fnn.functional.pooling.lp import *
 from fnn.functional.pooling.max import *
 from fnn.functional.pooling.unpool import *
+from fnn.stateful.exports import export as _export
+
+_export(globals())

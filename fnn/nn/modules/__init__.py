@@ -25,3 +25,6 @@ from fnn.nn.modules.rnn import *
 from fnn.nn.modules.sparse import *
 from fnn.nn.modules.transformer import *
 from fnn.nn.modules.upsampling import *
+from fnn.stateful.exports import export as _export
+
+_export(globals())

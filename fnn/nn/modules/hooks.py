@@ -137,6 +137,13 @@ def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandl
         a handle whose ``remove()`` takes the hook away.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.modules.module.register_module_forward_pre_hook.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from fnn import nn
+        >>> with register_module_forward_pre_hook(lambda module, args: print(type(module).__name__)):
+        ...     y = nn.ReLU()(jnp.ones(2))
+        ReLU
     """
     return add_hook(_global_forward_pre, ForwardHook(hook))
 
@@ -157,6 +164,13 @@ def register_module_forward_hook(
         a handle whose ``remove()`` takes the hook away.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.modules.module.register_module_forward_hook.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from fnn import nn
+        >>> with register_module_forward_hook(lambda module, args, output: print(type(module).__name__)):
+        ...     y = nn.ReLU()(jnp.ones(2))
+        ReLU
     """
     return add_hook(_global_forward, ForwardHook(hook, with_kwargs, always_call))
 
@@ -172,6 +186,13 @@ def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> Removabl
         a handle whose ``remove()`` takes the hook away.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.modules.module.register_module_full_backward_pre_hook.html
+
+    Example:
+        >>> import fnn, jax.numpy as jnp
+        >>> layer = fnn.nn.Linear(2, 1)
+        >>> with register_module_full_backward_pre_hook(lambda module, grad_output: print(type(module).__name__)):
+        ...     loss = fnn.backward(lambda: layer(jnp.ones((1, 2), jnp.float32)).sum(), layer)
+        Linear
     """
     return add_hook(_global_backward_pre, hook)
 
@@ -187,6 +208,13 @@ def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHan
         a handle whose ``remove()`` takes the hook away.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.modules.module.register_module_full_backward_hook.html
+
+    Example:
+        >>> import fnn, jax.numpy as jnp
+        >>> layer = fnn.nn.Linear(2, 1)
+        >>> with register_module_full_backward_hook(lambda module, grad_input, grad_output: print(type(module).__name__)):
+        ...     loss = fnn.backward(lambda: layer(jnp.ones((1, 2), jnp.float32)).sum(), layer)
+        Linear
     """
     return add_hook(_global_backward, hook)
 
@@ -211,6 +239,12 @@ def register_module_buffer_registration_hook(hook: Callable[..., Any]) -> Remova
         a handle whose ``remove()`` takes the hook away.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.modules.module.register_module_buffer_registration_hook.html
+
+    Example:
+        >>> from fnn import nn
+        >>> with register_module_buffer_registration_hook(lambda module, name, value: print(name)):
+        ...     nn.Module().register_buffer("count", 0)
+        count
     """
     return add_hook(_on_buffer, hook)
 
@@ -226,6 +260,12 @@ def register_module_module_registration_hook(hook: Callable[..., Any]) -> Remova
         a handle whose ``remove()`` takes the hook away.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.modules.module.register_module_module_registration_hook.html
+
+    Example:
+        >>> from fnn import nn
+        >>> with register_module_module_registration_hook(lambda module, name, value: print(name)):
+        ...     model = nn.Sequential(nn.ReLU())
+        0
     """
     return add_hook(_on_module, hook)
 
@@ -241,6 +281,12 @@ def register_module_parameter_registration_hook(hook: Callable[..., Any]) -> Rem
         a handle whose ``remove()`` takes the hook away.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.modules.module.register_module_parameter_registration_hook.html
+
+    Example:
+        >>> from fnn import nn
+        >>> with register_module_parameter_registration_hook(lambda module, name, value: print(name)):
+        ...     layer = nn.Linear(1, 1, bias=False)
+        weight
     """
     return add_hook(_on_parameter, hook)
 

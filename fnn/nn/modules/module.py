@@ -15,7 +15,6 @@ from jax.typing import DTypeLike
 
 from fnn.functional.explained import explained, explained_constructor
 from fnn.nn.array_box import ArrayBox, Data, to_array
-from fnn.nn.html import module_html
 from fnn.nn.modules.hooks import (
     REGISTRIES,
     HasHooks,
@@ -32,6 +31,7 @@ from fnn.nn.modules.hooks import (
     register_module_module_registration_hook as register_module_module_registration_hook,
     register_module_parameter_registration_hook as register_module_parameter_registration_hook,
 )
+from fnn.nn.modules.representation import HasRepr
 from fnn.nn.modules.state_dict import HasStateDict, _IncompatibleKeys as _IncompatibleKeys
 from fnn.nn.parameter import Buffer, Parameter, is_lazy
 from fnn.nn.placement import Device, parse_to, put
@@ -79,11 +79,18 @@ _OWN_CONTAINERS = _NOT_IN_KEY | {*REGISTRIES}
 _PLAIN_CONTAINERS = frozenset({list, dict, tuple, set, deque, OrderedDict})
 
 
-class Module(HasStateDict, HasHooks):
+class Module(HasStateDict, HasHooks, HasRepr):
     """Base class of layers and networks; a subclass builds its parts in ``__init__`` and computes in ``forward``.
 
     Parameters, buffers and modules assigned as attributes are registered. ``fnn.state(model)`` gives the arrays,
     ``fnn.functional_call`` runs the module on other arrays, purely.
+
+    Attributes:
+        training (bool): whether it is in training mode, which ``train`` and ``eval`` set.
+
+    Raises:
+        TypeError: at the call of ``super().__init__``, if that is given arguments.
+        NotImplementedError: at a call, if the subclass has no ``forward``.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.Module.html
 
@@ -599,26 +606,6 @@ class Module(HasStateDict, HasHooks):
         """Nothing to do: arrays never change. Returns the module."""
         return self
 
-    # repr
-
-    def extra_repr(self) -> str:
-        """The text between the brackets of ``repr``."""
-        return ""
-
-    def _get_name(self) -> str:
-        return type(self).__name__
-
-    def __repr__(self) -> str:
-        extra = self.extra_repr()
-        lines = extra.split("\n") if extra else []
-        children = [f"({name}): " + _indent(repr(module)) for name, module in self._modules.items()]
-        if not children and len(lines) <= 1:
-            return f"{self._get_name()}({extra})"
-        return f"{self._get_name()}(\n  " + "\n  ".join(lines + children) + "\n)"
-
-    def _repr_html_(self) -> str:
-        return module_html(self)
-
     # What fnn.jit sees
 
     def _stateful_children_(self) -> Iterator[Stateful]:
@@ -691,12 +678,8 @@ class Module(HasStateDict, HasHooks):
 
 
 _NUMBERS = frozenset({bool, int, float, complex, str})
-_BASES = frozenset({Module, HasStateDict, HasHooks})
+_BASES = frozenset({Module, HasStateDict, HasHooks, HasRepr})
 
 
 def _run(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return call_with_hooks(module, args, kwargs) if any_for_call(module) else module.forward(*args, **kwargs)
-
-
-def _indent(text: str) -> str:
-    return text.replace("\n", "\n  ")

@@ -366,3 +366,7 @@ def spectral_norm(
     weight = _array_of(module, name)
     dim = default_dim(module) if dim is None else dim
     return register_parametrization(module, name, _SpectralNorm(weight, n_power_iterations, dim, eps))
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -435,3 +435,7 @@ def transfer_parametrizations_and_params(from_module: Module, to_module: M, tens
         for key in ["original"] if source.is_tensor else [f"original{i}" for i in range(source.ntensors)]:
             setattr(target[name], key, getattr(source, key))
     return to_module
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -11,3 +11,6 @@ from fnn.optim.schedule.cycle import *
 from fnn.optim.schedule.decay import *
 from fnn.optim.schedule.plateau import *
 from fnn.optim.typing import Schedule as Schedule
+from fnn.stateful.exports import export as _export
+
+_export(globals())
