@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as etree
 from typing import Any
 
 from latex2mathml.converter import convert
@@ -31,7 +30,7 @@ class _Inline(InlineProcessor):
     """``:math:`` and a formula in backticks."""
 
     def handleMatch(self, m: re.Match[str], data: str) -> Any:
-        return etree.fromstring(convert(m.group(1))), m.start(0), m.end(0)
+        return self.md.htmlStash.store(convert(m.group(1))), m.start(0), m.end(0)
 
 
 class Formulas(Extension):

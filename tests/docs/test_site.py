@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import os
 import pkgutil
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -88,6 +89,9 @@ def test_the_site_builds_strictly_and_every_link_leads_somewhere(tmp_path):
     assert broken == []
     loads = [link for page in pages.values() for link in page.loads]
     assert [link for link in loads if urlsplit(link).netloc] == []  # a reader fetches nothing from elsewhere
+    text = "".join(path.read_text() for path in pages)
+    assert text.count("<math") > 150
+    assert not re.search(r"math::|:math:|\{http", text)
 
 
 def leads_somewhere(link, path, pages):
