@@ -49,6 +49,7 @@ class Manager:
         ([1, 3, 4], 1, 4)
     """
 
+    @explained
     def __init__(
         self,
         folder: str | os.PathLike[str],

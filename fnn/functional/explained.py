@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from fnn.functional.checks import describe
+from fnn.functional.checks import describe, fail
 from fnn.stateful.boxes import Box
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -37,7 +37,6 @@ def explained(function: Function) -> Function:
     """
     tell = explanation
 
-    # It gets the globals of the function, by which doctest knows the file that a function belongs to.
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
@@ -47,14 +46,39 @@ def explained(function: Function) -> Function:
                 raise
             raise told from None
 
+    return stand_in(call, function)
+
+
+def stand_in(call: Callable[..., Any], function: Function) -> Function:
+    """``call``, which uses no globals, to stand for a function: with its name, text, and its globals too.
+
+    By the globals doctest knows to which file a function belongs.
+    """
     own = types.FunctionType(call.__code__, function.__globals__, function.__name__, None, call.__closure__)
     return functools.wraps(function)(own)  # pyright: ignore[reportReturnType]
 
 
-def explained_constructor(cls: type) -> None:
+def checked(function: Function) -> Function:
+    """A public function that looks at the kinds of its arguments before it starts: what it makes meets them only later.
+
+    For functions of which one call is followed by many of what they return.
+    """
+    misfits, title, refuse, is_number = _misfits, _title, fail, _is_number
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for name, expected, value in misfits(function, args, kwargs, False):
+            if "int" in expected and is_number(value):
+                continue  # a count may be 5.0, as in torch
+            refuse(TypeError, title(function, args), name, expected, value)
+        return function(*args, **kwargs)
+
+    return explained(stand_in(call, function))
+
+
+def explained_constructor(cls: type, decorate: Callable[[Any], Any] = explained) -> None:
     """Makes the constructor of a class of this library ``explained``; what users derive from it is theirs."""
     if "__init__" in vars(cls) and cls.__module__.partition(".")[0] == __name__.partition(".")[0]:
-        cls.__init__ = explained(cls.__init__)
+        cls.__init__ = decorate(cls.__init__)
 
 
 def explanation(
@@ -64,25 +88,25 @@ def explanation(
     title, message = _title(function, args), str(error)
     if isinstance(error, _KINDS):
         for name, expected, value in _misfits(function, args, kwargs, isinstance(error, jax.errors.JAXTypeError)):
-            if message.startswith(f"{title}: ") and re.search(rf"\b{name}\b", message):
+            if message.startswith(f"{title}: ") and re.search(rf"\b{name}\b", message) and "Tracer(" not in message:
                 return None
             return TypeError(f"{title}: {name} must be {expected}, got {describe(value)}")
-    if type(error) not in (TypeError, ValueError, RuntimeError) or not _raised_here(error):
+    if type(error) not in (TypeError, ValueError, RuntimeError, IndexError, AssertionError) or not _raised_here(error):
         return None
-    nameless = re.match(r"(\w+) must be ", message)
+    nameless = re.match(r"(\w+) (?:must|should) ", message)
     if (nameless and nameless[1] in inspect.signature(function).parameters) or (
-        function.__name__ == "__init__" and re.match(r"\w+: ", message) and not message.startswith(title)
+        re.match(r"[\w.]+: ", message) and not message.startswith(title)
     ):
         return type(error)(f"{title}: {message}")
     return None
 
 
 def _raised_here(error: Exception) -> bool:
-    """Whether the error comes from this library's own code."""
-    last = error.__traceback__
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
-    return last is not None and last.tb_frame.f_code.co_filename.startswith(_FNN)
+    """Whether the error comes from this library, with no code of the user's between."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_FNN):
+        frame = frame.tb_next
+    return frame is None
 
 
 def _misfits(
@@ -98,6 +122,8 @@ def _misfits(
         if name not in given or not isinstance(parameter.annotation, str) or parameter.kind is parameter.VAR_KEYWORD:
             continue
         kinds = list(_split(parameter.annotation, "|"))
+        if name in ("key", "rng") and "ArrayLike" not in kinds:
+            kinds = [k if k == "None" else "Key" for k in kinds]
         if {"float", "Number"} & {*kinds}:
             kinds = [k for k in kinds if k != "jax.Array"]  # a number that may be traced
         holds_arrays = not _ARRAYS.isdisjoint(kinds)
@@ -130,8 +156,22 @@ def _split(text: str, mark: str) -> Iterator[str]:
     yield text[start:].strip()
 
 
+def _is_held(value: Any) -> bool:
+    return isinstance(value, jax.Array | np.ndarray | np.generic | Box)
+
+
+def _is_key(value: Any) -> bool:
+    if not isinstance(value, jax.Array | np.ndarray):
+        return False
+    return jnp.issubdtype(value.dtype, jax.dtypes.prng_key) or (value.dtype == np.uint32 and value.ndim == 1)
+
+
+def _is_place(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | jax.Device | jax.sharding.Sharding) or hasattr(value, "type")
+
+
 def _is_array(value: Any) -> bool:
-    if isinstance(value, jax.Array | np.ndarray | np.generic | Box | bool | int | float | complex):
+    if isinstance(value, bool | int | float | complex) or _is_held(value):
         return getattr(value, "dtype", None) != np.dtype(object)
     return hasattr(value, "__jax_array__") or hasattr(value, "__array__")
 
@@ -141,7 +181,7 @@ def _is_number(value: Any) -> bool:
         return True
     if isinstance(value, Box):
         value = value.peek()
-    return isinstance(value, jax.Array | np.ndarray) and value.ndim == 0 and not jnp.iscomplexobj(value)
+    return getattr(value, "shape", None) == () and not jnp.iscomplexobj(value)
 
 
 def _is_integer(value: Any) -> bool:
@@ -154,12 +194,18 @@ def _is_integer(value: Any) -> bool:
     return True
 
 
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(map(callable, value))
+
+
 def _is_dtype(value: Any) -> bool:
+    if value is None or isinstance(value, Mapping | list | tuple | jax.Array | np.ndarray):
+        return False
     try:
         jnp.dtype(value)
     except (TypeError, ValueError):
         return False
-    return value is not None
+    return True
 
 
 def _is_axis_name(value: Any) -> bool:
@@ -181,7 +227,11 @@ class _Kind(NamedTuple):
 _NAMED: dict[str, _Kind] = {
     "None": _Kind(lambda v: v is None, "None", "None"),
     "ArrayLike": _Kind(_is_array, "an array", "arrays"),
-    "jax.Array": _Kind(_is_array, "an array", "arrays"),
+    "jax.Array": _Kind(_is_held, "an array", "arrays"),
+    "Key": _Kind(_is_key, "a JAX PRNG key (jax.random.key(seed))", "keys"),
+    "Device": _Kind(_is_place, "a device, a sharding or a name", "devices"),
+    "DType": _Kind(lambda v: v is None or _is_dtype(v), "a dtype", "dtypes"),
+    "Shape": _Kind(lambda v: _is_sequence("Sequence", "int", v, len), "a sequence of ints", "shapes"),
     "Data": _Kind(_is_array, "an array", "arrays"),
     "int": _Kind(_is_integer, "an int", "ints"),
     "float": _Kind(_is_number, "a number", "numbers"),
@@ -192,6 +242,12 @@ _NAMED: dict[str, _Kind] = {
     "DTypeLike": _Kind(_is_dtype, "a dtype", "dtypes"),
     "jax.typing.DTypeLike": _Kind(_is_dtype, "a dtype", "dtypes"),
     "Callable": _Kind(callable, "a function", "functions"),
+    "Factor": _Kind(callable, "a function", "functions"),
+    "Schedule": _Kind(callable, "a schedule", "schedules"),
+    "AverageFn": _Kind(callable, "a function", "functions"),
+    "MultiAverageFn": _Kind(callable, "a function", "functions"),
+    "AnyTransform": _Kind(_is_pair, "a Transform", "Transforms"),
+    "HasForward": _Kind(lambda v: hasattr(v, "forward"), "a Module", "Modules"),
     "type": _Kind(lambda v: isinstance(v, type), "a class", "classes"),
     "AxisName": _Kind(_is_axis_name, "the name of a mapped axis, or several", "names of axes"),
     "Mapping": _Kind(lambda v: isinstance(v, Mapping), "a dict", "dicts"),
@@ -219,7 +275,7 @@ def _meaning(head: str, function: Callable[..., Any]) -> Any:
     for part in head.split(".")[1:]:
         value = getattr(value, part, None)
     value = getattr(value, "__bound__", value)
-    return value if isinstance(value, type) else None
+    return value if isinstance(value, type) and value is not Any else None
 
 
 def _fits(kind: str, value: Any, function: Callable[..., Any]) -> bool:
@@ -238,7 +294,7 @@ def _fits(kind: str, value: Any, function: Callable[..., Any]) -> bool:
 def _is_sequence(head: str, inner: str, value: Any, function: Callable[..., Any]) -> bool:
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         return False
-    if getattr(value, "shape", None) == ():
+    if getattr(value, "shape", None) == () or (head not in _ONE_PASS and not hasattr(value, "__len__")):
         return False
     if head in _ONE_PASS and not isinstance(value, Sequence):
         return True  # to look would use it up

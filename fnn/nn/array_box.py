@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol, Self, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -76,6 +76,8 @@ class ArrayBox(TensorMethods, _Array):  # pyright: ignore[reportIncompatibleMeth
     ``.data``. Its methods are those of torch's tensors and return arrays, whose methods are JAX's; those that torch ends with
     ``_`` write into the box. What torch's tensors have not (``at``, ``astype``, ``sharding``) it has from its array.
     """
+
+    _noun: ClassVar[str] = ""
 
     # So that numpy's operators leave the work to the box's, which know traced values.
     __array_priority__: int = 100

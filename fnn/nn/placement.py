@@ -11,6 +11,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import DTypeLike
 
+from fnn.functional.checks import describe
 from fnn.tensor.promotion import parse
 
 __all__ = [
@@ -49,10 +50,12 @@ def parse_device(device: Device) -> Place | None:
     if device is None or isinstance(device, jax.Device | jax.sharding.Sharding):
         return device
     if not isinstance(device, str):
-        raise TypeError(f"device must be a jax.Device, a jax.sharding.Sharding or a name, got {device!r}")
+        raise TypeError(f"device must be a jax.Device, a jax.sharding.Sharding or a name, got {describe(device)}")
     name, _, index = device.partition(":")
     if name not in _PLATFORMS or (index and not index.isdigit()):
-        raise RuntimeError(f"device must be one of {', '.join(_PLATFORMS)}, with an optional index, got {device!r}")
+        raise RuntimeError(
+            f"device must be one of {', '.join(_PLATFORMS)}, with an optional index, got {describe(device)}"
+        )
     devices = jax.devices(_PLATFORMS[name])
     if int(index or 0) >= len(devices):
         raise RuntimeError(f"device {device!r} asked for, but there are {len(devices)} devices of this kind")
@@ -111,7 +114,7 @@ def parse_dtype(dtype: DType) -> np.dtype[Any] | None:
     try:
         parsed = jnp.dtype(dtype)
     except TypeError:
-        raise TypeError(f"dtype must be a JAX dtype such as jnp.float32, got {dtype!r}") from None
+        raise TypeError(f"dtype must be a JAX dtype such as jnp.float32, got {describe(dtype)}") from None
     if jax.dtypes.canonicalize_dtype(parsed) != parsed:
         raise RuntimeError(f'dtype {parsed} needs 64-bit types: set jax.config.update("jax_enable_x64", True) first')
     return parsed
@@ -144,7 +147,7 @@ def parse_to(*args: Any, any_dtype: bool = False, **kwargs: Any) -> tuple[np.dty
         elif isinstance(arg, str):
             place = arg
         else:
-            raise TypeError(f"to: expected a dtype, device, sharding or array, got {arg!r}")
+            raise TypeError(f"to: expected a dtype, device, sharding or array, got {describe(arg)}")
     if example is not None:
         dtype = example.dtype if dtype is None else dtype
         place = getattr(example, "device", None) if place is None else place

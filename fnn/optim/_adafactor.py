@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from fnn.functional.checks import fail
 from fnn.optim._checks import check_lr, check_minimums, check_number, check_tuple, need_params
+from fnn.optim._explained import explained_rule
 from fnn.optim._leaves import Cast, by_leaf, lerp
 from fnn.optim._param_groups import options
 from fnn.optim._scalars import is_off, rate, start, wide, wide_dtype
@@ -35,6 +36,7 @@ class AdafactorState(NamedTuple):
     variance: PyTree
 
 
+@explained_rule
 def adafactor(
     lr: LearningRate = 1e-2,
     beta2_decay: Number = -0.8,

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from fnn.functional.checks import as_int, check_choice, fail
 from fnn.optim._checks import check_lr, check_minimums, check_tuple, need_params
+from fnn.optim._explained import explained_rule
 from fnn.optim._leaves import Cast, by_leaf, lerp, zeros_like
 from fnn.optim._param_groups import options
 from fnn.optim._scalars import is_off, rate, start, wide
@@ -37,6 +38,7 @@ class MuonState(NamedTuple):
     momentum_buffer: PyTree
 
 
+@explained_rule
 def muon(
     lr: LearningRate = 1e-3,
     weight_decay: Number = 0.1,

@@ -13,6 +13,7 @@ import numpy as np
 
 from fnn.nn.array_box import to_array
 from fnn.nn.parameter import Parameter
+from fnn.optim._explained import listed
 from fnn.stateful.boxes import INSTEAD, Cell, ElementCell
 from fnn.stateful.protocol import static_key
 from fnn.stateful.scopes import current_scopes, refuse_stray
@@ -253,8 +254,10 @@ def members(optimizer: str, given: Any) -> tuple[list[Parameter], list[str] | No
         ValueError: if some have a name and some have none.
     """
     if isinstance(given, set):
-        raise TypeError(f"{optimizer}: parameters must be in an ordered collection, a set's order changes between runs")
-    found: list[Any] = [given] if isinstance(given, Parameter) else list(given)
+        raise TypeError(
+            f"{optimizer}: params must be in an ordered collection, got a set, whose order changes between runs"
+        )
+    found: list[Any] = [given] if isinstance(given, Parameter) else listed(optimizer, given, can_be_empty=True)
     pairs = [isinstance(m, tuple) and len(m) == 2 for m in found]
     names = [m[0] for m in found] if found and all(pairs) else None
     if names is None and any(pairs):
@@ -262,7 +265,7 @@ def members(optimizer: str, given: Any) -> tuple[list[Parameter], list[str] | No
     found = [m[1] if pair else m for m, pair in zip(found, pairs, strict=True)]
     for member in found:
         if not isinstance(member, Parameter):
-            raise TypeError(f"{optimizer}: can only optimize Parameters, got {type(member).__name__}")
+            raise TypeError(f"{optimizer}: can only optimize Parameters, got {type(member).__name__} in params")
     places = list({id(member): i for i, member in reversed([*enumerate(found)])}.values())[::-1]
     if len(places) != len(found):
         warnings.warn(

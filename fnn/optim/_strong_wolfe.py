@@ -1,15 +1,14 @@
-"""A line search for the strong Wolfe conditions, traceable."""
+"""A line search for the strong Wolfe conditions, trial by trial: it is told the loss at one step and names the next to try."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 
-class _Point(NamedTuple):
+class Point(NamedTuple):
     """A trial step ``t`` with the loss, the gradient and the directional derivative there."""
 
     t: jax.Array
@@ -18,27 +17,74 @@ class _Point(NamedTuple):
     slope: jax.Array
 
 
-class _Search(NamedTuple):
-    """What both phases of the search carry; ``a`` and ``b`` end as the bracket, the lower end first.
+class Search(NamedTuple):
+    """What a search keeps between two trials; ``a`` and ``b`` end as the bracket, the lower end first.
 
-    ``kept`` says whether the lower end is the older of the two places, which wins a tie.
+    Attributes:
+        a: one end; where the search has ended, the result.
+        b: the other end.
+        iterations: trials after the first.
+        evals: trials.
+        zooming: whether there is a bracket, which is being narrowed.
+        found: whether ``a`` satisfies the conditions.
+        stalled: whether the last trial was let pass too near an end of the bracket.
+        kept: whether the lower end is the older of the two places, which wins a tie.
     """
 
-    a: _Point
-    b: _Point
+    a: Point
+    b: Point
     iterations: jax.Array
     evals: jax.Array
-    stop: jax.Array
+    zooming: jax.Array
     found: jax.Array
     stalled: jax.Array
     kept: jax.Array
 
 
-def _select(condition: jax.Array, a: _Point, b: _Point) -> _Point:
+class Bounds(NamedTuple):
+    """What stays the same in a search.
+
+    Attributes:
+        origin: the point at which it begins.
+        width: the largest component of the direction.
+        tolerance_change: the search ends when the parameters would change less.
+        most: how many iterations it may take.
+    """
+
+    origin: Point
+    width: jax.Array
+    tolerance_change: jax.Array
+    most: jax.Array
+
+
+_C1, _C2 = 1e-4, 0.9
+
+
+def begin(origin: Point) -> Search:
+    """A search of which no trial has been made."""
+    no, zero = jnp.zeros((), bool), jnp.zeros((), jnp.int32)
+    return Search(origin, origin, zero - 1, zero, no, no, no, no)
+
+
+def advance(s: Search, point: Point, bounds: Bounds) -> tuple[Search, jax.Array, jax.Array]:
+    """Takes in a trial; returns the search, the next step to try, and whether the search has ended, with ``a``."""
+    s = s._replace(iterations=s.iterations + 1, evals=s.evals + 1)
+    return jax.lax.cond(s.zooming, _narrow, _bracket, s, point, bounds)
+
+
+def _select(condition: jax.Array, a: Point, b: Point) -> Point:
     return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)
 
 
-def _cubic_minimum(a: _Point, b: _Point, low: jax.Array, high: jax.Array) -> jax.Array:
+def _too_high(p: Point, bounds: Bounds) -> jax.Array:
+    return p.f > bounds.origin.f + _C1 * p.t * bounds.origin.slope
+
+
+def _flat_enough(p: Point, bounds: Bounds) -> jax.Array:
+    return jnp.abs(p.slope) <= -_C2 * bounds.origin.slope
+
+
+def _cubic_minimum(a: Point, b: Point, low: jax.Array, high: jax.Array) -> jax.Array:
     """Where the cubic through two points and slopes is least, kept within the bounds; their middle if it has no minimum."""
     left, right = _select(a.t <= b.t, a, b), _select(a.t <= b.t, b, a)
     d1 = a.slope + b.slope - 3 * (a.f - b.f) / (a.t - b.t)
@@ -48,74 +94,49 @@ def _cubic_minimum(a: _Point, b: _Point, low: jax.Array, high: jax.Array) -> jax
     return jnp.where(square >= 0, jnp.clip(at, low, high), (low + high) / 2)
 
 
-def strong_wolfe(
-    evaluate: Callable[[jax.Array], tuple[jax.Array, jax.Array]],
-    x: jax.Array,
-    t: jax.Array,
-    d: jax.Array,
-    f: jax.Array,
-    g: jax.Array,
-    slope: jax.Array,
-    tolerance_change: jax.Array,
-    max_ls: jax.Array,
-    c1: float = 1e-4,
-    c2: float = 0.9,
-) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """A step that satisfies the strong Wolfe conditions; returns loss, gradient, step and evaluations."""
+def _bracket(s: Search, here: Point, bounds: Bounds) -> tuple[Search, jax.Array, jax.Array]:
+    """Goes further until a step is too far, or satisfies the conditions."""
+    before = s.b
+    more = s.iterations < bounds.most
+    crossed = _too_high(here, bounds) | ((s.iterations > 1) & (here.f >= before.f))
+    found = more & ~crossed & _flat_enough(here, bounds)
+    extends = more & ~crossed & ~found & ~(here.slope >= 0)
 
-    def trial(t: jax.Array) -> _Point:
-        value, grad = evaluate(x + t * d)
-        return _Point(t, value, grad, jnp.vdot(grad, d))
+    def extend(_: None) -> tuple[Search, jax.Array, jax.Array]:
+        low, high = here.t + 0.01 * (here.t - before.t), here.t * 10
+        return s._replace(a=before, b=here), _cubic_minimum(before, here, low, high), jnp.zeros((), bool)
 
-    no = jnp.zeros((), bool)
-    origin = _Point(jnp.zeros_like(t), f, g, slope)
+    def close(_: None) -> tuple[Search, jax.Array, jax.Array]:
+        start = _select(more, before, bounds.origin)
+        lower = (start.f <= here.f) & ~found
+        a, b = _select(lower, start, here), _select(lower, here, start)
+        return _next_inside(s._replace(a=a, b=b, zooming=jnp.ones((), bool), found=found, kept=lower), bounds)
 
-    def flat_enough(p: _Point) -> jax.Array:
-        return jnp.abs(p.slope) <= -c2 * slope
+    return jax.lax.cond(extends, extend, close, None)
 
-    def bracketing(c: _Search) -> _Search:
-        before, here = c.a, c.b
-        crossed = (here.f > f + c1 * here.t * slope) | ((c.iterations > 1) & (here.f >= before.f))
-        found = ~crossed & flat_enough(here)
-        stop = crossed | found | (here.slope >= 0)
 
-        def extend(_: None) -> _Search:
-            low, high = here.t + 0.01 * (here.t - before.t), here.t * 10
-            point = trial(_cubic_minimum(before, here, low, high))
-            return c._replace(a=here, b=point, iterations=c.iterations + 1, evals=c.evals + 1)
+def _narrow(s: Search, point: Point, bounds: Bounds) -> tuple[Search, jax.Array, jax.Array]:
+    """Replaces an end of the bracket by a trial inside it."""
+    worse = _too_high(point, bounds) | (point.f >= s.a.f)
+    found = ~worse & _flat_enough(point, bounds)
+    turned = ~worse & ~found & (point.slope * (s.b.t - s.a.t) >= 0)
+    a = _select(worse, s.a, point)
+    b = _select(worse, point, _select(turned, s.a, s.b))
+    # A trial that fails the first condition may still be lower than the lower end.
+    swap = worse & jnp.where(s.kept, b.f < a.f, b.f <= a.f)
+    a, b = _select(swap, b, a), _select(swap, a, b)
+    return _next_inside(s._replace(a=a, b=b, found=found, kept=s.kept ^ swap), bounds)
 
-        return jax.lax.cond(stop, lambda _: c._replace(stop=stop, found=found), extend, None)
 
-    zero, one = jnp.zeros((), jnp.int32), jnp.ones((), jnp.int32)
-    c = _Search(origin, trial(t), zero, one, no, no, no, no)
-    c = jax.lax.while_loop(lambda c: ~c.stop & (c.iterations < max_ls), bracketing, c)
-    c = c._replace(a=_select(c.iterations >= max_ls, origin, c.a))
-    # From here on `a` is the lower end; where the search has ended it is the result.
-    lower = (c.a.f <= c.b.f) & ~c.found
-    c = c._replace(a=_select(lower, c.a, c.b), b=_select(lower, c.b, c.a), stop=c.found, kept=lower)
-    width = jnp.max(jnp.abs(d))
-
-    def wide_enough(c: _Search) -> jax.Array:
-        return ~(jnp.abs(c.b.t - c.a.t) * width < tolerance_change)
-
-    def zoom(c: _Search) -> _Search:
-        least, most = jnp.minimum(c.a.t, c.b.t), jnp.maximum(c.a.t, c.b.t)
-        t = _cubic_minimum(c.a, c.b, least, most)
-        # A trial too near an end of the bracket is let pass once, then moved inside by a tenth.
-        margin = 0.1 * (most - least)
-        near = jnp.minimum(most - t, t - least) < margin
-        pushed = near & (c.stalled | (t >= most) | (t <= least))
-        inside = jnp.where(jnp.abs(t - most) < jnp.abs(t - least), most - margin, least + margin)
-        point = trial(jnp.where(pushed, inside, t))
-        worse = (point.f > f + c1 * point.t * slope) | (point.f >= c.a.f)
-        found = ~worse & flat_enough(point)
-        turned = ~worse & ~found & (point.slope * (c.b.t - c.a.t) >= 0)
-        a = _select(worse, c.a, point)
-        b = _select(worse, point, _select(turned, c.a, c.b))
-        # A trial that fails the first condition may still be lower than the lower end.
-        swap = worse & jnp.where(c.kept, b.f < a.f, b.f <= a.f)
-        a, b = _select(swap, b, a), _select(swap, a, b)
-        return _Search(a, b, c.iterations + 1, c.evals + 1, found, found, near & ~pushed, c.kept ^ swap)
-
-    c = jax.lax.while_loop(lambda c: ~c.stop & (c.iterations < max_ls) & wide_enough(c), zoom, c)
-    return c.a.f, c.a.g, c.a.t, c.evals
+def _next_inside(s: Search, bounds: Bounds) -> tuple[Search, jax.Array, jax.Array]:
+    """The next trial inside the bracket, if there is to be one."""
+    ended = s.found | (s.iterations >= bounds.most)
+    ended |= jnp.abs(s.b.t - s.a.t) * bounds.width < bounds.tolerance_change
+    least, most = jnp.minimum(s.a.t, s.b.t), jnp.maximum(s.a.t, s.b.t)
+    t = _cubic_minimum(s.a, s.b, least, most)
+    # A trial too near an end of the bracket is let pass once, then moved inside by a tenth.
+    margin = 0.1 * (most - least)
+    near = jnp.minimum(most - t, t - least) < margin
+    pushed = near & (s.stalled | (t >= most) | (t <= least))
+    inside = jnp.where(jnp.abs(t - most) < jnp.abs(t - least), most - margin, least + margin)
+    return s._replace(stalled=near & ~pushed), jnp.where(pushed, inside, t), ended

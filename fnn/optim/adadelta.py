@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fnn.functional.explained import explained
 from fnn.optim._checks import check_lr, check_minimums, check_number, need_params
+from fnn.optim._explained import explained_rule
 from fnn.optim._leaves import Cast, by_leaf, descent, zeros_like
 from fnn.optim._param_groups import options
 from fnn.optim._scalars import is_off, rate, start, wide
@@ -33,7 +33,7 @@ class AdadeltaState(NamedTuple):
     acc_delta: PyTree
 
 
-@explained
+@explained_rule
 def adadelta(
     lr: LearningRate = 1.0,
     rho: Number = 0.9,

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fnn.functional.explained import explained
 from fnn.nn.parameter import Parameter
 from fnn.optim._checks import check_lr, check_minimums, need_params
+from fnn.optim._explained import explained_rule
 from fnn.optim._leaves import Cast, by_leaf, descent
 from fnn.optim._param_groups import options
 from fnn.optim._scalars import is_off, rate, start, wide, wide_dtype
@@ -33,7 +33,7 @@ class AdagradState(NamedTuple):
     sum: PyTree
 
 
-@explained
+@explained_rule
 def adagrad(
     lr: LearningRate = 1e-2,
     lr_decay: Number = 0,

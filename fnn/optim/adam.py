@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fnn.functional.explained import explained
 from fnn.optim._adam_family import AdamState, adam_transform
+from fnn.optim._explained import explained_rule
 from fnn.optim._param_groups import options
 from fnn.optim.optimizer import Optimizer, ParamsT
 from fnn.optim.transform import Transform
@@ -12,7 +12,7 @@ from fnn.optim.typing import LearningRate, Number
 __all__ = ["Adam", "AdamState", "adam"]
 
 
-@explained
+@explained_rule
 def adam(
     lr: LearningRate = 1e-3,
     betas: tuple[Number, Number] = (0.9, 0.999),

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fnn.functional.explained import explained
 from fnn.optim._checks import check_betas, check_lr, check_minimums, need_params
+from fnn.optim._explained import explained_rule
 from fnn.optim._leaves import Cast, by_leaf, descent, lerp, zeros_like
 from fnn.optim._param_groups import options
 from fnn.optim._scalars import bias_correction, is_off, rate, start, wide
@@ -33,7 +33,7 @@ class AdamaxState(NamedTuple):
     exp_inf: PyTree
 
 
-@explained
+@explained_rule
 def adamax(
     lr: LearningRate = 2e-3,
     betas: tuple[Number, Number] = (0.9, 0.999),

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fnn.functional.explained import explained
 from fnn.optim._checks import check_lr, check_minimums, need_params
+from fnn.optim._explained import explained_rule
 from fnn.optim._leaves import Cast, by_leaf, descent, zeros_like
 from fnn.optim._param_groups import options
 from fnn.optim._scalars import rate, start, wide, wide_dtype
@@ -35,7 +35,7 @@ class ASGDState(NamedTuple):
     ax: PyTree
 
 
-@explained
+@explained_rule
 def asgd(
     lr: LearningRate = 1e-2,
     lambd: Number = 1e-4,

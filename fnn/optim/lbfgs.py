@@ -3,82 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
+import jax.extend
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from fnn.functional.checks import as_int, fail
-from fnn.functional.explained import explained
 from fnn.nn.array_box import to_array
 from fnn.nn.parameter import Parameter
 from fnn.optim._checks import check_lr, need_params
+from fnn.optim._explained import explained_rule
+from fnn.optim._lbfgs_search import Call, LBFGSState as LBFGSState, Method, Numbers, minimize
 from fnn.optim._param_groups import ParamGroup, options
-from fnn.optim._scalars import rate, start, wide
+from fnn.optim._scalars import rate, wide
 from fnn.optim._slots import SharedState, Slot
-from fnn.optim._strong_wolfe import strong_wolfe
 from fnn.optim.optimizer import Optimizer, ParamsT
-from fnn.optim.transform import Transform, apply_updates
+from fnn.optim.transform import Transform
 from fnn.optim.typing import LearningRate, Number, PyTree
 from fnn.random.generator import count_draws
 from fnn.stateful.scopes import Scope, note_part
 from fnn.stateful.structure import structure_changed
-from fnn.stateful.tracing import is_eager, setting
+from fnn.stateful.tracing import is_eager
 from fnn.tensor.row_sparse import RowSparse
 from fnn.transforms.backward import value_and_grad
 
 __all__ = ["LBFGS", "LBFGSState", "lbfgs"]
 
 
-class LBFGSState(NamedTuple):
-    """The state of ``lbfgs``; vectors hold all parameters one after the other, histories the oldest pair first.
-
-    Args:
-        step: calls so far.
-        func_evals: evaluations of the loss.
-        n_iter: iterations.
-        d: the last direction.
-        t: the last step length.
-        old_dirs: changes of the gradient.
-        old_stps: changes of the parameters.
-        ro: one over the products of the two.
-        num_old: how many of them are kept.
-        H_diag: scale of the first approximation of the inverse Hessian.
-        prev_flat_grad: gradient of the iteration before.
-        prev_loss: loss of the iteration before.
-        loss: the value at the start of the last call.
-    """
-
-    step: jax.Array
-    func_evals: jax.Array
-    n_iter: jax.Array
-    d: jax.Array
-    t: jax.Array
-    old_dirs: jax.Array
-    old_stps: jax.Array
-    ro: jax.Array
-    num_old: jax.Array
-    H_diag: jax.Array
-    prev_flat_grad: jax.Array
-    prev_loss: jax.Array
-    loss: jax.Array
-
-
-class _Iterate(NamedTuple):
-    """What the outer loop carries: the point, its loss and gradient, and the counters of this call."""
-
-    x: jax.Array
-    loss: jax.Array
-    grad: jax.Array
-    iterations: jax.Array
-    evals: jax.Array
-    done: jax.Array
-    state: LBFGSState
-
-
-@explained
+@explained_rule
 def lbfgs(
     lr: LearningRate = 1,
     max_iter: int = 20,
@@ -134,26 +88,10 @@ def lbfgs(
     if line_search_fn not in (None, "strong_wolfe"):
         fail(RuntimeError, "lbfgs", "line_search_fn", "None or 'strong_wolfe'", line_search_fn)
 
+    method = Method(max_iter, limit, history_size, line_search_fn is not None)
+
     def init(params: PyTree) -> LBFGSState:
-        flat = _flatten(params)[0]
-        zero = jnp.zeros((), flat.dtype)
-        vector = jnp.zeros_like(flat)
-        history = jnp.zeros((history_size, flat.size), flat.dtype)
-        return LBFGSState(
-            step=start(),
-            func_evals=start(),
-            n_iter=start(),
-            d=vector,
-            t=zero,
-            old_dirs=history,
-            old_stps=jnp.zeros_like(history),
-            ro=jnp.zeros(history_size, flat.dtype),
-            num_old=start(),
-            H_diag=zero + 1,
-            prev_flat_grad=jnp.zeros_like(vector),
-            prev_loss=zero,
-            loss=zero,
-        )
+        return method.init(_flatten(params)[0])
 
     def update(
         grads: Any, state: LBFGSState, params: Any = None, *, value_fn: Callable[[Any], Any] | None = None
@@ -161,65 +99,23 @@ def lbfgs(
         need_params("lbfgs", params)
         if value_fn is None:
             raise ValueError("lbfgs: value_fn must be given: update(grads, state, params, value_fn=loss)")
-        x0, unravel = _flatten(params)
-        dtype = x0.dtype
-        if x0.size == 0:
+        x, unravel = _flatten(params)
+        if x.size == 0:
             return params, state._replace(step=state.step + 1)
 
-        def scalar(value: Any) -> jax.Array:
-            return jnp.asarray(value).astype(dtype)
+        def evaluate(x: jax.Array) -> tuple[jax.Array, jax.Array, tuple[()]]:
+            return *jax.value_and_grad(lambda flat: jnp.asarray(value_fn(unravel(flat))).reshape(()))(x), ()
 
-        gamma = scalar(rate(lr, state.step))
-        tol_grad, tol_change = scalar(wide(tolerance_grad)), scalar(wide(tolerance_change))
-
-        def evaluate(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-            value, slope = jax.value_and_grad(lambda flat: jnp.asarray(value_fn(unravel(flat))).reshape(()))(x)
-            return value.astype(dtype), slope
-
-        def iterate(c: _Iterate) -> _Iterate:
-            s = _with_direction(c.state, c.grad, history_size)
-            first = s.n_iter == 1
-            shorter = 1 / jnp.sum(jnp.abs(c.grad))
-            s = s._replace(
-                prev_flat_grad=c.grad,
-                prev_loss=c.loss,
-                t=jnp.where(first & (shorter < 1), shorter, 1) * gamma,  # 1 where a component is NaN
-            )
-            iterations = c.iterations + 1
-            slope = jnp.vdot(c.grad, s.d)
-
-            def move(_: None) -> _Iterate:
-                if line_search_fn is None:
-                    x = c.x + s.t * s.d
-                    last = iterations == max_iter
-                    value, grad = jax.lax.cond(last, lambda: (c.loss, c.grad), lambda: evaluate(x))
-                    t, spent = s.t, jnp.where(last, 0, 1).astype(jnp.int32)
-                else:
-                    value, grad, t, spent = strong_wolfe(
-                        evaluate, c.x, s.t, s.d, c.loss, c.grad, slope, tol_change, limit - c.evals
-                    )
-                    x = c.x + t * s.d
-                evals = c.evals + spent
-                done = (iterations == max_iter) | (evals >= limit) | (jnp.max(jnp.abs(grad)) <= tol_grad)
-                done |= (jnp.max(jnp.abs(s.d * t)) <= tol_change) | (jnp.abs(value - c.loss) < tol_change)
-                return _Iterate(
-                    x, value, grad, iterations, evals, done, s._replace(t=t, func_evals=s.func_evals + spent)
-                )
-
-            def stop(_: None) -> _Iterate:
-                return c._replace(iterations=iterations, done=jnp.ones((), bool), state=s)
-
-            return jax.lax.cond(slope > -tol_change, stop, move, None)
-
-        value, grad = evaluate(x0)
-        state = state._replace(step=state.step + 1, func_evals=state.func_evals + 1, loss=value)
-        one = jnp.ones((), jnp.int32)
-        solved = jnp.max(jnp.abs(grad)) <= tol_grad
-        begin = _Iterate(x0, value, grad, jnp.zeros_like(one), one, solved | (max_iter < 1), state)
-        end = jax.lax.while_loop(lambda c: ~c.done, iterate, begin)
-        return unravel(end.x - x0), end.state
+        numbers = _numbers(x.dtype, state.step, lr, tolerance_grad, tolerance_change)
+        end, _ = minimize(method, evaluate, x, state, numbers, ())
+        return unravel(end.x - x), end.state
 
     return Transform(init, update)
+
+
+def _numbers(dtype: Any, step: jax.Array, lr: Any, tolerance_grad: Any, tolerance_change: Any) -> Numbers:
+    values = (rate(lr, step), wide(tolerance_grad), wide(tolerance_change))
+    return Numbers(*(jnp.asarray(value).astype(dtype) for value in values))
 
 
 def _flatten(params: PyTree) -> tuple[jax.Array, Callable[[jax.Array], Any]]:
@@ -227,51 +123,6 @@ def _flatten(params: PyTree) -> tuple[jax.Array, Callable[[jax.Array], Any]]:
         if not jnp.issubdtype(jnp.asarray(p).dtype, jnp.floating):
             fail(TypeError, "lbfgs", "params", "of a real floating dtype", p)
     return ravel_pytree(params)
-
-
-def _with_direction(s: LBFGSState, grad: jax.Array, size: int) -> LBFGSState:
-    """The state with the newest pair of changes taken in and the direction of this iteration."""
-
-    def remember(s: LBFGSState) -> LBFGSState:
-        y, change = grad - s.prev_flat_grad, s.d * s.t
-        product = jnp.vdot(y, change)
-
-        def store(s: LBFGSState) -> LBFGSState:
-            full = s.num_old == size
-            slot = jnp.minimum(s.num_old, size - 1)
-
-            def push(history: jax.Array, newest: jax.Array) -> jax.Array:
-                shifted = jax.lax.cond(full, lambda h: jnp.roll(h, -1, 0), lambda h: h, history)
-                return shifted.at[slot].set(newest)
-
-            return s._replace(
-                old_dirs=push(s.old_dirs, y),
-                old_stps=push(s.old_stps, change),
-                ro=push(s.ro, 1 / product),
-                num_old=jnp.minimum(s.num_old + 1, size),
-                H_diag=product / jnp.vdot(y, y),
-            )
-
-        return jax.lax.cond(product > 1e-10, store, lambda s: s, s)
-
-    def quasi_newton(s: LBFGSState) -> LBFGSState:
-        s = remember(s)
-
-        def backward(i: jax.Array, carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            q, al = carry
-            k = s.num_old - 1 - i
-            a = jnp.vdot(s.old_stps[k], q) * s.ro[k]
-            return q - a * s.old_dirs[k], al.at[k].set(a)
-
-        q, al = jax.lax.fori_loop(0, s.num_old, backward, (-grad, jnp.zeros(size, grad.dtype)))
-
-        def forward(k: jax.Array, r: jax.Array) -> jax.Array:
-            return r + s.old_stps[k] * (al[k] - jnp.vdot(s.old_dirs[k], r) * s.ro[k])
-
-        return s._replace(d=jax.lax.fori_loop(0, s.num_old, forward, q * s.H_diag))
-
-    s = s._replace(n_iter=s.n_iter + 1)
-    return jax.lax.cond(s.n_iter == 1, lambda s: s._replace(d=-grad), quasi_newton, s)
 
 
 class LBFGS(Optimizer):
@@ -410,77 +261,94 @@ class LBFGS(Optimizer):
             raise AssertionError(f"LBFGS.step: there must be one parameter group, got {len(self.param_groups)}")
         group = self.param_groups[0]
         parameters: list[Parameter] = group["params"]
-        transform = self._transform(group)
-        self._create_slots(transform, parameters)
+        self._create_slots(self._transform(group), parameters)
         boxes = self._slots[parameters[0]].shared.boxes
-        values = [p.data for p in parameters]
-        eager, compiles = is_eager(), not setting("jax_disable_jit")
         scope = Scope("LBFGS.step")
 
         def body() -> tuple[Any, ...]:
-            evaluation = _Evaluation(closure, has_aux, parameters, scope, compiles)
-            # Outside fnn.jit the control flow of the search runs in Python, so that no step compiles the closure anew.
-            with jax.disable_jit() if eager else nullcontext():
-                updates, state = transform.update(
-                    None,
-                    LBFGSState(**{name: box.data for name, box in boxes.items()}),
-                    values,
-                    value_fn=evaluation.differentiable(),
-                )
-                new = apply_updates(values, updates)
-            if not evaluation.results:
-                evaluation.run(values)
+            values = [p.data for p in parameters]
+            x, unravel = _flatten(values)
+            state = LBFGSState(**{name: box.data for name, box in boxes.items()})
+            evaluation = _Evaluation(closure, has_aux, parameters, scope, unravel)
+            numbers = _numbers(x.dtype, state.step, *(group[k] for k in ("lr", "tolerance_grad", "tolerance_change")))
+            method = Method(
+                group["max_iter"], group["max_eval"], group["history_size"], group["line_search_fn"] is not None
+            )
+            # Outside fnn.jit the closure runs as Python at each evaluation, and what is between them is one small program.
+            run = _minimize_eagerly if is_eager() else _minimize_traced
+            end, results = run(method, evaluation, x, state, numbers)
             count_draws(scope)
             written = [(holder, value) for holder, value in scope.written() if holder.place() not in scope.owned]
-            return evaluation, state, new, written
+            return results, end.state, unravel(end.x), written
 
-        evaluation, state, new, written = scope.run(body)
+        results, state, new, written = scope.run(body)
         for holder, value in written:
             holder.write(value)
         for parameter, value in zip(parameters, new, strict=True):
             parameter.data = value
         for name, value in state._asdict().items():
             boxes[name].data = value
-        loss, aux = evaluation.results[0]
-        return (loss, aux) if has_aux else loss
+        return results if has_aux else results[0]
 
 
 class _Evaluation:
-    """The closure as a function of the parameters' arrays; ``results`` holds what its first run returned."""
+    """The closure as a function of all parameters, one after the other in one vector."""
 
     def __init__(
-        self, closure: Callable[[], Any], has_aux: bool, parameters: list[Parameter], scope: Scope, compiles: bool
+        self,
+        closure: Callable[[], Any],
+        has_aux: bool,
+        parameters: list[Parameter],
+        scope: Scope,
+        unravel: Callable[[jax.Array], list[jax.Array]],
     ) -> None:
         self.closure = closure
         self.has_aux = has_aux
         self.parameters = parameters
         self.trained = [p for p in parameters if p.requires_grad]
         self.scope = scope
-        self.compiles = compiles
-        self.results: list[tuple[Any, Any]] = []
+        self.unravel = unravel
 
-    def run(self, values: list[Any]) -> tuple[Any, list[Any]]:
-        """The loss at the given parameters, and its gradients."""
-        with jax.disable_jit(not self.compiles):
-            for parameter, value in zip(self.parameters, values, strict=True):
-                self.scope.own(parameter, value)
-            loss, aux, grads = value_and_grad("LBFGS.step", self.closure, self.trained, self.has_aux)
-            if not self.results:
-                self.results.append((loss, aux))
-            of = dict(zip(map(id, self.trained), grads, strict=True))
-            dense = []
-            for parameter, value in zip(self.parameters, values, strict=True):
-                grad = of.get(id(parameter))
-                grad = grad.to_dense() if isinstance(grad, RowSparse) else grad
-                dense.append(jnp.zeros_like(value) if grad is None else grad)
-            return loss, dense
+    def run(self, x: jax.Array) -> tuple[jax.Array, jax.Array, tuple[Any, Any]]:
+        """The loss at a point, its gradient, and what the closure returned."""
+        values = self.unravel(x)
+        for parameter, value in zip(self.parameters, values, strict=True):
+            self.scope.own(parameter, value)
+        loss, aux, grads = value_and_grad("LBFGS.step", self.closure, self.trained, self.has_aux)
+        of = dict(zip(map(id, self.trained), grads, strict=True))
+        dense = []
+        for parameter, value in zip(self.parameters, values, strict=True):
+            grad = of.get(id(parameter))
+            grad = grad.to_dense() if isinstance(grad, RowSparse) else grad
+            dense.append(jnp.zeros_like(value) if grad is None else grad.astype(value.dtype))
+        return loss, ravel_pytree(dense)[0].astype(x.dtype), (loss, aux)
 
-    def differentiable(self) -> Callable[[list[Any]], Any]:
-        """The loss as a function that JAX differentiates by way of ``run``."""
 
-        @jax.custom_vjp
-        def value(values: list[Any]) -> Any:
-            return self.run(values)[0]
+_begin = jax.jit(Method.begin, static_argnums=0)
+_advance = jax.jit(Method.advance, static_argnums=0)
 
-        value.defvjp(self.run, lambda grads, slope: ([(g * slope).astype(g.dtype) for g in grads],))
-        return value
+
+def _minimize_eagerly(
+    method: Method, evaluation: _Evaluation, x: jax.Array, state: LBFGSState, numbers: Numbers
+) -> tuple[Call, Any]:
+    call, results = _begin(method, x, state), None
+    while not call.done:
+        loss, grad, more = evaluation.run(call.trial)
+        results = more if results is None else results
+        call = _advance(method, call, loss, grad, numbers)
+    return call, results
+
+
+def _minimize_traced(
+    method: Method, evaluation: _Evaluation, x: jax.Array, state: LBFGSState, numbers: Numbers
+) -> tuple[Call, Any]:
+    # The closure is traced once: that tells what it returns, and is what the loop then runs.
+    traced, shapes = jax.make_jaxpr(evaluation.run, return_shape=True)(x)
+    tree = jax.tree.structure(shapes)
+    function = jax.extend.core.jaxpr_as_fun(traced)
+
+    def evaluate(x: jax.Array) -> Any:
+        return jax.tree.unflatten(tree, function(x))
+
+    extra = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes[2])
+    return minimize(method, evaluate, x, state, numbers, extra)

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fnn.functional.explained import explained
 from fnn.optim._adam_family import moments
 from fnn.optim._checks import check_betas, check_lr, check_minimums, need_params
+from fnn.optim._explained import explained_rule
 from fnn.optim._leaves import Cast, by_leaf, descent, zeros_like
 from fnn.optim._param_groups import options
 from fnn.optim._scalars import bias_correction, is_off, rate, start, wide, wide_dtype
@@ -36,7 +36,7 @@ class NAdamState(NamedTuple):
     exp_avg_sq: PyTree
 
 
-@explained
+@explained_rule
 def nadam(
     lr: LearningRate = 2e-3,
     betas: tuple[Number, Number] = (0.9, 0.999),

@@ -13,6 +13,7 @@ from fnn.functional.explained import explained, explained_constructor
 from fnn.nn.parameter import Parameter
 from fnn.optim import _param_groups, _slots, _state
 from fnn.optim._buckets import bucket_of, fill_buckets, follow, separate
+from fnn.optim._explained import listed
 from fnn.optim._hooks import (
     Hooks,
     after_every_step,
@@ -28,7 +29,7 @@ from fnn.stateful.protocol import Stateful, static_key
 from fnn.stateful.scopes import note_part, refuse_stray, require_known
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import trace_state
-from fnn.transforms.backward import value_and_grad
+from fnn.transforms.backward import check_closure, value_and_grad
 from fnn.transforms.jit.function import jit
 
 __all__ = [
@@ -111,16 +112,12 @@ class Optimizer(Hooks, Stateful):
 
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         name = type(self).__name__
-        if isinstance(params, Parameter | jax.Array | np.ndarray):
-            raise TypeError(f"{name}: params must be an iterable of Parameters or dicts, got {type(params).__name__}")
+        groups = listed(name, params)
         self.defaults = defaults
         self.param_groups = WatchedList()
         self._slots: dict[Parameter, Slot] = {}
         self._stateful_origin_ = trace_state()
         self._start_hooks()
-        groups: list[Any] = list(params)
-        if not groups:
-            raise ValueError(f"{name}: optimizer got an empty parameter list")
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         for group in groups:
@@ -170,6 +167,8 @@ class Optimizer(Hooks, Stateful):
         name = type(self).__name__
         if not isinstance(param_group, dict):
             raise TypeError(f"{name}: param_group must be a dict, got {type(param_group).__name__}")
+        if "params" not in param_group:
+            raise ValueError(f"{name}: param_group must have the key 'params', got only {[*param_group]}")
         group = ParamGroup(param_group)
         members, names = _param_groups.members(name, group["params"])
         if names is not None:
@@ -273,8 +272,10 @@ class Optimizer(Hooks, Stateful):
         if closure is None:
             self._update_all()
             return None
+        name = f"{type(self).__name__}.step"
+        check_closure(name, closure, "optimizer.step(lambda: criterion(model(x), y))")
         parameters = [p for group in self.param_groups for p in group["params"] if p.requires_grad]
-        loss, aux, grads = value_and_grad(f"{type(self).__name__}.step", closure, parameters, has_aux)
+        loss, aux, grads = value_and_grad(name, closure, parameters, has_aux)
         by_parameter = dict(zip(map(id, parameters), grads, strict=True))
         every = [p for group in self.param_groups for p in group["params"]]
         self._update_all([by_parameter.get(id(p)) for p in every])
@@ -434,7 +435,8 @@ class Optimizer(Hooks, Stateful):
             state_dict: what ``state_dict`` of an optimizer with as many parameters in as many groups returned.
 
         Raises:
-            ValueError: if groups or shapes do not fit; the optimizer is then as it was before.
+            TypeError: if it is no dict.
+            ValueError: if it is no state of an optimizer, or groups or shapes do not fit; the optimizer is then as it was before.
 
         Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.Optimizer.load_state_dict.html.
 
@@ -447,10 +449,17 @@ class Optimizer(Hooks, Stateful):
         """
         name = f"{type(self).__name__}.load_state_dict"
         refuse_stray(f"{name}: state and options", self._stateful_origin_, INSTEAD)
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"{name}: state_dict must be a dict, got {type(state_dict).__name__}")
         state_dict = dict(state_dict)
         for hook in list(self._state_dict_hooks["load_pre"].values()):
             result = hook(self, state_dict)
             state_dict = state_dict if result is None else result
+        if missing := {"state", "param_groups"} - {*state_dict}:
+            raise ValueError(
+                f"{name}: state_dict must be one of an optimizer, with {' and '.join(map(repr, sorted(missing)))}, got the keys "
+                f"{[*state_dict][:5]}"
+            )
         groups, parameters = _param_groups.match_saved(name, self.param_groups, state_dict["param_groups"])
         slots = self._load_slots(name, state_dict["state"], parameters, groups)
         self._slots = slots

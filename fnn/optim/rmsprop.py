@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fnn.functional.explained import explained
 from fnn.optim._checks import check_lr, check_minimums, need_params
+from fnn.optim._explained import explained_rule
 from fnn.optim._leaves import Cast, by_leaf, descent, lerp, zeros_like
 from fnn.optim._param_groups import options
 from fnn.optim._scalars import is_off, rate, start, wide
@@ -35,7 +35,7 @@ class RMSpropState(NamedTuple):
     grad_avg: PyTree
 
 
-@explained
+@explained_rule
 def rmsprop(
     lr: LearningRate = 1e-2,
     alpha: Number = 0.99,

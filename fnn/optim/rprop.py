@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fnn.functional.explained import explained
 from fnn.optim._checks import check_lr, check_number, check_tuple
+from fnn.optim._explained import explained_rule
 from fnn.optim._leaves import Cast, by_leaf, zeros_like
 from fnn.optim._param_groups import options
 from fnn.optim._scalars import rate, start, wide
@@ -33,7 +33,7 @@ class RpropState(NamedTuple):
     step_size: PyTree
 
 
-@explained
+@explained_rule
 def rprop(
     lr: LearningRate = 1e-2,
     etas: tuple[Number, Number] = (0.5, 1.2),

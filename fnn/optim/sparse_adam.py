@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from fnn.functional.explained import explained
 from fnn.optim._checks import check_betas, check_number
+from fnn.optim._explained import explained_rule
 from fnn.optim._leaves import Cast, by_leaf, lerp, zeros_like
 from fnn.optim._param_groups import options
 from fnn.optim._scalars import bias_correction, rate, start, wide
@@ -35,7 +35,7 @@ class SparseAdamState(NamedTuple):
     exp_avg_sq: PyTree
 
 
-@explained
+@explained_rule
 def sparse_adam(
     lr: LearningRate = 1e-3,
     betas: tuple[Number, Number] = (0.9, 0.999),

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from fnn.functional.checks import as_int
 from fnn.functional.explained import explained
 from fnn.optim._checks import check_number, need_params
+from fnn.optim._explained import explained_rule, tree_fault, trees_fault
 from fnn.optim._leaves import by_leaf, flatten, is_leaf
 from fnn.optim._scalars import bias_correction
 from fnn.optim.typing import Number, PyTree
@@ -100,14 +101,25 @@ def apply_updates(params: PyTree, updates: PyTree) -> PyTree:
 
     Source: ``optax.apply_updates``, https://optax.readthedocs.io/en/latest/api/apply_updates.html.
 
+    Raises:
+        TypeError, ValueError: if the trees are of different structures or hold what is no array.
+
     Example:
         >>> import jax.numpy as jnp
         >>> apply_updates({"w": jnp.ones(2)}, {"w": jnp.full(2, 0.5)})["w"].tolist()
         [1.5, 1.5]
     """
+    name = "apply_updates"
     changes, treedef = flatten(updates)
-    values = treedef.flatten_up_to(params)
-    return treedef.unflatten([_add(p, u) for p, u in zip(values, changes, strict=True)])
+    try:
+        values = treedef.flatten_up_to(params)
+        return treedef.unflatten([_add(p, u) for p, u in zip(values, changes, strict=True)])
+    except (TypeError, ValueError, AttributeError):
+        told = tree_fault(name, "params", params) or tree_fault(name, "updates", updates)
+        told = told or trees_fault(name, "updates", updates, "params", params)
+        if told is None:
+            raise
+        raise told from None
 
 
 def _add(param: Any, update: Any) -> Any:
@@ -119,7 +131,7 @@ def _add(param: Any, update: Any) -> Any:
     return (param + update).astype(param.dtype)
 
 
-@explained
+@explained_rule
 def chain(*transforms: AnyTransform) -> Transform[tuple[Any, ...]]:
     """Applies several transforms in turn, the updates of one being the gradients of the next.
 
@@ -187,11 +199,16 @@ def global_norm(tree: PyTree) -> jax.Array:
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.utils.get_total_norm.html.
 
+    Raises:
+        TypeError: if the tree holds what is no array.
+
     Example:
         >>> import jax.numpy as jnp
         >>> float(global_norm([jnp.array([3.0]), jnp.array([4.0])]))
         5.0
     """
+    if (told := tree_fault("global_norm", "tree", tree)) is not None:
+        raise told
     leaves = [leaf for leaf in flatten(tree)[0] if leaf is not None]
     arrays = [leaf.coalesce().values if isinstance(leaf, RowSparse) else jnp.asarray(leaf) for leaf in leaves]
     if not arrays:
@@ -204,7 +221,7 @@ def _no_state(params: PyTree) -> tuple[()]:
     return ()
 
 
-@explained
+@explained_rule
 def clip_by_global_norm(max_norm: Number) -> Transform[tuple[()]]:
     r"""Scales all gradients down together so that their joint norm is at most ``max_norm``.
 
@@ -238,7 +255,7 @@ def clip_by_global_norm(max_norm: Number) -> Transform[tuple[()]]:
     return Transform(_no_state, update)
 
 
-@explained
+@explained_rule
 def clip_by_value(clip_value: Number) -> Transform[tuple[()]]:
     """Clips each element of each gradient to ``[-clip_value, clip_value]``.
 
@@ -286,7 +303,7 @@ class PartitionState(NamedTuple):
     groups: dict[Hashable, Any]
 
 
-@explained
+@explained_rule
 def partition(transforms: Mapping[Any, AnyTransform | None], labels: PyTree) -> Transform[PartitionState]:
     """Parameter groups: each parameter is updated by the transform whose label it bears.
 
@@ -381,7 +398,7 @@ class AccumulateState(NamedTuple):
     inner: PyTree
 
 
-@explained
+@explained_rule
 def accumulate(transform: AnyTransform, k: int, mean: bool = True) -> Transform[AccumulateState]:
     """Gradient accumulation: ``transform`` is applied to the gradients of ``k`` calls; the calls between change nothing.
 
@@ -444,7 +461,7 @@ class EmaState(NamedTuple):
     average: PyTree
 
 
-@explained
+@explained_rule
 def ema(decay: Number, debias: bool = False) -> Transform[EmaState]:
     r"""An exponential moving average of parameters.
 

@@ -90,6 +90,44 @@ def _host_key(key: Any) -> np.ndarray | None:
     return np.asarray(key, np.uint32)
 
 
+def check_key(function: str, rng: Any, argument: str = "rng") -> Any:
+    """The argument as a key; raises TypeError if it is no JAX PRNG key, typed or legacy (uint32 words)."""
+    if isinstance(rng, jax.Array | np.ndarray):
+        typed = jnp.issubdtype(rng.dtype, jax.dtypes.prng_key)
+        if (typed and rng.ndim == 0) or (not typed and rng.dtype == np.uint32 and rng.ndim == 1):
+            return rng
+        got = f"{rng.dtype}{list(rng.shape)}"
+    else:
+        got = repr(rng)
+    raise TypeError(f"{function}: {argument} must be one JAX PRNG key (jax.random.key(seed)), got {got}")
+
+
+def check_draw(function: str, key: Any, shape: Any, dtype: Any, **numbers: Any) -> None:
+    """Raises TypeError or ValueError unless these are a key, a shape, a dtype, and numbers or arrays that broadcast to it."""
+    check_key(function, key, "key")
+    lengths: list[Any] = list(shape) if isinstance(shape, Sequence | np.ndarray) and np.ndim(shape) else []
+    if not isinstance(shape, Sequence | np.ndarray) or not all(isinstance(n, int | np.integer) for n in lengths):
+        raise TypeError(f"{function}: shape must be a sequence of ints, got {shape!r}")
+    if any(n < 0 for n in lengths):
+        raise ValueError(f"{function}: shape must be of lengths of at least 0, got {tuple(shape)}")
+    try:
+        numeric = jnp.issubdtype(jnp.dtype(dtype), jnp.number) and not isinstance(dtype, jax.Array | np.ndarray)
+    except (TypeError, ValueError):
+        numeric = False
+    if not numeric:
+        raise TypeError(f"{function}: dtype must be a dtype of numbers, got {dtype!r}")
+    for name, value in numbers.items():
+        if isinstance(value, int | float | np.number):
+            continue
+        size = getattr(value, "shape", None)
+        if size is None or jnp.iscomplexobj(value):
+            raise TypeError(f"{function}: {name} must be a number or an array of real numbers, got {value!r}")
+        if len(size) > len(shape) or any(n not in (1, m) for n, m in zip(size[::-1], tuple(shape)[::-1], strict=False)):
+            raise ValueError(
+                f"{function}: {name} must broadcast to the shape {tuple(shape)}, got the shape {tuple(size)}"
+            )
+
+
 def bits(key: Any, shape: Sequence[int]) -> Any:
     """Random 32-bit words: ``jax.random.bits(key, shape)``, computed by numpy when the key is concrete.
 
@@ -99,7 +137,13 @@ def bits(key: Any, shape: Sequence[int]) -> Any:
 
     Returns:
         a uint32 array, of numpy for a concrete threefry key outside a trace, else of JAX; the values are the same.
+
+    Example:
+        >>> import fnn, jax
+        >>> fnn.random.bits(jax.random.key(0), (2, 3)).shape
+        (2, 3)
     """
+    check_draw("bits", key, shape, np.uint32)
     return _map_bits(key, shape, lambda words: words, np.uint32)
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
-from fnn.random.bits import _map_bits, bits
+from fnn.random.bits import _map_bits, bits, check_draw
 
 if TYPE_CHECKING:
     from statistics import NormalDist
@@ -121,11 +122,15 @@ def uniform(key: Any, shape: Sequence[int], dtype: Any = jnp.float32, low: Any =
         low: lower bound.
         high: upper bound.
 
+    Returns:
+        an array of that shape and dtype.
+
     Example:
         >>> import jax, fnn
         >>> fnn.random.uniform(jax.random.key(0), (2, 3)).shape
         (2, 3)
     """
+    check_draw("uniform", key, shape, dtype, low=low, high=high)
     wide = np.float64 if _is_double(dtype) else np.float32
     known = _are_numbers(low, high)
     least, most = _within(dtype, float(low), float(high)) if known else (None, None)
@@ -171,11 +176,15 @@ def normal(key: Any, shape: Sequence[int], dtype: Any = jnp.float32, mean: Any =
         mean: mean.
         std: standard deviation.
 
+    Returns:
+        an array of that shape and dtype.
+
     Example:
         >>> import jax, fnn
         >>> fnn.random.normal(jax.random.key(0), (2, 3)).shape
         (2, 3)
     """
+    check_draw("normal", key, shape, dtype, mean=mean, std=std)
     wide = np.float64 if _is_double(dtype) else np.float32
 
     def place(unit: Any) -> Any:
@@ -211,11 +220,22 @@ def truncated_normal(
         low: lower bound.
         high: upper bound.
 
+    Returns:
+        an array of that shape and dtype.
+
+    Raises:
+        TypeError: if ``key`` is no key, or a number is an array or traced.
+        ValueError: if the bounds hold no numbers between them.
+
     Example:
         >>> import jax, fnn
         >>> bool(abs(fnn.random.truncated_normal(jax.random.key(0), (100,))).max() <= 2)
         True
     """
+    check_draw("truncated_normal", key, shape, dtype)
+    for name, value in (("mean", mean), ("std", std), ("low", low), ("high", high)):
+        if isinstance(value, Tracer) or (not isinstance(value, int | float | np.number) and np.shape(value) != ()):
+            raise TypeError(f"truncated_normal: {name} must be a number, known when the call is traced, got {value!r}")
     narrow = jnp.dtype(dtype)
     low, high, mean, std = (float(v) for v in (low, high, mean, std))
     origin, scale, table = _truncated_table(mean, std, low, high)

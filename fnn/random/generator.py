@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from fnn.random.bits import _THREEFRY, _threefry
+from fnn.random.bits import _THREEFRY, _threefry, check_key
 from fnn.stateful.boxes import Box
 from fnn.stateful.donation import exclusive
 from fnn.stateful.protocol import Stateful
@@ -31,18 +31,6 @@ __all__ = [
     "next_key",
     "set_rng_state",
 ]
-
-
-def check_key(function: str, rng: Any) -> Any:
-    """The argument as a key; raises TypeError if it is no JAX PRNG key, typed or legacy (uint32 words)."""
-    if isinstance(rng, jax.Array | np.ndarray):
-        typed = jnp.issubdtype(rng.dtype, jax.dtypes.prng_key)
-        if (typed and rng.ndim == 0) or (not typed and rng.dtype == np.uint32 and rng.ndim == 1):
-            return rng
-        got = f"{rng.dtype}{list(rng.shape)}"
-    else:
-        got = repr(rng)
-    raise TypeError(f"{function}: rng must be one JAX PRNG key (jax.random.key(seed)), got {got}")
 
 
 class Generator(Stateful):
@@ -267,7 +255,16 @@ _scopes: ContextVar[tuple[Generator, ...]] = ContextVar("fnn_key_scopes", defaul
 
 
 def current_generator() -> Generator:
-    """The generator that random functions without ``rng=`` draw from: the innermost key scope's, else the default."""
+    """The generator that random functions without ``rng=`` draw from.
+
+    Returns:
+        that of the innermost key scope, else the default one.
+
+    Example:
+        >>> import fnn
+        >>> fnn.random.current_generator() is fnn.random.default_generator
+        True
+    """
     scopes = _scopes.get()
     return scopes[-1] if scopes else default_generator
 
@@ -296,12 +293,38 @@ def manual_seed(seed: int) -> Generator:
 
 
 def initial_seed() -> int:
-    """The seed of the default generator."""
+    """The seed of the default generator.
+
+    Returns:
+        the seed that ``fnn.manual_seed`` set, or that it began with.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.initial_seed.html
+
+    Example:
+        >>> import fnn
+        >>> generator = fnn.manual_seed(3)
+        >>> fnn.initial_seed()
+        3
+    """
     return default_generator.initial_seed()
 
 
 def get_rng_state() -> Any:
-    """The state of the default generator."""
+    """The state of the default generator.
+
+    Returns:
+        a uint8 array, for ``fnn.set_rng_state``.
+
+    Source: https://docs.pytorch.org/docs/2.13/generated/torch.get_rng_state.html
+
+    Example:
+        >>> import fnn
+        >>> state = fnn.get_rng_state()
+        >>> first = fnn.random.next_key("example")
+        >>> fnn.set_rng_state(state)
+        >>> bool((first == fnn.random.next_key("example")).all())
+        True
+    """
     return default_generator.get_state()
 
 
@@ -328,6 +351,9 @@ def key_scope(key: Any) -> Iterator[Generator]:
     Args:
         key: a JAX PRNG key, typed or legacy.
 
+    Returns:
+        a context manager; it gives the scope's generator.
+
     Raises:
         TypeError: if ``key`` is no such key.
 
@@ -340,7 +366,7 @@ def key_scope(key: Any) -> Iterator[Generator]:
         >>> bool((a == b).all())
         True
     """
-    generator = Generator._of_key(check_key("key_scope", key), stack_depth() - 2)  # the caller's frame
+    generator = Generator._of_key(check_key("key_scope", key, "key"), stack_depth() - 2)  # the caller's frame
     _scopes.set((*_scopes.get(), generator))
     try:
         yield generator
@@ -348,16 +374,27 @@ def key_scope(key: Any) -> Iterator[Generator]:
         _scopes.set(tuple(one for one in _scopes.get() if one is not generator))
 
 
-def next_key(function: str, rng: Any = None) -> Any:
+def next_key(function: str = "next_key", rng: Any = None) -> Any:
     """The key a random function shall use: ``rng`` if given, else the next one of the ambient source.
+
+    Code of your own that draws by ``jax.random`` takes its keys here, and so follows ``fnn.manual_seed``, ``key_scope``,
+    ``functional_call(..., rng=)`` and ``fnn.jit`` as the layers do.
 
     Args:
         function: name of the calling function, for error messages.
         rng: a JAX PRNG key, typed or legacy, or ``None``.
 
+    Returns:
+        a key: ``rng`` as it is, or raw uint32 words for generators of the default kind, else a typed key.
+
     Raises:
         TypeError: if ``rng`` is no key.
         RuntimeError: under a JAX transformation that fnn does not run, with neither ``rng`` nor a key scope inside it.
+
+    Example:
+        >>> import fnn, jax
+        >>> jax.random.normal(fnn.random.next_key("noise"), (3,)).shape
+        (3,)
     """
     if rng is not None:
         return check_key(function, rng)

@@ -40,6 +40,9 @@ class Box:
 
     __slots__ = ("__weakref__", "_content", "_label", "_origin", "_owned")
 
+    # The word for it in errors; without one that is the name of its class.
+    _noun: ClassVar[str] = "array"
+
     _left_behind: ClassVar[Any] = _LeftBehind()
 
     def __init__(self, data: Any = None, label: str = "", *, owned: bool = False) -> None:
@@ -154,7 +157,8 @@ class Box:
     def describe(self) -> str:
         """The words by which an error names this box."""
         data = self._data
-        name = f"{type(self).__name__} {self._label!r}" if self._label else type(self).__name__
+        noun = self._noun or type(self).__name__
+        name = f"{noun} {self._label!r}" if self._label else noun
         return name if data is None else f"{name} of shape {tuple(data.shape)}"
 
     def publication(self) -> tuple[Callable[[Any, Any, Any], Any], Any, Any]:
@@ -181,6 +185,7 @@ class OptionalBox(Box):
     __slots__ = ()
 
     _left_behind: ClassVar[Any] = None
+    _noun: ClassVar[str] = "gradient"
 
     def _note_change(self, old: Any, new: Any) -> None:
         optional_changed()

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, overload
 import jax
 import jax.numpy as jnp
 
+from fnn.functional.checks import describe
 from fnn.functional.explained import explained
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter
@@ -86,7 +87,7 @@ def value_and_grad(
                 result = closure()
                 if has_aux and not (isinstance(result, tuple) and len(result) == 2):
                     raise TypeError(
-                        f"{function}: with has_aux=True the closure must return (loss, aux), got {result!r}"
+                        f"{function}: with has_aux=True the closure must return (loss, aux), got {describe(result)}"
                     )
                 loss, aux = result if has_aux else (result, None)
                 loss = _check_loss(function, loss)
@@ -152,6 +153,14 @@ def _sparse_tables(
     return [p for p, _ in chosen], [[jnp.zeros(shape, p.dtype) for shape in s] for p, s in chosen]
 
 
+def check_closure(function: str, closure: Any, form: str) -> None:
+    """Raises TypeError, with the form of the call, for what is no function: a loss, above all, which has no history here."""
+    if not callable(closure):
+        raise TypeError(
+            f"{function}: closure must be a function that returns the loss, as in {form}, got {describe(closure)}"
+        )
+
+
 def _check_loss(function: str, loss: Any) -> jax.Array:
     if isinstance(loss, tuple | list):
         raise TypeError(
@@ -205,6 +214,7 @@ def backward(closure: Callable[[], Any], *targets: Target, has_aux: bool = False
         >>> float(fnn.backward(lambda: p * p, p)), float(p.grad)
         (9.0, 6.0)
     """
+    check_closure("backward", closure, "backward(lambda: criterion(model(x), y), model)")
     parameters = [p for p in collect_parameters("backward", targets) if p.requires_grad]
     if not parameters:
         raise RuntimeError("backward: no target has a parameter that requires grad")

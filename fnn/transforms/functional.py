@@ -133,6 +133,12 @@ def functional_call(
     module = _as_module("functional_call", model)
     if training is not None and not isinstance(training, bool):
         fail(TypeError, "functional_call", "training", "True, False or None", training)
+    for name, given in (("params", params), ("buffers", buffers)):
+        if not isinstance(given, Mapping):
+            expected = (
+                "a dict, as in functional_call(model, params, buffers, x) after params, buffers = fnn.state(model)"
+            )
+            fail(TypeError, "functional_call", name, expected, given)
     both = params.keys() & buffers.keys()
     if both:
         raise ValueError(f"functional_call: '{sorted(both)[0]}' is in params and in buffers")

@@ -48,7 +48,7 @@ def _check_bounds(function: str, dtype: DTypeLike, a: Any, b: Any, what: str = "
 def _check_std(function: str, std: Any) -> None:
     value = known(std)
     if value is not None and not np.all(value >= 0):
-        raise RuntimeError(f"{function}: the standard deviation must be at least 0, got {std}")
+        raise RuntimeError(f"{function}: the standard deviation (std) must be at least 0, got {std}")
 
 
 def _drawn_normal(function: str, key: jax.Array, shape: Shape, dtype: DTypeLike, mean: Any, std: Any) -> jax.Array:

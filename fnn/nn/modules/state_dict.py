@@ -204,6 +204,8 @@ class HasStateDict(Stateful):
             if strict and missing:
                 errors.insert(0, "Missing key(s) in state_dict: {}. ".format(", ".join(f'"{k}"' for k in missing)))
             advice = suggestion(missing, unexpected) if strict else None
+            if missing and not state_dict:
+                advice = "state_dict must have the keys that state_dict() of such a module gives, got an empty one"
             if advice:
                 errors.append(advice)
             if errors:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from fnn.functional.arrays import ArrayLike, known, widen
 from fnn.functional.explained import explained
@@ -93,6 +94,11 @@ def get_total_norm(
     return total
 
 
+def _number(value: Any) -> Any:
+    """A number as a float, if it is no array that is traced."""
+    return value if isinstance(value, Tracer) and value.ndim == 0 else float(value)
+
+
 @explained
 def clip_grads_with_norm_(
     parameters: Iterable[Parameter] | Parameter, max_norm: float, total_norm: ArrayLike, foreach: bool | None = None
@@ -119,7 +125,7 @@ def clip_grads_with_norm_(
         1.0
     """
     members = _with_gradients("clip_grads_with_norm_", parameters)
-    factor = jnp.minimum(float(max_norm) / (jnp.asarray(total_norm) + 1e-6), 1.0)
+    factor = jnp.minimum(_number(max_norm) / (jnp.asarray(total_norm) + 1e-6), 1.0)
     for parameter, grad in zip(members, _scaled([p.grad for p in members], factor), strict=True):
         parameter.grad = grad
 
@@ -196,7 +202,7 @@ def clip_grad_value_(
         >>> p.grad.tolist()
         [1.0, -0.5]
     """
-    bound = float(clip_value)
+    bound = _number(clip_value)
     for parameter in _with_gradients("clip_grad_value_", parameters):
         grad = parameter.grad
         if isinstance(grad, RowSparse):

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
+from fnn.functional.explained import explained
 from fnn.optim.lr_scheduler.plateau import ReduceLROnPlateau
 from fnn.optim.lr_scheduler.scheduler import LRScheduler, option_of_groups, set_option
 from fnn.optim.optimizer import Optimizer
@@ -52,6 +53,7 @@ class _Composite(LRScheduler):
         """Every attribute but the optimizer, with the ``state_dict`` of each scheduler."""
         return {**super().state_dict(), "_schedulers": [s.state_dict() for s in self._schedulers]}
 
+    @explained
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes over a ``state_dict``, of this library or of torch."""
         super().load_state_dict({k: v for k, v in state_dict.items() if k != "_schedulers"})

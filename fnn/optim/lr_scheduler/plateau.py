@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -10,7 +11,8 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from fnn.functional.checks import check_choice
+from fnn.functional.checks import check_choice, describe
+from fnn.functional.explained import explained
 from fnn.optim._checks import check_number
 from fnn.optim.lr_scheduler.scheduler import LRScheduler, check_optimizer, per_group, set_option
 from fnn.optim.optimizer import Optimizer
@@ -101,6 +103,7 @@ class ReduceLROnPlateau(LRScheduler):
         """Whether bad epochs are not counted at present."""
         return self.cooldown_counter > 0
 
+    @explained
     def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
         """Notes the metric of an epoch and lowers the rates if it is time.
 
@@ -169,6 +172,8 @@ class ReduceLROnPlateau(LRScheduler):
             if value.size != 1:
                 raise ValueError(f"ReduceLROnPlateau.step: metrics must be one number, got shape {value.shape}")
             return float(value.item())
+        if not isinstance(value, numbers.Real):
+            raise TypeError(f"ReduceLROnPlateau.step: metrics must be one number, got {describe(value)}")
         return float(value)
 
     def _match_groups(self) -> None:
@@ -182,6 +187,7 @@ class ReduceLROnPlateau(LRScheduler):
             )
         self.min_lrs = [self.default_min_lr] * count
 
+    @explained
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes over a ``state_dict``, of this library or of torch."""
         super().load_state_dict(state_dict)

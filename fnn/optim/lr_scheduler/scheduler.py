@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from fnn.functional.checks import fail
-from fnn.functional.explained import explained_constructor
+from fnn.functional.explained import checked, explained, explained_constructor
 from fnn.optim.optimizer import Optimizer, ParamGroup
 from fnn.optim.typing import Number
 from fnn.stateful.boxes import INSTEAD, Cell, ElementCell
@@ -174,7 +174,7 @@ class LRScheduler(Stateful):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        explained_constructor(cls)
+        explained_constructor(cls, checked)
         _make_moving(cls)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -410,6 +410,7 @@ class LRScheduler(Stateful):
         """
         return {k: plain(getattr(self, k)) for k in self.__dict__ if k not in self._not_in_state}
 
+    @explained
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes over a ``state_dict``, of this library or of torch.
 

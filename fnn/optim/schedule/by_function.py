@@ -10,14 +10,14 @@ import jax
 import jax.numpy as jnp
 
 from fnn.functional.arrays import index_dtype
-from fnn.functional.explained import explained
+from fnn.functional.explained import checked
 from fnn.optim._scalars import as_count, on_host, wide, wide_dtype
 from fnn.optim.typing import Number, Schedule
 
 __all__ = ["lambda_lr", "multiplicative_lr"]
 
 
-@explained
+@checked
 def lambda_lr(lr: Number, lr_lambda: Callable[[Any], Any]) -> Schedule:
     """``lr * lr_lambda(count)``.
 
@@ -41,7 +41,7 @@ def lambda_lr(lr: Number, lr_lambda: Callable[[Any], Any]) -> Schedule:
     return lambda count: base * lr_lambda(as_count(count))
 
 
-@explained
+@checked
 def multiplicative_lr(lr: Number, lr_lambda: Callable[[Any], Any]) -> Schedule:
     """``lr * lr_lambda(1) * ... * lr_lambda(count)``.
 

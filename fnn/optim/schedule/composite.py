@@ -9,14 +9,14 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 
 from fnn.functional.checks import fail
-from fnn.functional.explained import explained
+from fnn.functional.explained import checked
 from fnn.optim._scalars import as_count, on_host, wide
 from fnn.optim.typing import Number, Schedule
 
 __all__ = ["chained", "sequential"]
 
 
-@explained
+@checked
 def chained(lr: Number, *schedules: Schedule | Sequence[Schedule]) -> Schedule:
     """``lr`` times the product of several schedules, each made with a base learning rate of 1.
 
@@ -53,7 +53,7 @@ def chained(lr: Number, *schedules: Schedule | Sequence[Schedule]) -> Schedule:
     return lambda count: base * math.prod(factor(count) for factor in factors)
 
 
-@explained
+@checked
 def sequential(schedules: Sequence[Schedule], milestones: Sequence[int]) -> Schedule:
     """Schedules one after the other, each counting from its own start.
 

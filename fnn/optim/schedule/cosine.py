@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from fnn.functional.checks import as_int
-from fnn.functional.explained import explained
+from fnn.functional.explained import checked
 from fnn.optim._checks import check_number
 from fnn.optim._scalars import as_count, cos, on_host, real, wide
 from fnn.optim.typing import Number, Schedule
@@ -22,7 +22,7 @@ def cosine_annealing(high: Any, low: Any, count: Any, period: Any) -> Any:
     return low + (high - low) * (1 + cos(math.pi * real(count) / period)) / 2
 
 
-@explained
+@checked
 def cosine_annealing_lr(lr: Number, T_max: float, eta_min: Number = 0.0) -> Schedule:
     r"""A cosine from ``lr`` at 0 to ``eta_min`` at ``T_max``, and back up after.
 
@@ -54,7 +54,7 @@ def cosine_annealing_lr(lr: Number, T_max: float, eta_min: Number = 0.0) -> Sche
     return lambda count: cosine_annealing(high, low, as_count(count), T_max)
 
 
-@explained
+@checked
 def cosine_annealing_warm_restarts(lr: Number, T_0: int, T_mult: int = 1, eta_min: Number = 0.0) -> Schedule:
     """A cosine from ``lr`` down to ``eta_min``, restarted after ``T_0`` counts, then ``T_0 * T_mult``, and so on.
 

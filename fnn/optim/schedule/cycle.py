@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fnn.functional.checks import as_int, check_choice, fail
-from fnn.functional.explained import explained
+from fnn.functional.explained import checked
 from fnn.optim._checks import check_number
 from fnn.optim._scalars import as_count, branch, cos, floor, minimum, on_host, real, wide
 from fnn.optim.typing import Number, Schedule
@@ -41,7 +41,7 @@ def one_cycle(count: Any, strategy: str, ends: Sequence[float], values: Sequence
     return phase(0)
 
 
-@explained
+@checked
 def one_cycle_lr(
     max_lr: Number,
     total_steps: int | None = None,
@@ -132,7 +132,7 @@ def cycle_scale(mode: str, gamma: Number, x: Any) -> Any:
     return 1 / 2.0 ** (x - 1) if mode == "triangular2" else gamma**x
 
 
-@explained
+@checked
 def cyclic_lr(
     base_lr: Number,
     max_lr: Number,

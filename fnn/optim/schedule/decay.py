@@ -9,7 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from fnn.functional.checks import as_int
-from fnn.functional.explained import explained
+from fnn.functional.explained import checked
 from fnn.optim._checks import check_number
 from fnn.optim._scalars import as_count, minimum, on_host, real, where, wide
 from fnn.optim.typing import Number, Schedule
@@ -21,7 +21,7 @@ def constant_factor(count: Any, factor: Number, total_iters: int) -> Any:
     return where(count < total_iters, factor, 1.0)
 
 
-@explained
+@checked
 def constant_lr(lr: Number, factor: Number = 1 / 3, total_iters: int = 5) -> Schedule:
     """``lr * factor`` for the first ``total_iters`` counts, then ``lr``.
 
@@ -54,7 +54,7 @@ def step_factor(count: Any, step_size: int, gamma: Number) -> Any:
     return gamma ** real(count // step_size)
 
 
-@explained
+@checked
 def step_lr(lr: Number, step_size: int, gamma: Number = 0.1) -> Schedule:
     """``lr * gamma ** (count // step_size)``.
 
@@ -91,7 +91,7 @@ def multi_step_factor(count: Any, milestones: Sequence[int], gamma: Number) -> A
     return gamma ** real(reached)
 
 
-@explained
+@checked
 def multi_step_lr(lr: Number, milestones: Sequence[int], gamma: Number = 0.1) -> Schedule:
     """``lr`` times ``gamma`` for each milestone reached; one that occurs twice counts twice.
 
@@ -121,7 +121,7 @@ def exponential_factor(count: Any, gamma: Number) -> Any:
     return gamma ** real(count)
 
 
-@explained
+@checked
 def exponential_lr(lr: Number, gamma: Number) -> Schedule:
     """``lr * gamma ** count``.
 
@@ -149,7 +149,7 @@ def linear_factor(count: Any, start_factor: Number, end_factor: Number, total_it
     return (end_factor - start_factor) * (minimum(real(count), total_iters) / total_iters) + start_factor
 
 
-@explained
+@checked
 def linear_lr(lr: Number, start_factor: Number = 1 / 3, end_factor: Number = 1.0, total_iters: int = 5) -> Schedule:
     """``lr`` times a factor that goes linearly from ``start_factor`` to ``end_factor`` over ``total_iters`` counts.
 
@@ -185,7 +185,7 @@ def polynomial_factor(count: Any, total_iters: int, power: Number) -> Any:
     return (1 - minimum(real(count), total_iters) / total_iters) ** power
 
 
-@explained
+@checked
 def polynomial_lr(lr: Number, total_iters: int = 5, power: Number = 1.0) -> Schedule:
     """``lr * (1 - count / total_iters) ** power``, 0 from ``total_iters`` on.
 

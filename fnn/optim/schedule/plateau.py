@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fnn.functional.checks import check_choice
-from fnn.functional.explained import explained
+from fnn.functional.explained import checked
 from fnn.optim._checks import check_number
 from fnn.optim._scalars import as_count, real, where, wide
 from fnn.optim.typing import Number
@@ -45,7 +45,7 @@ class Plateau(NamedTuple):
     update: Callable[[Number, PlateauState], tuple[Number, PlateauState]]
 
 
-@explained
+@checked
 def reduce_lr_on_plateau(
     lr: Number,
     mode: str = "min",

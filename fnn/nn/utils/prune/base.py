@@ -11,7 +11,7 @@ import numpy as np
 
 from fnn.functional.arrays import ArrayLike
 from fnn.functional.checks import as_array
-from fnn.functional.explained import explained
+from fnn.functional.explained import explained, explained_constructor
 from fnn.nn.array_box import to_array
 from fnn.nn.modules.hooks import add_hook
 from fnn.nn.modules.module import Module
@@ -90,6 +90,10 @@ class BasePruningMethod(ABC):
 
     PRUNING_TYPE: ClassVar[str]
     _tensor_name: str
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        explained_constructor(cls)
 
     # The forward pre-hooks of a module hold the method itself, so that it is found among them; the call of the module
     # asks these two of an entry.

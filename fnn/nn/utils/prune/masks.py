@@ -10,6 +10,7 @@ from jax.core import Tracer
 
 from fnn import random
 from fnn.functional.arrays import ArrayLike
+from fnn.functional.checks import describe
 from fnn.kernels.precision import wide_dtype
 from fnn.nn.array_box import to_array
 from fnn.stateful.boxes import Box
@@ -35,9 +36,9 @@ def magnitudes(values: np.ndarray) -> np.ndarray:
 
 def check_amount(amount: float) -> None:
     if not isinstance(amount, numbers.Real):
-        raise TypeError(f"Invalid type for amount: {amount!r}. Must be int or float.")
+        raise TypeError(f"amount must be an int or a float, got {describe(amount)}")
     if not 0 <= float(amount) <= (np.inf if isinstance(amount, numbers.Integral) else 1):
-        raise ValueError(f"amount={amount} should either be a float in the range [0, 1] or a non-negative integer")
+        raise ValueError(f"amount must be a float in the range [0, 1] or a non-negative integer, got {amount}")
 
 
 def how_many(amount: float, size: int) -> int:

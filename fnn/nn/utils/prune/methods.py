@@ -334,7 +334,7 @@ class CustomFromMask(BasePruningMethod):
         """
         mask = to_array(self.mask, "mask")
         if mask.shape != default_mask.shape:
-            raise AssertionError(f"default_mask shape {default_mask.shape} must match self.mask shape {mask.shape}")
+            raise AssertionError(f"mask must be of the shape of default_mask, {default_mask.shape}, got {mask.shape}")
         return default_mask * mask.astype(default_mask.dtype)
 
     @classmethod

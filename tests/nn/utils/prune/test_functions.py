@@ -153,10 +153,22 @@ def test_hooks_are_found_as_in_torch():
 @pytest.mark.parametrize(
     ("error", "match", "call"),
     [
-        (TypeError, "Invalid type for amount: '1'", lambda m: prune.l1_unstructured(m, "weight", amount="1")),
-        (ValueError, r"amount=1.1 should either", lambda m: prune.l1_unstructured(m, "weight", amount=1.1)),
-        (ValueError, r"amount=-1 should either", lambda m: prune.random_unstructured(m, "weight", amount=-1)),
-        (ValueError, r"amount=nan should either", lambda m: prune.random_structured(m, "weight", np.nan, 0)),
+        (TypeError, "amount must be a number, got '1'", lambda m: prune.l1_unstructured(m, "weight", amount="1")),
+        (
+            ValueError,
+            r"amount must be a float in the range.*got 1.1",
+            lambda m: prune.l1_unstructured(m, "weight", amount=1.1),
+        ),
+        (
+            ValueError,
+            r"amount must be a float in the range",
+            lambda m: prune.random_unstructured(m, "weight", amount=-1),
+        ),
+        (
+            ValueError,
+            r"amount must be a float in the range.*got nan",
+            lambda m: prune.random_structured(m, "weight", np.nan, 0),
+        ),
         (ValueError, r"amount=13 should be smaller than .*=12", lambda m: prune.l1_unstructured(m, "weight", 13)),
         (ValueError, r"amount=4 should be smaller than .*=3", lambda m: prune.ln_structured(m, "weight", 4, 2, 1)),
         (ValueError, r"n must be a number.* got 'x'", lambda m: prune.ln_structured(m, "weight", 1, "x", 1)),
@@ -170,7 +182,7 @@ def test_hooks_are_found_as_in_torch():
         ),
         (
             AssertionError,
-            r"default_mask shape \(4, 3\) must match self.mask shape \(2,\)",
+            r"mask must be of the shape of default_mask, \(4, 3\), got \(2,\)",
             lambda m: prune.custom_from_mask(m, "weight", np.ones(2)),
         ),
         (AttributeError, "no attribute 'w'", lambda m: prune.identity(m, "w")),
