@@ -474,5 +474,7 @@ def conv_tbc(input: ArrayLike, weight: ArrayLike, bias: ArrayLike, pad: int = 0)
     check_rank("conv_tbc", "input", x, 3)
     check_rank("conv_tbc", "weight", w, 3)
     pad = as_int("conv_tbc", "pad", pad, 0)
+    if x.shape[0] == 0:  # torch takes it, where no other convolution does
+        x, pad = jnp.zeros((2 * pad, *x.shape[1:]), x.dtype), 0
     out = _conv("conv_tbc", 1, x.transpose(1, 2, 0), w.transpose(2, 1, 0), bias, 1, pad, 1, 1)
     return out.transpose(2, 0, 1)
