@@ -145,6 +145,14 @@ FUNCTIONS = [
         for lead in ((3, 2), (2,), (0, 2))
         for kind, options in (("", {"padding": 2}), ("_transpose", {"dilation": 3}))
     ],
+    *[
+        ("conv_tbc", [rand(0, t, 2, 3), rand(1, k, 3, 2), rand(2, 2)], {"pad": p})
+        for t, k, p in ((0, 2, 1), (0, 2, 0), (0, 1, 1), (1, 2, 1))
+    ],
+    *[
+        ("cosine_embedding_loss", [rand(0, *s), rand(1, *s), np.ones(t)], {})
+        for s, t in (((0,), ()), ((2, 0), (2,)), ((2, 3), (3,)), ((0,), (1,)))
+    ],
     *[("elu", [signs(5)], {"alpha": a}) for a in (0.0, -1.0, 2.0)],
     *[("celu", [signs(5)], {"alpha": a}) for a in (0.0, -1.0, 2.0)],
     *[("softplus", [signs(5) * 20], {"beta": b, "threshold": t}) for b, t in ((1, 20), (2, 5), (-1, 20))],
