@@ -19,6 +19,7 @@ from jax.core import Tracer
 
 from fnn.functional.checks import describe, fail
 from fnn.stateful.boxes import Box
+from fnn.stateful.remedies import with_remedy_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -93,11 +94,12 @@ def explanation(
             return TypeError(f"{title}: {name} must be {expected}, got {describe(value)}")
     if type(error) not in (TypeError, ValueError, RuntimeError, IndexError, AssertionError) or not _raised_here(error):
         return None
+    head = re.match(r"([\w.]+): ", message)
     nameless = re.match(r"(\w+) (?:must|should) ", message)
     if (nameless and nameless[1] in inspect.signature(function).parameters) or (
-        re.match(r"[\w.]+: ", message) and not message.startswith(title)
+        head and not title.startswith(head[1]) and not message.startswith(title)
     ):
-        return type(error)(f"{title}: {message}")
+        return with_remedy_of(type(error)(f"{title}: {message}"), error)
     return None
 
 

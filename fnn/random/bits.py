@@ -105,8 +105,9 @@ def check_key(function: str, rng: Any, argument: str = "rng") -> Any:
 def check_draw(function: str, key: Any, shape: Any, dtype: Any, **numbers: Any) -> None:
     """Raises TypeError or ValueError unless these are a key, a shape, a dtype, and numbers or arrays that broadcast to it."""
     check_key(function, key, "key")
-    lengths: list[Any] = list(shape) if isinstance(shape, Sequence | np.ndarray) and np.ndim(shape) else []
-    if not isinstance(shape, Sequence | np.ndarray) or not all(isinstance(n, int | np.integer) for n in lengths):
+    several = isinstance(shape, list | tuple) or (isinstance(shape, np.ndarray) and shape.ndim == 1)
+    lengths: list[Any] = list(shape) if several else []
+    if not several or not all(isinstance(n, int | np.integer) for n in lengths):
         raise TypeError(f"{function}: shape must be a sequence of ints, got {shape!r}")
     if any(n < 0 for n in lengths):
         raise ValueError(f"{function}: shape must be of lengths of at least 0, got {tuple(shape)}")
