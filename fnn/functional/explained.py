@@ -64,11 +64,11 @@ def checked(function: Function) -> Function:
 
     For functions of which one call is followed by many of what they return.
     """
-    misfits, title, refuse, is_number = _misfits, _title, fail, _is_number
+    misfits, title, refuse, counts = _misfits, _title, fail, is_number
 
     def call(*args: Any, **kwargs: Any) -> Any:
         for name, expected, value in misfits(function, args, kwargs, False):
-            if "int" in expected and is_number(value):
+            if "int" in expected and counts(value):
                 continue  # a count may be 5.0, as in torch
             refuse(TypeError, title(function, args), name, expected, value)
         return function(*args, **kwargs)
@@ -124,7 +124,7 @@ def _misfits(
         if name not in given or not isinstance(parameter.annotation, str) or parameter.kind is parameter.VAR_KEYWORD:
             continue
         kinds = list(_split(parameter.annotation, "|"))
-        if name in ("key", "rng") and "ArrayLike" not in kinds:
+        if name in ("key", "rng") and not {"jax.Array", "Any"}.isdisjoint(kinds):
             kinds = [k if k == "None" else "Key" for k in kinds]
         if {"float", "Number"} & {*kinds}:
             kinds = [k for k in kinds if k != "jax.Array"]  # a number that may be traced
@@ -169,7 +169,7 @@ def _is_key(value: Any) -> bool:
 
 
 def _is_place(value: Any) -> bool:
-    return value is None or isinstance(value, str | int | jax.Device | jax.sharding.Sharding) or hasattr(value, "type")
+    return value is None or isinstance(value, str | int | jax.Device | jax.sharding.Sharding) or hasattr(value, "index")
 
 
 def _is_array(value: Any) -> bool:
@@ -178,7 +178,8 @@ def _is_array(value: Any) -> bool:
     return hasattr(value, "__jax_array__") or hasattr(value, "__array__")
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """True for a real number and an array of one, traced or not."""
     if isinstance(value, numbers.Real):
         return True
     if isinstance(value, Box):
@@ -236,9 +237,9 @@ _NAMED: dict[str, _Kind] = {
     "Shape": _Kind(lambda v: _is_sequence("Sequence", "int", v, len), "a sequence of ints", "shapes"),
     "Data": _Kind(_is_array, "an array", "arrays"),
     "int": _Kind(_is_integer, "an int", "ints"),
-    "float": _Kind(_is_number, "a number", "numbers"),
-    "Number": _Kind(_is_number, "a number", "numbers"),
-    "LearningRate": _Kind(lambda v: _is_number(v) or callable(v), "a number or a schedule", "numbers"),
+    "float": _Kind(is_number, "a number", "numbers"),
+    "Number": _Kind(is_number, "a number", "numbers"),
+    "LearningRate": _Kind(lambda v: is_number(v) or callable(v), "a number or a schedule", "numbers"),
     "bool": _Kind(_is_flag, "True or False", "truth values"),
     "str": _Kind(lambda v: isinstance(v, str), "a string", "strings"),
     "DTypeLike": _Kind(_is_dtype, "a dtype", "dtypes"),
@@ -249,6 +250,7 @@ _NAMED: dict[str, _Kind] = {
     "AverageFn": _Kind(callable, "a function", "functions"),
     "MultiAverageFn": _Kind(callable, "a function", "functions"),
     "AnyTransform": _Kind(_is_pair, "a Transform", "Transforms"),
+    "Gradient": _Kind(lambda v: _is_held(v) or hasattr(v, "coalesce"), "an array", "arrays"),
     "HasForward": _Kind(lambda v: hasattr(v, "forward"), "a Module", "Modules"),
     "type": _Kind(lambda v: isinstance(v, type), "a class", "classes"),
     "AxisName": _Kind(_is_axis_name, "the name of a mapped axis, or several", "names of axes"),

@@ -7,6 +7,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from fnn.functional.arrays import ArrayLike
+from fnn.functional.explained import explained
 
 __all__ = ["RowSparse"]
 
@@ -48,6 +52,7 @@ class RowSparse:
 
     __slots__ = ("indices", "shape", "values")
 
+    @explained
     def __init__(self, indices: Any, values: Any, shape: tuple[int, ...]) -> None:
         self.indices: Any = indices  # arrays, but placeholders where a transformation rebuilds the node
         self.values: Any = values
@@ -70,11 +75,13 @@ class RowSparse:
         """The number of axes of the whole array."""
         return len(self.shape)
 
+    @explained
     def map(self, function: Callable[[Any], Any]) -> RowSparse:
         """The same rows with ``function`` applied to the values."""
         return RowSparse(self.indices, function(self.values), self.shape)
 
-    def astype(self, dtype: Any) -> RowSparse:
+    @explained
+    def astype(self, dtype: DTypeLike) -> RowSparse:
         """The same rows in another dtype."""
         return self.map(lambda v: v.astype(dtype))
 
@@ -82,17 +89,20 @@ class RowSparse:
         """The whole array."""
         return self.add_to(jnp.zeros(self.shape, self.dtype))
 
-    def add_to(self, array: Any) -> jax.Array:
+    @explained
+    def add_to(self, array: ArrayLike) -> jax.Array:
         """``array`` with the rows added in the array's dtype; no other row is touched."""
         array = jnp.asarray(array)
         return array.at[self._rows()].add(self.values.astype(array.dtype), mode="drop")
 
-    def set_in(self, array: Any) -> jax.Array:
+    @explained
+    def set_in(self, array: ArrayLike) -> jax.Array:
         """``array`` with the rows replaced; the indices must be distinct (see ``coalesce``)."""
         array = jnp.asarray(array)
         return array.at[self._rows()].set(self.values.astype(array.dtype), mode="drop")
 
-    def rows_of(self, array: Any) -> jax.Array:
+    @explained
+    def rows_of(self, array: ArrayLike) -> jax.Array:
         """The rows of a dense array that this one names; zeros for an index that names none."""
         return jnp.asarray(array).at[self._rows()].get(mode="fill", fill_value=0)
 

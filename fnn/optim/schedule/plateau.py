@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fnn.functional.checks import check_choice
-from fnn.functional.explained import checked
+from fnn.functional.checks import check_choice, describe
+from fnn.functional.explained import checked, is_number
 from fnn.optim._checks import check_number
 from fnn.optim._scalars import as_count, real, where, wide
 from fnn.optim.typing import Number
@@ -94,6 +94,10 @@ def reduce_lr_on_plateau(
         return PlateauState(0, wide(lr), sign * math.inf, 0, 0)
 
     def update(metric: Number, state: PlateauState) -> tuple[Number, PlateauState]:
+        if not isinstance(state, PlateauState):
+            raise TypeError(f"{name}.update: state must be the PlateauState that init gives, got {describe(state)}")
+        if not is_number(metric):
+            raise TypeError(f"{name}.update: metric must be a number, got {describe(metric)}")
         metric = real(as_count(metric))
         margin = wide(threshold)
         bar = state.best * (1 - sign * margin) if threshold_mode == "rel" else state.best - sign * margin

@@ -15,6 +15,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
 
 import jax
 
+from fnn.functional.explained import explained
 from fnn.kernels import plain_selected
 from fnn.nn.modules.module import HasForward
 from fnn.random.generator import advanced, current_generator
@@ -397,6 +398,7 @@ def jit(
     compiler_options: dict[str, Any] | None = None,
     donate: bool = True,
 ) -> JitDecorator: ...
+@explained
 def jit(
     function: Any = None,
     *,

@@ -69,6 +69,7 @@ class _ModuleSequence(Module, Generic[M]):
     def __dir__(self) -> list[str]:
         return [name for name in super().__dir__() if not name.isdigit()]
 
+    @explained
     def append(self, module: Module) -> Self:
         """Adds a module at the end.
 
@@ -84,6 +85,7 @@ class _ModuleSequence(Module, Generic[M]):
         self.add_module(str(len(self)), module)
         return self
 
+    @explained
     def insert(self, index: int, module: Module) -> Self:
         """Puts a module before position ``index``.
 
@@ -108,6 +110,7 @@ class _ModuleSequence(Module, Generic[M]):
         self._replace_all(modules)
         return self
 
+    @explained
     def extend(self, modules: Iterable[Module]) -> Self:
         """Adds modules at the end.
 
@@ -126,6 +129,7 @@ class _ModuleSequence(Module, Generic[M]):
             self.append(module)
         return self
 
+    @explained
     def pop(self, key: int = -1) -> M:
         """Takes out the module at a position.
 
