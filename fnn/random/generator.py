@@ -18,6 +18,7 @@ from fnn.random.bits import _THREEFRY, _threefry, check_key
 from fnn.stateful.boxes import Box
 from fnn.stateful.donation import exclusive
 from fnn.stateful.protocol import Stateful
+from fnn.stateful.remedies import with_remedy
 from fnn.stateful.scopes import Scope, current_scopes, innermost, refuse_stray, scope_to_write
 from fnn.stateful.tracing import is_eager, renew_mark, runs_once, setting, stack_depth, trace_state
 
@@ -402,13 +403,19 @@ def next_key(function: str = "next_key", rng: Any = None) -> Any:
         return current_generator().next_key()
     except RuntimeError as error:
         if current_scopes() or _scopes.get():
-            raise RuntimeError(
-                f"{function}: a random draw inside a loop (scan, while_loop, fori_loop, map) or jax.vmap needs a key of its own, "
-                "for all its runs would share one: make the keys outside, as by jax.random.split, give them to the "
-                "transformed function as an argument, and pass rng= or open fnn.random.key_scope(key) inside it"
+            raise with_remedy(
+                RuntimeError(
+                    f"{function}: a random draw inside a loop (scan, while_loop, fori_loop, map) or jax.vmap needs a key of its "
+                    "own, for all its runs would share one: make the keys outside, as by jax.random.split, give them to the "
+                    "transformed function as an argument, and pass rng= or open fnn.random.key_scope(key) inside it"
+                ),
+                "a-draw-needs-a-key",
             ) from error
-        raise RuntimeError(
-            f"{function}: a random draw under a JAX transformation (jit, grad, vmap, scan, checkpoint, ...) needs a key of its "
-            "own: pass rng=, or open fnn.random.key_scope(key) inside the transformed function, or use "
-            "fnn.functional_call(..., rng=key) or fnn.jit"
+        raise with_remedy(
+            RuntimeError(
+                f"{function}: a random draw under a JAX transformation (jit, grad, vmap, scan, checkpoint, ...) needs a key of "
+                "its own: pass rng=, or open fnn.random.key_scope(key) inside the transformed function, or use "
+                "fnn.functional_call(..., rng=key) or fnn.jit"
+            ),
+            "a-draw-needs-a-key",
         ) from error

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fnn.stateful.remedies import with_remedy
 from fnn.stateful.structure import optional_changed
 from fnn.stateful.tracing import EAGER, stack_depth, trace_state
 
@@ -150,9 +151,12 @@ def read(box: Box, counts: bool) -> Any:
 
 
 def _not_found(what: str, use: str) -> RuntimeError:
-    return RuntimeError(
-        f"fnn.jit: {what} was {use} by the traced function but fnn.jit did not find it; pass the object that holds it "
-        "as an argument"
+    return with_remedy(
+        RuntimeError(
+            f"fnn.jit: {what} was {use} by the traced function but fnn.jit did not find it; pass the object that holds it "
+            "as an argument"
+        ),
+        "something-was-not-found",
     )
 
 
@@ -179,9 +183,13 @@ def scope_to_write(holder: Box | Cell) -> Scope | None:
             raise _not_found(holder.describe(), "written")
         return scope
     if holder._origin != state:
-        raise RuntimeError(
-            f"{holder.describe()} would be changed inside a JAX transformation (jit, grad, vmap, scan, checkpoint, ...) "
-            "that fnn does not run, and a traced array would leak into it; " + (_WITHIN if _running.get() else _WITHOUT)
+        raise with_remedy(
+            RuntimeError(
+                f"{holder.describe()} would be changed inside a JAX transformation (jit, grad, vmap, scan, checkpoint, ...) "
+                "that fnn does not run, and a traced array would leak into it; "
+                + (_WITHIN if _running.get() else _WITHOUT)
+            ),
+            "a-buffer-would-be-changed",
         )
     return None
 
@@ -202,9 +210,12 @@ def refuse_stray(what: str, origin: Any, instead: str) -> None:
         return
     scope = innermost()
     if scope is None or scope.trace != state:
-        raise RuntimeError(
-            f"{what} would be changed inside a JAX transformation (jit, grad, vmap, scan, checkpoint, ...) that fnn does not "
-            f"run, once, while it is traced, and not at each call; {instead}"
+        raise with_remedy(
+            RuntimeError(
+                f"{what} would be changed inside a JAX transformation (jit, grad, vmap, scan, checkpoint, ...) that fnn does not "
+                f"run, once, while it is traced, and not at each call; {instead}"
+            ),
+            "a-number-would-be-changed",
         )
 
 
@@ -247,10 +258,13 @@ def note_part(obj: Stateful, part: str) -> None:
             scope.keep(obj)
         return
     if origin != state:
-        raise RuntimeError(
-            f"{part} would be made inside a JAX transformation (jit, grad, vmap, scan, ...) that fnn does not run, and a "
-            "traced array would be left behind in the object; make it before, in __init__ or by one eager call, or use "
-            "fnn.jit or fnn.backward, which carry it out, or fnn.functional_call, which leaves the object as it was"
+        raise with_remedy(
+            RuntimeError(
+                f"{part} would be made inside a JAX transformation (jit, grad, vmap, scan, ...) that fnn does not run, and a "
+                "traced array would be left behind in the object; make it before, in __init__ or by one eager call, or use "
+                "fnn.jit or fnn.backward, which carry it out, or fnn.functional_call, which leaves the object as it was"
+            ),
+            "a-part-would-be-made",
         )
 
 

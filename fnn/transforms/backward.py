@@ -13,6 +13,7 @@ from fnn.functional.explained import explained
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter
 from fnn.nn.row_gradients import RowTaps, row_gradients, wants_row_gradients
+from fnn.stateful.remedies import with_remedy
 from fnn.stateful.scopes import Scope
 from fnn.stateful.tracing import again_if_stale, is_eager
 from fnn.stateful.watching import current_watches, watched
@@ -177,8 +178,11 @@ def _check_loss(function: str, loss: Any) -> jax.Array:
     if loss.shape != () and loss.size == 1:
         loss = loss.reshape(())
     if loss.shape != () or not jnp.issubdtype(loss.dtype, jnp.floating):
-        raise RuntimeError(
-            f"{function}: gradients need a floating scalar loss, got shape {loss.shape} and dtype {loss.dtype}"
+        raise with_remedy(
+            RuntimeError(
+                f"{function}: gradients need a floating scalar loss, got shape {loss.shape} and dtype {loss.dtype}"
+            ),
+            "the-loss-is-no-scalar",
         )
     return loss
 

@@ -38,6 +38,7 @@ from fnn.nn.placement import Device, parse_to, put
 from fnn.stateful.boxes import Box, Cell
 from fnn.stateful.containers import leave_nothing, refill
 from fnn.stateful.protocol import Stateful, static_key
+from fnn.stateful.remedies import with_remedy
 from fnn.stateful.scopes import current_scopes, modes_for, note_call, note_part
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import is_eager, trace_state
@@ -277,10 +278,13 @@ class Module(HasStateDict, HasHooks, HasRepr):
 
     def _set_plain(self, name: str, value: Any) -> None:
         if _holds_tracer(value):
-            raise RuntimeError(
-                f"{type(self).__name__}.{name}: a traced array cannot be kept as a plain attribute, it would leak out of "
-                "its JAX transformation; return it, or make it a buffer before, in __init__ by "
-                f"register_buffer({name!r}, initial_value, persistent=False), to which fnn.jit and fnn.backward can write"
+            raise with_remedy(
+                RuntimeError(
+                    f"{type(self).__name__}.{name}: a traced array cannot be kept as a plain attribute, it would leak out of "
+                    "its JAX transformation; return it, or make it a buffer before, in __init__ by "
+                    f"register_buffer({name!r}, initial_value, persistent=False), to which fnn.jit and fnn.backward can write"
+                ),
+                "an-attribute-would-keep-a-traced-array",
             )
         if name == "training" and (modes := modes_for(self)) is not None:
             modes[id(self)] = value

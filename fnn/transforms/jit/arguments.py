@@ -12,6 +12,7 @@ import numpy as np
 from jax.core import Tracer
 
 from fnn.nn.array_box import to_array
+from fnn.stateful.remedies import with_remedy
 from fnn.transforms.jit.search import is_stateful
 
 __all__ = ["STATEFUL", "StaticArguments", "as_leaf", "type_of"]
@@ -170,10 +171,13 @@ def as_leaf(function: Any, leaves: Sequence[Any], tree: Any, i: int) -> Any:
             return jax.numpy.from_dlpack(leaf)
     except (TypeError, ValueError):
         pass
-    raise TypeError(
-        f"fnn.jit: {path_words(function, leaves, tree, i)} of {function!r} must be an array, a number, a Module, an Optimizer or "
-        "another object of fnn's, or be named in static_argnames, or be the self of a method, got a value of type "
-        f"{type(leaf).__name__}{_shape_of(leaf)}"
+    raise with_remedy(
+        TypeError(
+            f"fnn.jit: {path_words(function, leaves, tree, i)} of {function!r} must be an array, a number, a Module, an "
+            "Optimizer or another object of fnn's, or be named in static_argnames, or be the self of a method, got a value of "
+            f"type {type(leaf).__name__}{_shape_of(leaf)}"
+        ),
+        "an-argument-is-no-array",
     )
 
 

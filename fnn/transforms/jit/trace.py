@@ -24,6 +24,7 @@ from fnn.random.generator import count_draws
 from fnn.stateful.boxes import Box, ElementCell, OptionalBox
 from fnn.stateful.containers import refill, take_out_traced
 from fnn.stateful.protocol import Stateful, walk
+from fnn.stateful.remedies import with_remedy
 from fnn.stateful.scopes import Scope
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import again_if_stale, fresh_mark, is_eager, mark, trace_state
@@ -247,9 +248,12 @@ def _refuse_traced(obj: Any, before: dict[str, tuple[Any, Any]]) -> None:
                 now[key] = old
                 if contents is not None:
                     refill(old, contents)
-            raise RuntimeError(
-                f"fnn.jit: {type(obj).__name__}.{name} would keep a traced array, which is dead after the trace; return it and "
-                "keep what the compiled function returns"
+            raise with_remedy(
+                RuntimeError(
+                    f"fnn.jit: {type(obj).__name__}.{name} would keep a traced array, which is dead after the trace; return it "
+                    "and keep what the compiled function returns"
+                ),
+                "an-attribute-would-keep-a-traced-array",
             )
 
 
@@ -261,9 +265,12 @@ def check_output(function: Callable[..., Any], output: Any) -> None:
             code = getattr(function, "__code__", None)
             where = f" ({code.co_filename}, line {code.co_firstlineno})" if code is not None else ""
             kind = type(leaf).__name__
-            raise TypeError(
-                f"fnn.jit: {name}{where} must return arrays and numbers in tuples, lists and dicts, got a value of type {kind} "
-                f"at result{jax.tree_util.keystr(path)}; an object that the function uses needs not be returned"
+            raise with_remedy(
+                TypeError(
+                    f"fnn.jit: {name}{where} must return arrays and numbers in tuples, lists and dicts, got a value of type "
+                    f"{kind} at result{jax.tree_util.keystr(path)}; an object that the function uses needs not be returned"
+                ),
+                "a-result-is-no-array",
             )
 
 
@@ -355,6 +362,7 @@ def explain(error: BaseException, function: Callable[..., Any]) -> None:
         f"array: {line}\nIts value is known only when the program runs. Choose by jnp.where or jax.lax.cond instead of "
         "if and while, return the array and look at it outside, or name an argument that is a constant in static_argnames."
     )
+    with_remedy(error, "a-traced-value-was-needed")
     error.args = (f"{text}\n\n{error.args[0] if error.args else ''}", *error.args[1:])
 
 

@@ -1,0 +1,34 @@
+"""Where the documentation says what to do about an error: a line below the message, with the section of the guide."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+__all__ = ["with_remedy", "with_remedy_of"]
+
+E = TypeVar("E", bound=BaseException)
+
+_REMEDIES = "Remedies: the documentation of fnn, guide/errors/"
+
+
+def with_remedy(error: E, section: str) -> E:
+    """Adds to an error the section of ``docs/guide/errors.md`` that is about it; returns the error.
+
+    Args:
+        error: the error, to be raised.
+        section: the anchor of the section.
+
+    Example:
+        >>> with_remedy(ValueError("no"), "a-result-is-no-array").__notes__
+        ['Remedies: the documentation of fnn, guide/errors/#a-result-is-no-array']
+    """
+    error.add_note(f"{_REMEDIES}#{section}")
+    return error
+
+
+def with_remedy_of(error: E, other: BaseException) -> E:
+    """Adds to an error the section that another names, in whose place it is raised; returns the error."""
+    for note in getattr(other, "__notes__", ()):
+        if note.startswith(_REMEDIES):
+            error.add_note(note)
+    return error
