@@ -83,6 +83,24 @@ def beside(value: jax.Array, old: jax.Array) -> jax.Array:
     return jax.device_put(value, old.sharding)
 
 
+def on_host(value: Any) -> np.ndarray[Any, Any] | None:
+    """An array whose memory this process reads as it is, as numpy: what is done with it there compiles nothing."""
+    if isinstance(value, np.ndarray):
+        return value
+    if isinstance(value, Tracer) or not isinstance(value, jax.Array):
+        return None
+    devices = [device.platform for device in value.devices()]
+    return np.asarray(value) if devices == ["cpu"] else None
+
+
+def off_host(value: np.ndarray[Any, Any], like: Any = None) -> jax.Array:
+    """What was made on the host of another array, as an array where that one lies."""
+    value = value.astype(jax.dtypes.canonicalize_dtype(value.dtype), copy=False)
+    bound = isinstance(like, jax.Array) and like.committed and len(like.devices()) == 1
+    with jax.ensure_compile_time_eval():  # jnp.asarray would compile a program for each shape
+        return jax.device_put(value, like.sharding if bound else None)
+
+
 def everywhere(value: jax.Array, like: jax.Array) -> jax.Array:
     """The value whole on every device of the array that it is used with."""
     if isinstance(value, Tracer) or isinstance(like, Tracer) or not isinstance(value, jax.Array):

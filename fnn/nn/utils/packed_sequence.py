@@ -10,12 +10,11 @@ from typing import Any, SupportsIndex, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 
 from fnn.functional.arrays import ArrayLike, index_dtype, is_concrete
 from fnn.functional.checks import as_array, fail
 from fnn.functional.explained import explained
-from fnn.nn.placement import Device, parse_to
+from fnn.nn.placement import Device, off_host, on_host, parse_to
 
 __all__ = ["PackedSequence", "invert_permutation"]
 
@@ -29,23 +28,6 @@ Lengths: TypeAlias = ArrayLike | Sequence[int] | Sequence[float]
 def is_known(value: Any) -> bool:
     """Whether lengths or sizes, an array or a list of numbers, can be read."""
     return is_concrete(value) and not (isinstance(value, list | tuple) and not is_concrete(*value))
-
-
-def on_host(value: Any) -> np.ndarray | None:
-    """An array whose memory this process can read as it is, as numpy: what is cut from it there compiles nothing."""
-    if isinstance(value, Tracer) or not isinstance(value, jax.Array | np.ndarray):
-        return None
-    if isinstance(value, np.ndarray):
-        return value
-    devices = value.sharding.device_set
-    return np.asarray(value) if len(devices) == 1 and next(iter(devices)).platform == "cpu" else None
-
-
-def off_host(value: np.ndarray, like: Any) -> jax.Array:
-    """A part of ``on_host(like)`` as an array where ``like`` lies."""
-    value = value.astype(jax.dtypes.canonicalize_dtype(value.dtype), copy=False)
-    with jax.ensure_compile_time_eval():  # jnp.asarray would compile a program for each shape
-        return jax.device_put(value, like.sharding if isinstance(like, jax.Array) and like.committed else None)
 
 
 def read_integers(function: str, argument: str, value: Lengths, advice: str, whole: bool = True) -> np.ndarray:
@@ -305,7 +287,7 @@ class PackedSequence(tuple[jax.Array, Indices, Indices | None, Indices | None]):
     def __iter__(self) -> Iterator[Any]:
         return iter(self._items())
 
-    def __getitem__(self, key: SupportsIndex | slice) -> Any:  # type: ignore[override]
+    def __getitem__(self, key: SupportsIndex | slice) -> Any:
         return self._items()[key]
 
     def __contains__(self, value: object) -> bool:

@@ -295,6 +295,7 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
 class _SpectralNorm(Module):
     """The parametrization of ``spectral_norm``; the buffers ``_u`` and ``_v`` are the estimated singular vectors."""
 
+    _keeps_form = True
     _u: Buffer
     _v: Buffer
 

@@ -130,7 +130,7 @@ class ParametrizationList(ModuleList):
                         f"Got element {i} of the sequence with type {_names(value)}."
                     )
                 _register(self, f"original{i}", _same_kind(original, value))
-        if not unsafe:
+        if not unsafe and not _keeps_form(self[0]):
             try:
                 _check_kept("unparametrized ", before, "parametrized ", self())
             except BaseException:
@@ -205,6 +205,11 @@ class ParametrizationList(ModuleList):
 
     def _stateful_key_(self) -> Hashable:
         return super()._stateful_key_(), caching()
+
+
+def _keeps_form(parametrization: Module) -> bool:
+    """Whether it is known to keep shape and dtype, so that nothing need be computed, and compiled, to see it."""
+    return getattr(parametrization, "_keeps_form", False)
 
 
 def _check_kept(old_name: str, old: Any, new_name: str, new: Any, flag: str = "`unsafe` flag") -> None:
@@ -282,7 +287,7 @@ def register_parametrization(module: M, tensor_name: str, parametrization: Modul
         raise TypeError(f"register_parametrization: parametrization must be a Module, got {_names(parametrization)}")
     parametrization.train(module.training)
     if is_parametrized(module, tensor_name):
-        if not unsafe:
+        if not unsafe and not _keeps_form(parametrization):
             _check_further(module, tensor_name, parametrization)
         present: ParametrizationList = module.parametrizations[tensor_name]
         present.append(parametrization)

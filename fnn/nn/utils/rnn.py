@@ -12,6 +12,7 @@ import numpy as np
 from fnn.functional.arrays import ArrayLike, index_dtype, is_concrete
 from fnn.functional.checks import as_array, as_int, check_choice, fail
 from fnn.functional.explained import explained
+from fnn.nn.placement import off_host, on_host
 from fnn.nn.utils.packed_sequence import (
     Indices,
     Lengths,
@@ -19,8 +20,6 @@ from fnn.nn.utils.packed_sequence import (
     fill,
     invert_permutation as invert_permutation,
     is_known,
-    off_host,
-    on_host,
     read_integers,
 )
 

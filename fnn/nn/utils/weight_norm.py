@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import warnings
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fnn.functional.arrays import ArrayLike, widen
 from fnn.functional.checks import as_array, check_same_dtype, normalize_axis
 from fnn.functional.explained import explained
+from fnn.kernels.precision import wide_dtype
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter, is_lazy
+from fnn.nn.placement import off_host, on_host
 from fnn.nn.utils.computed_attributes import add_computed_weight, computed_weights, remove_computed_weight
 
 __all__ = ["WeightNorm", "norm_except_dim", "normalized_weight", "remove_weight_norm", "weight_norm"]
@@ -47,18 +50,22 @@ def norm_except_dim(v: ArrayLike, dim: int = 0) -> jax.Array:
     v = as_array("norm_except_dim", "v", v)
     if dim != -1:
         dim = normalize_axis("norm_except_dim", "dim", dim, v.ndim)
-    return _norm_except_dim(v, dim)
+    host = on_host(v)
+    if host is None:
+        return _norm_except_dim(v, dim)
+    return off_host(_norms(np, host.astype(wide_dtype(v.dtype)), dim).astype(jnp.finfo(v.dtype).dtype), v)
 
 
 @partial(jax.jit, static_argnames="dim")
 def _norm_except_dim(v: jax.Array, dim: int) -> jax.Array:
-    x = widen(v)
-    square = jnp.real(x * jnp.conj(x))
+    return _norms(jnp, widen(v), dim).astype(jnp.finfo(v.dtype).dtype)
+
+
+def _norms(xp: Any, x: Any, dim: int) -> Any:
+    square = xp.real(x * xp.conj(x))
     if dim == -1:
-        norm = jnp.sqrt(square.sum())
-    else:
-        norm = jnp.sqrt(square.sum(tuple(i for i in range(v.ndim) if i != dim), keepdims=True))
-    return norm.astype(jnp.finfo(v.dtype).dtype)
+        return xp.sqrt(square.sum())
+    return xp.sqrt(square.sum(tuple(i for i in range(x.ndim) if i != dim), keepdims=True))
 
 
 def normalized_weight(v: ArrayLike, g: ArrayLike, dim: int = 0) -> jax.Array:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import warnings
 
 import jax
@@ -13,6 +12,7 @@ import pytest
 
 from fnn import nn
 from fnn.nn import init
+from tests.compilations import HEARD
 from tests.oracle import assert_close, needs_torch
 
 INF, NAN = math.inf, math.nan
@@ -106,20 +106,6 @@ def test_sparse_is_the_same_eagerly_and_compiled():
         assert np.array_equal(eager, compiled)
         assert ((eager == 0).sum(0) == 12).all()
 
-
-class Compilations:
-    """How many programs were compiled in this thread."""
-
-    def __init__(self):
-        self.count = 0
-        self.thread = threading.get_ident()
-        jax.monitoring.register_event_duration_secs_listener(self._heard)
-
-    def _heard(self, event, duration, **kwargs):
-        self.count += "backend_compile" in event and threading.get_ident() == self.thread
-
-
-HEARD = Compilations()
 
 BUILT = {
     **{

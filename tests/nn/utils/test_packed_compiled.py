@@ -1,7 +1,5 @@
 """Packed sequences whose lengths are traced: one program for all lengths, torch's numbers and gradients."""
 
-import threading
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,26 +9,13 @@ import fnn
 import fnn.nn.functional as F
 from fnn import nn, optim
 from fnn.nn.utils import rnn
+from tests.compilations import HEARD
 from tests.nn.modules.rnn.against_torch import flat, pair, states
 from tests.oracle import assert_close, needs_torch, rand, to_torch
 
 STEPS, BATCH = 5, 3
 LENGTHS = [[5, 3, 1], [4, 4, 2], [3, 2, 2]]
 UNSORTED = [[2, 5, 3], [1, 1, 4], [3, 2, 5]]
-
-
-class Compilations:
-    """How many programs were compiled in this thread."""
-
-    def __init__(self):
-        self.count, self.thread = 0, threading.get_ident()
-        jax.monitoring.register_event_duration_secs_listener(self._heard)
-
-    def _heard(self, event, duration, **kwargs):
-        self.count += "backend_compile" in event and threading.get_ident() == self.thread
-
-
-HEARD = Compilations()
 
 
 def same_packed(ours, theirs):
