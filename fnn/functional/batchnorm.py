@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import jax
 
 from fnn.functional.arrays import ArrayLike, is_concrete
@@ -29,8 +31,7 @@ __all__ = [
 
 
 def _check_batch_size(function: str, x: jax.Array, replicas: int) -> None:
-    count = x.size // x.shape[1] if x.shape[1] else 0
-    if count * replicas == 1:
+    if x.shape[0] * math.prod(x.shape[2:]) * replicas == 1:
         fail(ValueError, function, "input", "of more than 1 value per channel when training", x)
 
 

@@ -80,7 +80,7 @@ FUNCTIONS = [
         )
         for k in (3, 4, (1, 4, 1))
     ],
-    *[("batch_norm", [rand(0, *s), None, None], {"training": True}) for s in ((1, 3), (1, 3, 1), (1, 3, 2))],
+    *[("batch_norm", [rand(0, *s), None, None], {"training": True}) for s in ((1, 3), (1, 3, 1), (1, 3, 2), (1, 0))],
     *[("instance_norm", [rand(0, *s)], {}) for s in ((2, 3, 1), (2, 3, 1, 1), (2, 3, 2))],
     *[("group_norm", [rand(0, *s)], {"num_groups": 2}) for s in ((4,), (2, 4), (1, 2), (1, 4, 1), (1, 2, 1), (2, 2))],
     *[
