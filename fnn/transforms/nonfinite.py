@@ -124,7 +124,12 @@ class _Search:
 
     def _scan(self, eqn: JaxprEqn, body: Jaxpr, taken: list[Any], own: Where) -> Origin | None:
         params = eqn.params
-        first, count = params["num_consts"], params["num_carry"]
+        # Rows have an axis more outside than inside; what is neither row nor carried is constant.
+        rows_in, rows_out = (
+            _rows(outer, inner) for outer, inner in ((eqn.invars, body.invars), (eqn.outvars, body.outvars))
+        )
+        count = len(eqn.outvars) - rows_out
+        first = len(taken) - rows_in - count
         consts, carry, rows = taken[:first], taken[first : first + count], taken[first + count :]
         jaxpr, closed = _open(params["jaxpr"])
         steps = range(params["length"])
@@ -154,6 +159,10 @@ class _Search:
                     return found
             carry = list(results)
         return None
+
+
+def _rows(outer: Sequence[Any], inner: Sequence[Any]) -> int:
+    return sum(len(a.aval.shape) > len(b.aval.shape) for a, b in zip(outer, inner, strict=True))
 
 
 def _open(value: Any) -> tuple[Any, Sequence[Any]]:

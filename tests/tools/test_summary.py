@@ -65,6 +65,7 @@ def test_parameters_are_those_of_torchinfo(name):
             assert (row.parameters, list(row.output.shape)) == (info.num_params, info.output_size)
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_shapes_are_those_of_a_call_and_arrays_do_as_inputs(name):
     model, x = build(name)

@@ -19,6 +19,7 @@ def net():
 X = jnp.asarray(np.random.default_rng(0).normal(size=(5, 3)), jnp.float32)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("own", [True, False])
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("transform", [lambda f: f, jax.jit])
