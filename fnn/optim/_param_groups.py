@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import operator
 import warnings
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from typing import Any, Self
@@ -281,7 +282,9 @@ def members(optimizer: str, given: Any) -> tuple[list[Parameter], list[str] | No
 def match_saved(
     function: str, groups: list[ParamGroup], saved: list[dict[str, Any]]
 ) -> tuple[list[ParamGroup], dict[Any, Parameter]]:
-    """Groups with the saved options over the present ones, and the parameters by their saved numbers.
+    """Groups with the saved options over the present ones, and the parameters by their saved numbers, as ints and as text.
+
+    JSON and Orbax make strings of the keys of dicts, and Orbax arrays of numbers.
 
     Raises:
         ValueError: if the groups are not as many, or not as large.
@@ -299,7 +302,10 @@ def match_saved(
                 f"{function}: loaded state dict contains a parameter group that doesn't match the size of optimizer's "
                 f"group {i}, expected {len(group['params'])} parameters, got {len(old['params'])}"
             )
-        parameters.update(zip(old["params"], group["params"], strict=True))
+        for number, parameter in zip(old["params"], group["params"], strict=True):
+            key = operator.index(number) if hasattr(number, "__index__") else number
+            parameters[key] = parameter
+            parameters.setdefault(str(key), parameter)
         own = {k: plain_option(v) for k, v in old.items() if k != "params"}
         new = ParamGroup({**{k: v for k, v in group.items() if k not in own}, **own})
         dict.__setitem__(new, "params", group["params"])
