@@ -84,7 +84,7 @@ _HOMES = {
     "save": "checkpoint",
     "stack": "transforms",
     "state": "transforms",
-    "summary": "tools",
+    "summary": "tools.summary",
     "update": "transforms",
 }
 

@@ -160,15 +160,15 @@ def summary(
         >>> found.parameters, [row.output.shape for row in found]
         (58, [(16, 2), (16, 8), (16, 8), (16, 2)])
         >>> print(found)
-        layer         output              parameters  memory  output memory  FLOPs
-        --------------------------------------------------------------------------
-        Sequential    float32[16, 2]              58   232 B          128 B  1,824
-          0: Linear   float32[16, 8]              40   160 B          512 B  1,152
-          1: ReLU     float32[16, 8]               0     0 B          512 B    128
-          2: Linear   float32[16, 2]              18    72 B          128 B    544
-        --------------------------------------------------------------------------
+        layer        output          parameters  memory  output memory  FLOPs
+        ---------------------------------------------------------------------
+        Sequential   float32[16, 2]          58   232 B          128 B  1,953
+          0: Linear  float32[16, 8]          40   160 B          512 B  1,152
+          1: ReLU    float32[16, 8]           0     0 B          512 B    257
+          2: Linear  float32[16, 2]          18    72 B          128 B    544
+        ---------------------------------------------------------------------
         parameters: 58 (0 frozen), 232 B; buffers 0 B
-        one call: 1,824 FLOPs; inputs 256 B, outputs of layers 1.12 KiB
+        one call: 1,953 FLOPs; inputs 256 B, outputs of layers 1.12 KiB
     """
     if not isinstance(model, Module):
         fail(TypeError, "summary", "model", "an fnn.nn.Module", type(model).__name__)
