@@ -155,6 +155,16 @@ def _sequence(kind: type) -> Any:
     return make
 
 
+def _deque(items: Any = (), longest: Any = None) -> list[Any]:
+    return _sequence(list)(items)
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        _damaged("a text")
+    return value
+
+
 def _complex(real: Any, imaginary: Any) -> complex:
     if type(real) is not float or type(imaginary) is not float:
         _damaged("a complex number")
@@ -249,6 +259,7 @@ _CALLS: dict[str, Any] = {
     "collections.OrderedDict": _ordered_dict,
     "collections.Counter": _plain_dict,
     "collections.defaultdict": _plain_dict,
+    "collections.deque": _deque,
     "builtins.dict": _plain_dict,
     "builtins.list": _sequence(list),
     "builtins.tuple": _sequence(tuple),
@@ -263,6 +274,7 @@ _CALLS: dict[str, Any] = {
     "pathlib._local.WindowsPath": _path,
     "torch.Size": _sequence(tuple),
     "torch.device": _device,
+    "torch.torch_version.TorchVersion": _text,
     "torch._utils._rebuild_tensor": _rebuild_tensor,
     "torch._utils._rebuild_tensor_v2": _rebuild_tensor_v2,
     "torch._utils._rebuild_tensor_v3": _rebuild_tensor_v3,

@@ -150,6 +150,8 @@ def test_other_objects(tmp_path, protocol):
         "parameter": torch.nn.Parameter(torch.ones(2)),
         "text": "a" * 300,
         "many": list(range(2000)),
+        "version": torch.__version__,
+        "deque": collections.deque([1, "a"], maxlen=3),
     }
     torch.save(obj, tmp_path / "x.pt", pickle_protocol=protocol)
     back = fnn.load(tmp_path / "x.pt")
@@ -161,6 +163,7 @@ def test_other_objects(tmp_path, protocol):
     for key in ("array", "scalar", "buffer", "parameter"):
         assert np.array_equal(back[key], np.asarray(getattr(obj[key], "detach", lambda: obj[key])()))  # noqa: B023
     assert back["big"].tolist() == [0, 1, 2]
+    assert same((back["version"], back["deque"]), (str(torch.__version__), [1, "a"]))
     for key in ("complex", "frozen", "bytearray", "text", "many"):
         assert same(back[key], obj[key])
 
