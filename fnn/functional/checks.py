@@ -43,6 +43,7 @@ def as_array(function: str, argument: str, value: Any) -> jax.Array:
     if isinstance(value, Box):
         return value.data
     if isinstance(value, np.ndarray | np.generic):
+        check_64_bits(f"{function}: {argument}", value)
         # Under a trace too the values stay known, for the checks that read them.
         with jax.ensure_compile_time_eval():
             return jnp.asarray(value)
@@ -50,10 +51,31 @@ def as_array(function: str, argument: str, value: Any) -> jax.Array:
         return jnp.asarray(value)
     if isinstance(value, list | tuple):
         fail(TypeError, function, argument, "an array", type(value).__name__)
+    if str(getattr(value, "dtype", "")).endswith("int64") and hasattr(value, "__array__"):
+        value = np.asarray(value)
+        check_64_bits(f"{function}: {argument}", value)
     try:
         return jnp.asarray(value)
     except (TypeError, ValueError):
         fail(TypeError, function, argument, "an array", value)
+
+
+def check_64_bits(what: str, value: np.ndarray[Any, Any] | np.generic) -> None:
+    """Raises OverflowError if 64-bit types are off and JAX would cut integers of 64 bits down to others.
+
+    Args:
+        what: the function and the argument, for the message.
+        value: what is to become an array.
+    """
+    if value.dtype.kind in "iu" and value.dtype.itemsize == 8 and value.size:
+        narrow = np.dtype(jax.dtypes.canonicalize_dtype(value.dtype))
+        limits, least, most = np.iinfo(narrow), value.min(), value.max()
+        if narrow != value.dtype and (least < limits.min or most > limits.max):
+            got = int(least if least < limits.min else most)
+            raise OverflowError(
+                f"{what} must be of numbers that {narrow.name} can hold, got {got}; "
+                'jax.config.update("jax_enable_x64", True) lets JAX keep 64 bits'
+            )
 
 
 def as_optional_array(function: str, argument: str, value: Any) -> jax.Array | None:
@@ -73,6 +95,13 @@ def check_real(function: str, **arrays: Any) -> None:
     for argument, value in arrays.items():
         if not (jnp.issubdtype(value.dtype, jnp.floating) or jnp.issubdtype(value.dtype, jnp.integer)):
             fail(TypeError, function, argument, "of a floating or integer dtype", value)
+
+
+def check_numeric(function: str, **arrays: Any) -> None:
+    """Raises TypeError if an array (``None`` passes) is boolean, or of no numbers."""
+    for argument, value in arrays.items():
+        if value is not None and not jnp.issubdtype(value.dtype, jnp.number):
+            fail(TypeError, function, argument, "of a floating, complex or integer dtype", value)
 
 
 def check_integer(function: str, **arrays: Any) -> None:

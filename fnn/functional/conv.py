@@ -16,7 +16,7 @@ from fnn.functional.checks import (
     as_int,
     as_optional_array,
     check_choice,
-    check_floating,
+    check_numeric,
     check_rank,
     check_same_dtype,
     check_shape,
@@ -79,7 +79,7 @@ def _check_arrays(
     groups = as_int(function, "groups", groups, 1)
     check_rank(function, "input", x, n + 1, n + 2)
     check_rank(function, "weight", w, n + 2)
-    check_floating(function, input=x, weight=w, bias=b)
+    check_numeric(function, input=x, weight=w, bias=b)
     check_same_dtype(function, input=x, weight=w, bias=b)
     channels = x.shape[-n - 1]
     needed = w.shape[0] if transposed else w.shape[1] * groups
@@ -194,7 +194,7 @@ def conv1d(
         the convolved array.
 
     Raises:
-        TypeError: if the dtypes differ or are not floating, or an option is no int.
+        TypeError: if the dtypes differ or are boolean, or an option is no int.
         ValueError: if ranks, channels or lengths do not fit, or an option is out of range.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.conv1d.html
@@ -238,7 +238,7 @@ def conv2d(
         the convolved array.
 
     Raises:
-        TypeError: if the dtypes differ or are not floating, or an option is no int.
+        TypeError: if the dtypes differ or are boolean, or an option is no int.
         ValueError: if ranks, channels or lengths do not fit, or an option is out of range.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.conv2d.html
@@ -282,7 +282,7 @@ def conv3d(
         the convolved array.
 
     Raises:
-        TypeError: if the dtypes differ or are not floating, or an option is no int.
+        TypeError: if the dtypes differ or are boolean, or an option is no int.
         ValueError: if ranks, channels or lengths do not fit, or an option is out of range.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.conv3d.html
@@ -328,7 +328,7 @@ def conv_transpose1d(
         the convolved array.
 
     Raises:
-        TypeError: if the dtypes differ or are not floating, or an option is no int.
+        TypeError: if the dtypes differ or are boolean, or an option is no int.
         ValueError: if ranks, channels or lengths do not fit, or an option is out of range.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.conv_transpose1d.html
@@ -376,7 +376,7 @@ def conv_transpose2d(
         the convolved array.
 
     Raises:
-        TypeError: if the dtypes differ or are not floating, or an option is no int.
+        TypeError: if the dtypes differ or are boolean, or an option is no int.
         ValueError: if ranks, channels or lengths do not fit, or an option is out of range.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.conv_transpose2d.html
@@ -424,7 +424,7 @@ def conv_transpose3d(
         the convolved array.
 
     Raises:
-        TypeError: if the dtypes differ or are not floating, or an option is no int.
+        TypeError: if the dtypes differ or are boolean, or an option is no int.
         ValueError: if ranks, channels or lengths do not fit, or an option is out of range.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.conv_transpose3d.html
@@ -459,7 +459,7 @@ def conv_tbc(input: ArrayLike, weight: ArrayLike, bias: ArrayLike, pad: int = 0)
         the convolved array.
 
     Raises:
-        TypeError: if the dtypes differ or are not floating.
+        TypeError: if the dtypes differ or are boolean.
         ValueError: if ranks, channels or lengths do not fit, or ``pad`` is negative.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.conv_tbc.html

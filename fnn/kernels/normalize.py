@@ -76,7 +76,13 @@ def _fast_moments(x: jax.Array, axes: Axes, bounds: Bounds) -> tuple[jax.Array, 
 
 
 def _moments_in_two_passes(x: jax.Array, axes: Axes, bounds: Bounds) -> tuple[jax.Array, jax.Array]:
-    return moments(x, axes)
+    """``moments``, the mean by differences from a first number: a sum of numbers far from 0 loses more than its last digit."""
+    if x.size == 0:
+        return moments(x, axes)
+    first = x[tuple(slice(0, 1) if axis in axes else slice(None) for axis in range(x.ndim))]
+    first = jnp.where(jnp.isfinite(first), first, 0)
+    mean = first + jnp.mean(x - first, axes, keepdims=True)
+    return mean, jnp.mean(jnp.square(x - mean), axes, keepdims=True)
 
 
 def _moments_in_one_pass(x: jax.Array, axes: Axes, bounds: Bounds) -> tuple[jax.Array, jax.Array]:
@@ -84,7 +90,7 @@ def _moments_in_one_pass(x: jax.Array, axes: Axes, bounds: Bounds) -> tuple[jax.
     mean = jnp.mean(x, axes, keepdims=True)
     var = jnp.mean(jnp.square(x), axes, keepdims=True) - jnp.square(mean)
     near = jnp.all(jnp.square(mean) <= bounds.near * var)
-    return mean, lax.cond(near, lambda: var, lambda: moments(x, axes)[1])
+    return lax.cond(near, lambda: (mean, var), lambda: _moments_in_two_passes(x, axes, bounds))
 
 
 # The sums of ``dy`` and of ``dy * (x - mean) * scale``, by which the gradient is made.

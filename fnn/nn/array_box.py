@@ -12,6 +12,7 @@ import numpy as np
 from jax.core import Tracer
 
 from fnn.functional.arrays import ArrayLike
+from fnn.functional.checks import check_64_bits
 from fnn.nn.html import array_html
 from fnn.nn.placement import Place, beside
 from fnn.nn.tensor_methods import TensorMethods
@@ -42,6 +43,8 @@ def to_array(value: Data, name: str = "data") -> jax.Array:
         value = value.data
     if hasattr(value, "detach") and hasattr(value, "numpy"):
         value = _from_torch(value)
+    if isinstance(value, np.ndarray | np.generic):
+        check_64_bits(name, value)
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         return jax.device_put(np.array(value))  # compiles nothing; the copy keeps the caller's memory apart
     try:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.functional.arrays import index_dtype
+from fnn.functional.arrays import index_dtype, known
 from fnn.optim.typing import LearningRate, Number
 
 # The types of Python and numpy numbers.
@@ -28,6 +28,12 @@ def is_off(value: Any) -> bool:
 
 
 # Precision
+
+
+def exported_count(count: jax.Array) -> jax.Array:
+    """A count of steps as torch saves it, in float32; from 2**24 on, where float32 has gaps, as the integer it is."""
+    value = known(count)
+    return count.astype(jnp.float32) if value is None or value < 2**24 else count
 
 
 def wide_dtype() -> np.dtype[Any]:

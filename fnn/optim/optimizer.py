@@ -22,6 +22,7 @@ from fnn.optim._hooks import (
     register_optimizer_step_pre_hook,
 )
 from fnn.optim._param_groups import ParamGroup, WatchedList, required as required
+from fnn.optim._scalars import exported_count
 from fnn.optim._slots import SharedState, Slot, StateView
 from fnn.optim.transform import Transform
 from fnn.stateful.boxes import INSTEAD, Box, Cell
@@ -381,7 +382,7 @@ class Optimizer(Hooks, Stateful):
     def _export_state(self, named: dict[str, Any]) -> dict[str, Any]:
         """The state of one parameter as torch's ``state_dict`` has it; a subclass adapts what differs."""
         kept = {k: v for k, v in named.items() if k != "step" or self._saves_step}
-        return {k: v.astype(jnp.float32) if k == "step" else v for k, v in kept.items()}
+        return {k: exported_count(v) if k == "step" else v for k, v in kept.items()}
 
     def _import_state(self, named: dict[str, Any], group: Mapping[str, Any]) -> dict[str, Any]:
         """The inverse of ``_export_state``."""

@@ -13,7 +13,7 @@ from fnn.kernels.normalize import Bounds, batch_moments, moments, normalize
 from fnn.nn import functional as F
 from tests.kernels.derivatives import derivatives
 from tests.memory import let_programs_go
-from tests.oracle import assert_close, rand
+from tests.oracle import assert_close, needs_torch, rand
 
 DEFAULT = Bounds()
 CASES = {
@@ -27,6 +27,36 @@ CASES = {
 
 # With these, small arrays take the path of large ones, whose sums are taken in one pass.
 AT_ONCE = Bounds(small=0)
+
+
+@needs_torch
+@pytest.mark.one_in(5)
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize(("mean", "deviation"), [(-1e4, 0.1), (1e3, 1.0), (-100.0, 0.1)])
+@pytest.mark.parametrize("name", ["layer_norm", "group_norm", "instance_norm", "batch_norm", "rms_norm"])
+def test_float32_far_from_0_is_no_worse_than_torchs(name, mean, deviation, large):
+    import torch
+
+    options = {
+        "layer_norm": {"normalized_shape": (90,)},
+        "rms_norm": {"normalized_shape": (90,)},
+        "group_norm": {"num_groups": 2},
+        "batch_norm": {"running_mean": None, "running_var": None, "training": True},
+    }.get(name, {})
+    rng = np.random.default_rng(3)
+    shape = (64, 60, 90) if large else (16, 8, 90)  # on both sides of Bounds.small
+    x = (rng.standard_normal(shape) * deviation + mean).astype(np.float32)
+    dy = rng.standard_normal(shape).astype(np.float32)
+
+    def theirs(dtype):
+        t = torch.tensor(x).to(dtype).requires_grad_()
+        out = getattr(torch.nn.functional, name)(t, **options)
+        return [v.detach().double().numpy() for v in (out, *torch.autograd.grad(out, t, torch.tensor(dy).to(dtype)))]
+
+    out, pull = jax.vjp(lambda x: getattr(F, name)(x, **options), jnp.asarray(x))
+    exact = theirs(torch.float64)
+    for ours, their, right in zip((out, *pull(jnp.asarray(dy))), theirs(torch.float32), exact, strict=True):
+        assert np.abs(np.asarray(ours, np.float64) - right).max() <= 2 * np.abs(their - right).max()
 
 
 def results(x, weight, bias, axes, second=False, bounds=DEFAULT):

@@ -96,8 +96,8 @@ def _multi_head(
     dtype = query.dtype
     if added is not None:
         key, value = (
-            jnp.concatenate([x, jnp.broadcast_to(row, (1, batch, size))])
-            for x, row in zip((key, value), added, strict=True)
+            jnp.concatenate([x, jnp.broadcast_to(rows, (rows.shape[0], batch, size))])
+            for x, rows in zip((key, value), added, strict=True)
         )
 
     def heads(x: jax.Array) -> jax.Array:
@@ -112,7 +112,7 @@ def _multi_head(
     )
     if add_zero_attn:
         k, v = (jnp.pad(x, ((0, 0), (0, 0), (0, 1), (0, 0))) for x in (k, v))
-    extra = (added is not None) + add_zero_attn
+    extra = (0 if added is None else added[0].shape[0]) + add_zero_attn
     merged = merged_mask(mask, padding, (batch, num_heads), extra, dtype)
     scale = math.sqrt(1 / q.shape[-1])
     kept = None
@@ -148,6 +148,15 @@ def _check_inputs(name: str, x: dict[str, jax.Array], embed: int, separate: bool
     check_shape(name, "value", value, (*key.shape[:-1], None if separate else embed), "to suit key")
 
 
+def _check_rows(name: str, argument: str, rows: jax.Array, shape: tuple[int | None, ...], why: str) -> jax.Array:
+    """Added keys or values, from (E), (1, E) or (K, 1, E) to the last."""
+    whole = rows.reshape((1,) * (3 - rows.ndim) + rows.shape)
+    if whole.ndim != 3 or any(want not in (None, size) for want, size in zip(shape, whole.shape, strict=True)):
+        wanted = ", ".join("*" if n is None else str(n) for n in shape)
+        fail(ValueError, name, argument, f"of shape [{wanted}]{why}, or without its first axes of length 1", rows)
+    return whole
+
+
 def _check_added(name: str, x: dict[str, jax.Array], rest: dict[str, Any], embed: int, num_heads: int) -> int:
     """Checks of what is added to the keys or replaces them; returns the number of keys that masks speak of."""
     bias_k, bias_v, static_k, static_v = (rest[n] for n in ("bias_k", "bias_v", "static_k", "static_v"))
@@ -157,8 +166,8 @@ def _check_added(name: str, x: dict[str, jax.Array], rest: dict[str, Any], embed
     if bias_k is not None:
         if static_k is not None or static_v is not None:
             raise ValueError(f"{name}: static_k and static_v must be None when bias_k and bias_v are given")
-        check_shape(name, "bias_k", bias_k, (1, 1, embed))
-        check_shape(name, "bias_v", bias_v, (1, 1, embed))
+        rest["bias_k"] = bias_k = _check_rows(name, "bias_k", bias_k, (None, 1, embed), "")
+        rest["bias_v"] = _check_rows(name, "bias_v", bias_v, (bias_k.shape[0], 1, embed), " to suit bias_k")
     rows = (x["query"].shape[1] if x["query"].ndim == 3 else 1) * num_heads
     if static_k is not None:
         check_shape(name, "static_k", static_k, (rows, None, embed // num_heads))
@@ -358,7 +367,7 @@ def multi_head_attention_forward(
     Shape:
         - query: (L, N, E) or (L, E).
         - key: (S, N, Ek) or (S, Ek); value: (S, N, Ev) or (S, Ev). Ek = Ev = E with ``in_proj_weight``.
-        - in_proj_weight: (3E, E); in_proj_bias: (3E); bias_k, bias_v: (1, 1, E).
+        - in_proj_weight: (3E, E); in_proj_bias: (3E); bias_k, bias_v: (1, 1, E), or (K, 1, E) for K keys.
         - q_proj_weight: (E, E); k_proj_weight: (E, Ek); v_proj_weight: (E, Ev).
         - out_proj_weight: (Eo, E); out_proj_bias: (Eo).
         - key_padding_mask: (N, S) or (S); attn_mask: (L, S) or (N * num_heads, L, S).

@@ -12,7 +12,7 @@ import numpy as np
 
 from fnn.functional.activation.curves import logistic
 from fnn.functional.arrays import ArrayLike, known, widen
-from fnn.functional.checks import fail
+from fnn.functional.checks import as_array, check_floating, fail
 from fnn.functional.explained import explained
 from fnn.functional.loss.common import as_floats, check_broadcast, finish
 from fnn.functional.reduction import resolve_reduction
@@ -25,26 +25,46 @@ __all__ = [
 ]
 
 _LOG_FLOOR = -100.0
+_LEAST_SPREAD = 1e-12  # that torch divides by
 
 
-def _floored_log(x: jax.Array) -> jax.Array:
-    """``max(log(x), -100)`` for x in [0, 1], with a finite derivative; NaN outside."""
-    low = x <= math.exp(_LOG_FLOOR)
-    outside = (x < 0) | (x > 1)
-    log = jnp.where(low, _LOG_FLOOR, jnp.log(jnp.where(low, 1, x)))
-    return jnp.where(outside, jnp.nan, log)
+def _floored_logs(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """``max(log(x), -100)`` and ``max(log(1 - x), -100)`` for x in [0, 1]; NaN outside."""
+    low, high, outside = x <= math.exp(_LOG_FLOOR), x == 1, (x < 0) | (x > 1)
+    logs = (
+        jnp.where(low, _LOG_FLOOR, jnp.log(jnp.where(low, 1, x))),
+        jnp.where(high, _LOG_FLOOR, jnp.log1p(-jnp.where(high, 0, x))),
+    )
+    return jnp.where(outside, jnp.nan, logs[0]), jnp.where(outside, jnp.nan, logs[1])
 
 
 @jax.custom_jvp
 def _bernoulli_loss(x: jax.Array, t: jax.Array) -> jax.Array:
-    return -(t * _floored_log(x) + (1 - t) * _floored_log(1 - x))
+    yes, no = _floored_logs(x)
+    return -(t * yes + (1 - t) * no)
 
 
 @_bernoulli_loss.defjvp
 def _bernoulli_loss_jvp(primals: Any, tangents: Any) -> Any:
     (x, t), (dx, dt) = primals, tangents
-    slope = (x - t) / jnp.maximum(x * (1 - x), 1e-12)
-    return _bernoulli_loss(x, t), slope * dx + (_floored_log(1 - x) - _floored_log(x)) * dt
+    yes, no = _floored_logs(x)
+    return _bernoulli_loss(x, t), _bernoulli_slope(x, t) * dx + (no - yes) * dt
+
+
+@jax.custom_jvp
+def _bernoulli_slope(x: jax.Array, t: jax.Array) -> jax.Array:
+    return (x - t) / jnp.maximum(x * (1 - x), _LEAST_SPREAD)
+
+
+@_bernoulli_slope.defjvp
+def _bernoulli_slope_jvp(primals: Any, tangents: Any) -> Any:
+    (x, t), (dx, dt) = primals, tangents
+    spread = x * (1 - x)
+    held = spread < _LEAST_SPREAD
+    safe = jnp.where(held, _LEAST_SPREAD, spread)
+    # That of the quotient, (1 - t) / (1 - x)^2 + t / x^2, without its differences.
+    bend = ((1 - t) * (x / safe) ** 2 + t * ((1 - x) / safe) ** 2) * dx
+    return _bernoulli_slope(x, t), jnp.where(held, dx / safe, bend) - dt / safe
 
 
 @jax.custom_jvp
@@ -138,6 +158,7 @@ def binary_cross_entropy(
         100.0
     """
     reduction = resolve_reduction("binary_cross_entropy", size_average, reduce, reduction)
+    check_floating("binary_cross_entropy", target=as_array("binary_cross_entropy", "target", target))
     x, t, (w,) = _floats_with("binary_cross_entropy", input, target, weight=weight)
     if x.shape != t.shape:
         fail(ValueError, "binary_cross_entropy", "target", f"of the shape of input {list(x.shape)}", t)
@@ -202,6 +223,7 @@ def binary_cross_entropy_with_logits(
     """
     name = "binary_cross_entropy_with_logits"
     reduction = resolve_reduction(name, size_average, reduce, reduction)
+    check_floating(name, target=as_array(name, "target", target))
     x, t, (w, p) = _floats_with(name, input, target, weight=weight, pos_weight=pos_weight)
     if x.shape != t.shape:
         fail(ValueError, name, "target", f"of the shape of input {list(x.shape)}", t)

@@ -169,13 +169,13 @@ def check_class_target(
 
 
 def check_smoothing(function: str, label_smoothing: Any) -> Any:
-    """``label_smoothing``, or ``None`` if it is zero; raises ValueError unless it lies in [0, 1]."""
+    """``label_smoothing``, or ``None`` if it is not above 0, as torch has it; raises ValueError if it is above 1."""
     smoothing = known(label_smoothing)
     if smoothing is None:
         return label_smoothing
-    if not 0.0 <= smoothing <= 1.0:
-        fail(ValueError, function, "label_smoothing", "between 0 and 1", label_smoothing)
-    return None if smoothing == 0 else float(smoothing)
+    if not smoothing <= 1.0:
+        fail(ValueError, function, "label_smoothing", "at most 1", label_smoothing)
+    return float(smoothing) if smoothing > 0 else None
 
 
 @explained
@@ -260,7 +260,7 @@ def cross_entropy(
         ignore_index: a class target whose positions count for nothing.
         reduce: deprecated, see ``reduction``.
         reduction: 'none', 'mean' or 'sum'.
-        label_smoothing: share of the uniform distribution in the target, in [0, 1].
+        label_smoothing: share of the uniform distribution in the target, at most 1; a negative one is none.
 
     Shape:
         - input: (C), (N, C) or (N, C, d1, ..., dK).
@@ -273,7 +273,7 @@ def cross_entropy(
 
     Raises:
         TypeError: if ``input`` is not floating, or ``target`` or ``weight`` have a wrong dtype.
-        ValueError: if shapes disagree, ``reduction`` is unknown, ``label_smoothing`` lies outside [0, 1], or
+        ValueError: if shapes disagree, ``reduction`` is unknown, ``label_smoothing`` is above 1, or
             ``ignore_index`` is given with probabilities.
         IndexError: if a concrete class target is out of range.
 

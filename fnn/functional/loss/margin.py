@@ -19,6 +19,7 @@ from fnn.functional.checks import (
     check_shape,
     fail,
 )
+from fnn.functional.explained import explained
 from fnn.functional.loss.classification import check_class_weight, pick, safe_targets
 from fnn.functional.loss.common import as_floats, check_broadcast, finish, in_chunks, positive_part
 from fnn.functional.reduction import resolve_reduction
@@ -47,6 +48,7 @@ def _margin_ranking(input1: jax.Array, input2: jax.Array, target: jax.Array, mar
     return finish(positive_part(-target * (input1 - input2) + margin), reduction, dtype)
 
 
+@explained
 def margin_ranking_loss(
     input1: ArrayLike,
     input2: ArrayLike,
@@ -100,6 +102,7 @@ def _hinge_embedding(input: jax.Array, target: jax.Array, margin: Any, reduction
     return finish(_by_sign(target, input, positive_part(margin - input)), reduction, dtype)
 
 
+@explained
 def hinge_embedding_loss(
     input: ArrayLike,
     target: ArrayLike,
@@ -187,6 +190,7 @@ def _rows(function: str, input: Any) -> tuple[jax.Array, jax.Array]:
     return x, x.reshape((1, -1)) if x.ndim < 2 else x
 
 
+@explained
 def multi_margin_loss(
     input: ArrayLike,
     target: ArrayLike,
@@ -275,6 +279,7 @@ def _multilabel_margin(
     return _finish_rows(loss, reduction, shape, dtype)
 
 
+@explained
 def multilabel_margin_loss(
     input: ArrayLike,
     target: ArrayLike,
@@ -341,6 +346,7 @@ def _cosine_embedding(
     return finish(loss, reduction, dtype)
 
 
+@explained
 def cosine_embedding_loss(
     input1: ArrayLike,
     input2: ArrayLike,
@@ -390,5 +396,5 @@ def cosine_embedding_loss(
         if value.ndim != t.ndim + 1:
             fail(ValueError, "cosine_embedding_loss", argument, f"{t.ndim + 1}-D for {t.ndim}-D target", value)
     check_broadcast("cosine_embedding_loss", input1=a, input2=b)
-    check_broadcast("cosine_embedding_loss", input1=a[..., 0], input2=b[..., 0], target=t)
+    check_broadcast("cosine_embedding_loss", input1=a.sum(-1), input2=b.sum(-1), target=t)
     return _cosine_embedding(a, b, t.astype(a.dtype), margin, reduction)

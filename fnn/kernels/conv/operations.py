@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import jax
+import jax.numpy as jnp
 
 from fnn.kernels.conv import choice
 from fnn.kernels.conv.config import BOUNDS, Bounds, Config, Ints
@@ -38,7 +39,7 @@ def convolve(x: jax.Array, w: jax.Array, config: Config, *, bounds: Bounds = BOU
         >>> convolve(jnp.ones((1, 2, 4)), jnp.ones((2, 1, 3)), config)[0, 0].tolist()
         [2.0, 3.0, 3.0, 2.0]
     """
-    if 0 in (x.size, w.size):
+    if 0 in (x.size, w.size) or not _is_floating(x):
         return plain_forward(x, w, config)
     return _convolution(config, bounds)(x, w)
 
@@ -63,9 +64,14 @@ def convolve_transpose(
         >>> convolve_transpose(jnp.ones((1, 1, 2)), jnp.ones((1, 1, 2)), Config((2,), ((0, 0),), (1,), 1), (4,)).tolist()
         [[[1.0, 1.0, 1.0, 1.0]]]
     """
-    if 0 in (x.size, w.size):
+    if 0 in (x.size, w.size) or not _is_floating(x):
         return plain_transposed(x, w, sizes, config)
     return _transposed(config, sizes, bounds)(x, w)
+
+
+def _is_floating(x: jax.Array) -> bool:
+    """Whether the fast forms take it: complex and whole numbers are left to XLA."""
+    return jnp.issubdtype(x.dtype, jnp.floating)
 
 
 def _widened(function: Callable[[jax.Array, jax.Array], jax.Array], left: jax.Array, right: jax.Array) -> jax.Array:

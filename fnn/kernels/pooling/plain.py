@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -53,20 +52,21 @@ def _running_max(x: jax.Array, windows: Windows) -> tuple[jax.Array, jax.Array]:
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _tap_max(x: jax.Array, windows: Windows) -> tuple[jax.Array, jax.Array]:
-    return _running_max(x, windows)
+def _tap_max(x: jax.Array, windows: Windows) -> jax.Array:
+    return _running_max(x, windows)[0]
 
 
 @_tap_max.defjvp
 def _tap_max_jvp(
     windows: Windows, primals: tuple[jax.Array], tangents: tuple[jax.Array]
-) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, Any]]:
-    best, chosen = _tap_max(primals[0], windows)
-    (tangent,) = tangents
+) -> tuple[jax.Array, jax.Array]:
+    (x,), (tangent,) = primals, tangents
+    # The running maximum is the same as that within ``_tap_max``, and computed once.
+    best, chosen = _tap_max(x, windows), _running_max(lax.stop_gradient(x), windows)[1]
     moved = jnp.zeros_like(best, tangent.dtype)
     for number, value in enumerate(_tap_slices(tangent, windows, 0)):
         moved = moved + jnp.where(chosen == number, value, jnp.zeros((), tangent.dtype))
-    return (best, chosen), (moved, np.zeros(chosen.shape, jax.dtypes.float0))
+    return best, moved
 
 
 def _large_positions(x: jax.Array, windows: Windows) -> jax.Array:
@@ -82,7 +82,7 @@ def _large_positions(x: jax.Array, windows: Windows) -> jax.Array:
 def max_pool_reference(x: jax.Array, windows: Windows, bounds: Bounds = BOUNDS) -> jax.Array:
     """Maxima by a running maximum over the taps if they are few, by lists of indices otherwise."""
     if math.prod(windows.kernel) <= bounds.window_taps:
-        return _tap_max(x, windows)[0]
+        return _tap_max(x, windows)
     return gather_maxima(x, _large_positions(x, windows), len(windows.kernel))
 
 

@@ -155,6 +155,9 @@ class HasStateDict(Stateful):
                 f'While copying the parameter named "{key}", expected an array, got {type(value).__name__}'
             )
             return
+        except OverflowError as error:
+            error_msgs.append(f"While copying the parameter named {error}")
+            return
         if array.shape == (1,) and box.shape == ():
             array = array.reshape(())
         if array.shape != box.shape:

@@ -7,8 +7,9 @@ from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from fnn.functional.arrays import ArrayLike, is_concrete
+from fnn.functional.arrays import ArrayLike, known
 from fnn.functional.checks import as_array, as_int, check_floating, fail
 from fnn.nn.tensor_methods.writing import Writing
 from fnn.random import Generator
@@ -45,7 +46,8 @@ class DrawingInPlace(Writing):
         """Fills with uniform numbers in [from_, to); returns the box."""
         drawing.check_number("uniform_", "from_", from_)
         drawing.check_number("uniform_", "to", to)
-        if is_concrete(from_, to) and not from_ <= to:
+        low, high = known(from_), known(to)
+        if low is not None and high is not None and not np.all(low <= high):
             fail(RuntimeError, "uniform_", "to", f"at least from_ ({from_})", to)
         return self._draw_floats("uniform_", generator, drawing.uniform, from_, to)
 
@@ -69,7 +71,8 @@ class DrawingInPlace(Writing):
     def geometric_(self, p: float, *, generator: Generator | None = None) -> Self:
         """Fills with the numbers of trials, each of chance ``p``, up to the first success; returns the box."""
         drawing.check_number("geometric_", "p", p, 0.0, strict=True)
-        if is_concrete(p) and not p < 1:
+        chance = known(p)
+        if chance is not None and not np.all(chance < 1):
             fail(RuntimeError, "geometric_", "p", "below 1", p)
         return self._draw("geometric_", generator, drawing.geometric, p)
 

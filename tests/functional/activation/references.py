@@ -215,3 +215,31 @@ def ulps(values: np.ndarray, truth: list[Any], dtype: str) -> np.ndarray:
         unit = mpf(2) ** (mpmath.frexp(right)[1] - 1 - int(info.nmant)) if right else mpf(tiny)
         errors.append(0.0 if error <= lost else float(error / max(unit, mpf(tiny) * mpf(float(info.eps)))))
     return np.array(errors)
+
+
+# The sizes between which first derivatives have zeros, where terms of any formula cancel.
+MIDDLE = 6
+
+
+def _allowed(curve: Curve, x: np.ndarray, truth: list[Any], dtype: str, order: int) -> np.ndarray:
+    """4 units in the last place for each term, or torch's error thereabouts; near a zero what a unit of x makes."""
+    theirs = by_torch(curve, x, dtype, order)
+    errors = np.zeros(x.shape) if theirs is None else ulps(theirs, truth, dtype)
+    around = np.array([errors[max(0, i - 3) : i + 4].max() for i in range(errors.size)])
+    change = exact(curve, x, order + 1)
+    condition = [
+        min(float(abs(v * c / t)), 1e12) if abs(v) < MIDDLE and t else 0.0
+        for v, c, t in zip(x, change, truth, strict=True)
+    ]
+    return np.maximum(np.maximum(4, around), 4 * np.array(condition)) * curve.terms
+
+
+def check(curve: Curve, x: np.ndarray, dtypes: tuple[str, ...]) -> None:
+    """The value and two derivatives at points, each within what ``_allowed`` says."""
+    x = np.array([v for v in x if v not in curve.kinks])
+    for order in range(3):
+        truth = exact(curve, x, order)
+        for dtype in dtypes:
+            errors = ulps(by_fnn(curve, x, dtype, order), truth, dtype)
+            wrong = errors > _allowed(curve, x, truth, dtype, order)
+            assert not wrong.any(), f"derivative {order} in {dtype}: {errors[wrong]} ulp at {x[wrong]}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,46 +12,19 @@ import fnn.nn.functional as F
 pytest.importorskip("torch")
 pytest.importorskip("mpmath")
 
-from tests.functional.activation.references import CURVES, Curve, by_fnn, by_torch, exact, points, ulps
-
-# The sizes between which first derivatives have zeros, where terms of any formula cancel.
-MIDDLE = 6
-
-
-def _allowed(curve: Curve, x: np.ndarray, truth: list[Any], dtype: str, order: int) -> np.ndarray:
-    """4 units in the last place for each term, or torch's error thereabouts; near a zero what a unit of x makes."""
-    theirs = by_torch(curve, x, dtype, order)
-    errors = np.zeros(x.shape) if theirs is None else ulps(theirs, truth, dtype)
-    around = np.array([errors[max(0, i - 3) : i + 4].max() for i in range(errors.size)])
-    change = exact(curve, x, order + 1)
-    condition = [
-        min(float(abs(v * c / t)), 1e12) if abs(v) < MIDDLE and t else 0.0
-        for v, c, t in zip(x, change, truth, strict=True)
-    ]
-    return np.maximum(np.maximum(4, around), 4 * np.array(condition)) * curve.terms
-
-
-def _check(name: str, x: np.ndarray, dtypes: tuple[str, ...]) -> None:
-    curve = CURVES[name]
-    x = np.array([v for v in x if v not in curve.kinks])
-    for order in range(3):
-        truth = exact(curve, x, order)
-        for dtype in dtypes:
-            errors = ulps(by_fnn(curve, x, dtype, order), truth, dtype)
-            wrong = errors > _allowed(curve, x, truth, dtype, order)
-            assert not wrong.any(), f"derivative {order} in {dtype}: {errors[wrong]} ulp at {x[wrong]}"
+from tests.functional.activation.references import CURVES, by_fnn, by_torch, check, points
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CURVES)
 def test_400_points(name: str) -> None:
-    _check(name, points(400), ("float32", "float64", "bfloat16", "float16"))
+    check(CURVES[name], points(400), ("float32", "float64", "bfloat16", "float16"))
 
 
 @pytest.mark.parametrize("name", ["celu of alpha 0.125", "logsigmoid", "mish"])
 def test_the_tails(name: str) -> None:
-    _check(
-        name,
+    check(
+        CURVES[name],
         np.array([-85.5, -17.0, -9.625, -3.5, -0.0625, 2.0**-12, 2.53125, 9.0, 17.0, 80.0]),
         ("float32", "float64"),
     )

@@ -198,6 +198,12 @@ def test_second_derivatives():
     )
 
 
+@needs_torch
+@pytest.mark.parametrize("shape", [(E,), (1, E), (1, 1, E), (3, 1, E)])
+def test_added_keys_of_any_shape(shape):
+    compare(Q, K, V, bias_k=rand(20, *shape), bias_v=rand(21, *shape))
+
+
 @pytest.mark.parametrize("need_weights", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_transforms(need_weights):
     def run(q, k, w, mask, row):
@@ -300,7 +306,8 @@ def test_the_causal_hint_spares_the_mask():
         ({"out_proj_weight": OUT[:, :3]}, ValueError, "out_proj_weight must be of shape"),
         ({"out_proj_bias": BIAS}, ValueError, "out_proj_bias must be of shape"),
         ({"bias_k": BIAS_K}, ValueError, "bias_k and bias_v must be given together"),
-        ({"bias_k": BIAS_K, "bias_v": BIAS_V[0]}, ValueError, "bias_v must be of shape"),
+        ({"bias_k": BIAS_K, "bias_v": BIAS_V[..., :2]}, ValueError, "bias_v must be of shape"),
+        ({"bias_k": BIAS_K, "bias_v": np.concatenate([BIAS_V] * 2)}, ValueError, "bias_v must be of shape .* bias_k"),
         ({"bias_k": BIAS_K, "bias_v": BIAS_V, "static_k": STATIC_K}, ValueError, "static_k and static_v must be None"),
         ({"static_k": STATIC_K[:2], "static_v": STATIC_V}, ValueError, "static_k must be of shape"),
         ({"static_k": STATIC_K}, ValueError, "static_k must be of length 4"),

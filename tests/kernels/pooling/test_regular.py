@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings, strategies as st
 
-from fnn import kernels
+from fnn import functional as F, kernels
 from fnn.kernels.pooling import Windows, max_pool, max_positions, sum_pool
 from fnn.kernels.pooling.plain import max_pool_reference, max_positions_reference, sum_pool_reference
 from tests.kernels.derivatives import check_derivatives
@@ -34,6 +34,18 @@ def compare(x, windows, second=False):
     for fast, plain in pairs if np.isfinite(x).all() else pairs[:1]:
         check_derivatives(partial(fast, windows=windows), partial(plain, windows=windows), x, second=second)
     assert_close(max_positions(x, windows), max_positions_reference(x, windows))
+
+
+@pytest.mark.parametrize("taps", [2, 3])
+def test_gradient_in_shard_map(taps):
+    mesh = jax.make_mesh((1,), ("i",), axis_types=(jax.sharding.AxisType.Auto,))
+    x = jnp.asarray(rand(0, 2, 3, 8))
+
+    def gradient(x):
+        return jax.grad(lambda x: (F.max_pool1d(x, taps, 2) ** 2).sum())(x)
+
+    spread = jax.P("i")
+    assert_close(jax.jit(jax.shard_map(gradient, mesh=mesh, in_specs=spread, out_specs=spread))(x), gradient(x))
 
 
 SLOW = {"tiles", "three axes", "last one partial", "long tiles"}

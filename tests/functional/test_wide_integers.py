@@ -1,0 +1,95 @@
+"""Integers of 64 bits where 64-bit types are off: those that int32 cannot hold are refused at every door, never cut."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import fnn
+from fnn import nn, optim
+from fnn.nn import functional as F
+
+BIG = 2**32 + 1
+
+
+class Counting(nn.Module):
+    count: nn.Buffer
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("count", np.array(7))
+
+
+@pytest.fixture(autouse=True)
+def _without_x64():
+    with jax.enable_x64(False):
+        yield
+
+
+DOORS = {
+    "indices": lambda value: F.embedding(value.reshape(1), jnp.ones((3, 2))),
+    "targets": lambda value: F.nll_loss(jnp.zeros((1, 3)), value.reshape(1)),
+    "values": lambda value: F.relu(value),
+    "a buffer": lambda value: nn.Buffer(value),
+    "register_buffer": lambda value: Counting().register_buffer("other", value),
+    "assignment": lambda value: setattr(Counting(), "count", value),
+    "data": lambda value: setattr(Counting().count, "data", value),
+    "copy_": lambda value: Counting().count.copy_(value),
+    "add_": lambda value: Counting().count.add_(value),
+    "update": lambda value: fnn.update(Counting(), {}, {"count": value}),
+    "functional_call": lambda value: fnn.functional_call(nn.BatchNorm1d(1), *_with(value), jnp.ones((2, 1))),
+}
+
+
+def _with(value):
+    params, buffers = fnn.state(nn.BatchNorm1d(1))
+    return params, {**buffers, "num_batches_tracked": value}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("value", [BIG, -BIG])
+def test_refused(door, value):
+    with pytest.raises(OverflowError, match=f"must be of numbers that int32 can hold, got {value}; .*jax_enable_x64"):
+        DOORS[door](np.array(value))
+
+
+def test_load_state_dict_names_the_key_and_changes_nothing():
+    module = Counting()
+    for assign in (False, True):
+        with pytest.raises(RuntimeError, match="count must be of numbers that int32 can hold"):
+            module.load_state_dict({"count": np.array(BIG)}, assign=assign)
+    assert module.count.item() == 7
+
+
+def test_those_that_fit_become_int32():
+    module = Counting()
+    module.load_state_dict({"count": np.array(2**31 - 1)})
+    assert (module.count.dtype, module.count.item()) == (jnp.int32, 2**31 - 1)
+    assert F.relu(np.array([-(2**31), 3])).tolist() == [0, 3]
+    assert F.relu(np.zeros(0, np.int64)).shape == (0,)
+
+
+@pytest.mark.parametrize("name", ["Adam", "NAdam", "ASGD", "Rprop"])
+def test_steps_beyond_2_to_24_are_counted_and_saved(name):
+    parameter = nn.Parameter(jnp.ones(2))
+    optimizer = getattr(optim, name)([parameter])
+    parameter.grad = jnp.ones(2)
+    optimizer.step()
+    state = optimizer.state_dict()
+    assert state["state"][0]["step"].dtype == jnp.float32  # torch's dtype, where it holds the number
+    state["state"][0]["step"] = np.array(2**24)
+    optimizer.load_state_dict(state)
+    for _ in range(3):
+        optimizer.step()
+    state = optimizer.state_dict()
+    assert int(state["state"][0]["step"]) == 2**24 + 3
+    optimizer.load_state_dict(state)
+    assert int(optimizer.state[parameter]["step"]) == 2**24 + 3
+
+
+def test_batches_beyond_2_to_24_are_counted():
+    norm = nn.BatchNorm1d(1)
+    norm.num_batches_tracked.copy_(2**24)
+    for _ in range(3):
+        norm(jnp.ones((2, 1)))
+    assert norm.num_batches_tracked.item() == 2**24 + 3
