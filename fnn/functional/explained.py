@@ -94,13 +94,14 @@ def explanation(
             return TypeError(f"{title}: {name} must be {expected}, got {describe(value)}")
     if type(error) not in (TypeError, ValueError, RuntimeError, IndexError, AssertionError) or not _raised_here(error):
         return None
+    plain = _TRACER.sub(r"a traced \1", message)
     head = re.match(r"([\w.]+): ", message)
     nameless = re.match(r"(\w+) (?:must|should) ", message)
     if (nameless and nameless[1] in inspect.signature(function).parameters) or (
         head and not title.startswith(head[1]) and not message.startswith(title)
     ):
-        return with_remedy_of(type(error)(f"{title}: {message}"), error)
-    return None
+        plain = f"{title}: {plain}"
+    return None if plain == message else with_remedy_of(type(error)(plain), error)
 
 
 def _raised_here(error: Exception) -> bool:
@@ -135,6 +136,8 @@ def _misfits(
                 yield name, _said(kinds, function) + ", known when the call is traced" * traced, value
 
 
+# How JAX shows a tracer.
+_TRACER = re.compile(r"\b\w*Tracer\(~?(\w+\[[^\]]*\])[^()]*\)")
 _ARRAYS = {"ArrayLike", "jax.Array", "Data"}
 
 

@@ -102,13 +102,17 @@ def check_key(function: str, rng: Any, argument: str = "rng") -> Any:
     raise TypeError(f"{function}: {argument} must be one JAX PRNG key (jax.random.key(seed)), got {got}")
 
 
+def _told(value: Any) -> str:
+    return f"{value.dtype}{list(value.shape)}" if isinstance(value, jax.Array) else repr(value)
+
+
 def check_draw(function: str, key: Any, shape: Any, dtype: Any, **numbers: Any) -> None:
     """Raises TypeError or ValueError unless these are a key, a shape, a dtype, and numbers or arrays that broadcast to it."""
     check_key(function, key, "key")
     several = isinstance(shape, list | tuple) or (isinstance(shape, np.ndarray) and shape.ndim == 1)
     lengths: list[Any] = list(shape) if several else []
     if not several or not all(isinstance(n, int | np.integer) for n in lengths):
-        raise TypeError(f"{function}: shape must be a sequence of ints, got {shape!r}")
+        raise TypeError(f"{function}: shape must be a sequence of ints, got {_told(shape)}")
     if any(n < 0 for n in lengths):
         raise ValueError(f"{function}: shape must be of lengths of at least 0, got {tuple(shape)}")
     try:
@@ -116,13 +120,13 @@ def check_draw(function: str, key: Any, shape: Any, dtype: Any, **numbers: Any) 
     except (TypeError, ValueError):
         numeric = False
     if not numeric:
-        raise TypeError(f"{function}: dtype must be a dtype of numbers, got {dtype!r}")
+        raise TypeError(f"{function}: dtype must be a dtype of numbers, got {_told(dtype)}")
     for name, value in numbers.items():
         if isinstance(value, int | float | np.number):
             continue
         size = getattr(value, "shape", None)
         if size is None or jnp.iscomplexobj(value):
-            raise TypeError(f"{function}: {name} must be a number or an array of real numbers, got {value!r}")
+            raise TypeError(f"{function}: {name} must be a number or an array of real numbers, got {_told(value)}")
         if len(size) > len(shape) or any(n not in (1, m) for n, m in zip(size[::-1], tuple(shape)[::-1], strict=False)):
             raise ValueError(
                 f"{function}: {name} must broadcast to the shape {tuple(shape)}, got the shape {tuple(size)}"

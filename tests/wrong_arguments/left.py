@@ -15,10 +15,117 @@ NOT_CALLED = {
         "initial_seed",
     ),
     *("UninitializedParameter", "UninitializedBuffer"),  # their values come later: no result of theirs can be looked at
-    *("Transform", "Plateau", "Schedule"),
-    *("SWALR",),  # among the schedulers
-    *("swap_in_optimizer_params_and_state", "register_optimizer_step_pre_hook", "register_optimizer_step_post_hook"),
+    *("Transform", "Plateau", "SWALR", "swap_in_optimizer_params_and_state"),
 }
 
+_SCHEDULERS = ("CyclicLR", "OneCycleLR", "MultiStepLR", "SWALR", "LambdaLR", "MultiplicativeLR", "StepLR")
+
 # (callable, argument) or (callable, argument, kind).
-LEFT: set[tuple[str, ...]] = set()
+LEFT: set[tuple[str, ...]] = {
+    # A function or Module of the user's is called, and the error is its own.
+    ("F.triplet_margin_with_distance_loss", "distance_function", "module"),
+    ("nn.TripletMarginWithDistanceLoss", "distance_function"),
+    *((name, "closure", "module") for name in ("SGD.step", "backward")),
+    *((name, "fn") for name in ("Sequential.apply",)),
+    *((f"schedule.{name}", "scale_fn", "function") for name in ("cyclic_lr",)),
+    *((f"schedule.{name}", "lr_lambda", "function") for name in ("lambda_lr", "multiplicative_lr")),
+    *((f"lr_scheduler.{name}", "lr_lambda") for name in _SCHEDULERS),
+    ("lr_scheduler.CyclicLR", "scale_fn"),
+    # What goes on to the forward of a Module is its to refuse.
+    ("functional_call", "args"),
+    ("parallel.data_parallel", "inputs"),
+    ("swa_utils.update_bn", "loader"),
+    # Right in kind, and not there: the errors name what was looked for, in torch's words or types.
+    *((f"Sequential.{name}", "target") for name in ("get_buffer", "get_parameter", "get_submodule", "set_submodule")),
+    *((f"checkpoint.{name}", "path") for name in ("load", "open_checkpoint", "save")),
+    *((name, argument) for name in ("spectral_norm", "weight_norm") for argument in ("module", "name")),
+    *((f"remove_{name}", argument) for name in ("spectral_norm", "weight_norm") for argument in ("module", "name")),
+    *((f"parametrizations.{n}", a) for n in ("orthogonal", "spectral_norm", "weight_norm") for a in ("module", "name")),
+    *(
+        (f"parametrize.{n}", a)
+        for n in ("register_parametrization", "remove_parametrizations")
+        for a in ("module", "tensor_name")
+    ),
+    *(("parametrize.transfer_parametrizations_and_params", a) for a in ("from_module", "to_module", "tensor_name")),
+    *((name, "model") for name in ("functional_call", "update")),
+    ("functional_call", "buffers", "dict"),
+    ("ModuleDict.pop", "key"),
+    ("ParameterDict.pop", "key"),
+    # torch's words, which lack the name of the function.
+    ("Sequential.load_state_dict", "state_dict"),
+    ("parametrizations.orthogonal", "orthogonal_map"),
+    ("parametrizations.spectral_norm", "n_power_iterations"),
+    ("spectral_norm", "n_power_iterations"),
+    *((f"fuse_{kind}_bn_eval", a) for kind in ("conv", "linear") for a in ("conv", "linear", "bn", "transpose")),
+    # The error names what the argument makes: the deviation or the bounds, the shape of a statistic, the dtype of a Parameter.
+    *((f"init.{name}", a) for name in ("xavier_normal", "xavier_uniform") for a in ("gain",)),
+    *((f"init.{name}_", a) for name in ("xavier_normal", "xavier_uniform") for a in ("gain",)),
+    *((f"init.kaiming_{name}", "a") for name in ("normal", "uniform", "normal_", "uniform_")),
+    *(
+        (f"fuse_{kind}_bn_weights", a)
+        for kind in ("conv", "linear")
+        for a in (f"{kind}_w", f"{kind}_b", "bn_rm", "bn_rv", "bn_w", "bn_b", "transpose")
+    ),
+    ("init.calculate_gain", "param", "traced"),
+    *((f"init.{name}", "sparsity", "nan") for name in ("sparse", "sparse_")),
+    # An array where one number or a list of them is due fails at the conversion.
+    *(
+        (f"lr_scheduler.{name}", a)
+        for name in _SCHEDULERS
+        for a in ("base_lr", "max_lr", "base_momentum", "max_momentum")
+    ),
+    *(
+        (f"lr_scheduler.{name}", a)
+        for name in _SCHEDULERS
+        for a in ("swa_lr", "milestones", "step_size_up", "step_size_down")
+    ),
+    *((name, "epoch") for name in ("StepLR.step", "ReduceLROnPlateau.step")),
+    ("lr_scheduler.OneCycleLR", "total_steps", "none"),
+    ("schedule.one_cycle_lr", "total_steps", "none"),
+    # Any object is taken, and looked at by another function, whose name the error has.
+    ("swa_utils.AveragedModel", "device"),
+    ("Sequential.to_empty", "device"),
+    *((f"parallel.{name}", "device_ids") for name in ("DataParallel", "DistributedDataParallel", "data_parallel")),
+    ("set_rng_state", "state"),
+    ("checkpoint.save", "obj"),
+    ("rnn.PackedSequence", "sorted_indices"),
+    ("rnn.PackedSequence", "unsorted_indices"),
+    # The members are looked at one by one, and the error names the one.
+    *((f"{name}.extend", a) for name in ("Sequential", "ModuleList", "ParameterList") for a in ("modules", "values")),
+    *(
+        (name, a)
+        for name in ("ModuleDict.update", "ParameterDict.update", "nn.ParameterDict")
+        for a in ("modules", "parameters")
+    ),
+    *((f"nn.{name}", "modules") for name in ("ModuleDict", "ModuleList")),
+    ("Manager.save", "state"),
+    # Options that need one another, and sizes whose product is refused.
+    *((f"optim.{name}", "nesterov") for name in ("SGD", "sgd")),
+    *(
+        (f"nn.{n}", a)
+        for n in ("RNNCellBase", "GRUCell", "LSTMCell", "RNNCell")
+        for a in ("input_size", "hidden_size", "num_chunks")
+    ),
+    *(
+        (f"nn.{n}", a)
+        for n in ("GRU", "LSTM", "RNN", "RNNBase")
+        for a in ("input_size", "hidden_size", "num_layers", "proj_size")
+    ),
+    *(
+        (f"nn.Transformer{n}", a)
+        for n in ("", "EncoderLayer", "DecoderLayer")
+        for a in ("d_model", "nhead", "activation")
+    ),
+    *(
+        (f"nn.Transformer{n}", a)
+        for n in ("", "EncoderLayer", "DecoderLayer")
+        for a in ("dropout", "layer_norm_eps", "batch_first")
+    ),
+    *(("nn.AdaptiveLogSoftmaxWithLoss", a) for a in ("cutoffs", "div_value")),
+    # A tracer in the place of an object is named by its class.
+    *(
+        (name, argument, "traced")
+        for name, argument in (("jit", "function"), ("state", "model"), ("skip_init", "module_cls"))
+    ),
+    *((f"parallel.{name}", "module", "traced") for name in ("DataParallel", "DistributedDataParallel")),
+}

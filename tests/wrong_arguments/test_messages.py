@@ -214,7 +214,7 @@ def test_explained(wrong, message):
 
 
 def test_an_error_that_no_argument_explains_stays():
-    with pytest.raises(TypeError, match="unsupported|only integer|Indexer|string") as caught:
+    with pytest.raises(TypeError, match=r"unsupported|only integer|Indexer|string") as caught:
         _scaled(X, 1.0, names=["a"])
     assert not str(caught.value).startswith("_scaled")
 
@@ -225,7 +225,7 @@ def test_an_error_that_no_argument_explains_stays():
     def users() -> None:
         raise ValueError("mine")
 
-    with pytest.raises(ValueError, match="^mine$") as mine:
+    with pytest.raises(ValueError, match=r"^mine$") as mine:
         calls(users)
     assert traceback.extract_tb(mine.value.__traceback__)[-1].name == "users"
 

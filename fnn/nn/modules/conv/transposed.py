@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from fnn import functional as F
 from fnn.functional.arrays import ArrayLike
 from fnn.functional.checks import fail
+from fnn.functional.explained import explained
 from fnn.nn.modules.conv.convolution import _ConvNd
 from fnn.nn.modules.utils import Sizes
 from fnn.nn.placement import Device, DType
@@ -163,6 +164,7 @@ class ConvTranspose1d(_ConvTransposeNd):
             dtype,
         )
 
+    @explained
     def forward(self, input: ArrayLike, output_size: Sequence[int] | None = None) -> jax.Array:
         """The transposed convolution of the input with the weight.
 
@@ -257,6 +259,7 @@ class ConvTranspose2d(_ConvTransposeNd):
             dtype,
         )
 
+    @explained
     def forward(self, input: ArrayLike, output_size: Sequence[int] | None = None) -> jax.Array:
         """The transposed convolution of the input with the weight.
 
@@ -351,6 +354,7 @@ class ConvTranspose3d(_ConvTransposeNd):
             dtype,
         )
 
+    @explained
     def forward(self, input: ArrayLike, output_size: Sequence[int] | None = None) -> jax.Array:
         """The transposed convolution of the input with the weight.
 

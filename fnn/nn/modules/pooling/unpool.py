@@ -9,6 +9,7 @@ import jax
 from fnn import functional as F
 from fnn.functional.arrays import ArrayLike
 from fnn.functional.checks import ntuple
+from fnn.functional.explained import explained
 from fnn.nn.modules.module import Module
 from fnn.nn.modules.utils import Sizes
 
@@ -64,6 +65,7 @@ class MaxUnpool1d(_MaxUnpoolNd):
 
     _dims = 1
 
+    @explained
     def forward(self, input: ArrayLike, indices: ArrayLike, output_size: Sequence[int] | None = None) -> jax.Array:
         """The maxima at their places.
 
@@ -110,6 +112,7 @@ class MaxUnpool2d(_MaxUnpoolNd):
 
     _dims = 2
 
+    @explained
     def forward(self, input: ArrayLike, indices: ArrayLike, output_size: Sequence[int] | None = None) -> jax.Array:
         """The maxima at their places.
 
@@ -156,6 +159,7 @@ class MaxUnpool3d(_MaxUnpoolNd):
 
     _dims = 3
 
+    @explained
     def forward(self, input: ArrayLike, indices: ArrayLike, output_size: Sequence[int] | None = None) -> jax.Array:
         """The maxima at their places.
 
