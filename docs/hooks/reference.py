@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from mkdocs.structure.files import File
@@ -121,10 +120,6 @@ REFERENCE = [
     Package("fnn.debug", "debug", "debug", "fnn.debug", []),
     Package("fnn.amp", "amp", "amp", "fnn.amp", []),
 ]
-
-
-# Guides that may not be there yet; the navigation has their places.
-COMING = ("guide/checkpoints.md", "guide/data_and_metrics.md", "guide/tools.md")
 
 
 class Entry(NamedTuple):
@@ -286,14 +281,7 @@ def on_config(config: Any) -> Any:
         for title, value in item.items():
             if value == "reference":
                 item[title] = navigation()
-            elif isinstance(value, list):
-                item[title] = [page for page in value if not _is_coming(page, config.docs_dir)]
     return config
-
-
-def _is_coming(page: Any, folder: str) -> bool:
-    path = next(iter(page.values())) if isinstance(page, dict) else page
-    return path in COMING and not (Path(folder) / path).exists()
 
 
 def on_files(files: Any, config: Any) -> Any:

@@ -51,6 +51,12 @@ def test_what_nn_and_functional_show_is_there(reference):
         assert names <= {entry.name for _, entries in reference.pages(by_path[path]).values() for entry in entries}
 
 
+def test_every_example_and_notebook_is_listed():
+    text = (ROOT / "docs/examples.md").read_text()
+    for path in (*(ROOT / "examples").glob("*.py"), *(ROOT / "notebooks").glob("*.ipynb")):
+        assert f"`{path.name}`" in text or f"notebooks/{path.stem}.md" in text, path.name
+
+
 class Page(HTMLParser):
     """What a page of the site refers to, and the places in it that can be referred to."""
 
