@@ -50,3 +50,21 @@ def test_the_closure_is_traced_once_compiled_and_runs_at_each_evaluation_eagerly
     assert len(runs["compiled"]) == 1
     assert len(runs["eager"]) == ends["eager"][1] == ends["compiled"][1] > 8
     assert_close(ends["compiled"][0], ends["eager"][0])
+
+
+def test_a_compiled_closure_must_not_draw_or_write():
+    x = rand(2, 5, 3).astype("float32")
+    for layer in (nn.Dropout(0.5), nn.BatchNorm1d(3)):
+        model = nn.Sequential(nn.Linear(3, 3), layer)
+        optimizer = optim.LBFGS(model.parameters(), max_iter=2)
+        before = model[0].weight.numpy()
+        with pytest.raises(RuntimeError, match="inside a JAX transformation"):
+            fnn.jit(lambda m=model, o=optimizer: o.step(lambda: (m(x) ** 2).sum()))()
+        assert_close(model[0].weight, before)
+
+
+def test_parameters_without_elements():
+    p = nn.Parameter(jnp.zeros((0, 2), "float32"))
+    optimizer = optim.LBFGS([p])
+    assert float(optimizer.step(lambda: p.sum() + 2)) == 2
+    assert float(fnn.jit(lambda: optimizer.step(lambda: p.sum() + 2))()) == 2
