@@ -4,14 +4,15 @@
     python examples/digits.py --style module       # a Module inside plain JAX
     python examples/digits.py --style functional   # pure functions of a dict of arrays
 
-Writes the loss and accuracy curves, a sheet of the misclassified digits and the best model to ``outputs/``.
+Expected: 97.5 to 99 % of the 360 test digits, which no choice was made on, after half a minute on two cores. Writes to
+``outputs/`` the model that was best on the validation digits, and a figure of the curves and the test digits it is least sure of.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,17 +38,20 @@ Batch = tuple[np.ndarray, np.ndarray]
 class Data(NamedTuple):
     x_train: np.ndarray
     y_train: np.ndarray
+    x_val: np.ndarray
+    y_val: np.ndarray
     x_test: np.ndarray
     y_test: np.ndarray
 
 
 def load_data() -> Data:
-    """The 1,797 digits as float32 (N, 1, 8, 8) in [-1, 1], a fifth of them for the test."""
+    """The 1,797 digits as float32 (N, 1, 8, 8) in [-1, 1]: 1,257 for training, 180 for validation, 360 for the test."""
     digits = load_digits()
     x = (digits.images[:, None] / 8 - 1).astype(np.float32)
     y = digits.target.astype(np.int32)
-    x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=0.2, random_state=0, stratify=y)
-    return Data(x_train, y_train, x_test, y_test)
+    x_rest, x_test, y_rest, y_test = train_test_split(x, y, test_size=0.2, random_state=0, stratify=y)
+    x_train, x_val, y_train, y_val = train_test_split(x_rest, y_rest, test_size=180, random_state=0, stratify=y_rest)
+    return Data(x_train, y_train, x_val, y_val, x_test, y_test)
 
 
 def batches(x: np.ndarray, y: np.ndarray, seed: int) -> Iterator[Batch]:
@@ -227,78 +231,93 @@ def compare_styles(data: Data, steps: int = 10) -> float:
     return float(np.max(np.abs(np.array(losses) - reference) / np.abs(reference)))
 
 
-def accuracy(trainer: Trainer, x: np.ndarray, y: np.ndarray) -> float:
-    return float(np.mean(np.argmax(np.asarray(trainer.logits(x)), 1) == y))
+def judged(trainer: Trainer, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """The loss, and the share that is read right."""
+    logits = trainer.logits(x)
+    return float(F.cross_entropy(logits, y)), float(jnp.mean(jnp.argmax(logits, 1) == y))
 
 
-def train(trainer: Trainer, data: Data, epochs: int, checkpoint: Path) -> dict[str, list[float]]:
-    """Trains, keeping the best model on disk; returns the curves."""
-    curves: dict[str, list[float]] = {"loss": [], "accuracy": []}
-    best = -1.0
+def train(trainer: Trainer, data: Data, epochs: int, steps: int | None, checkpoint: Path) -> dict[str, list[float]]:
+    """Trains, keeping on disk the model that is best on the validation digits; returns the curves."""
+    curves: dict[str, list[float]] = {"training": [], "validation": [], "accuracy": []}
+    taken = 0
     with tqdm(range(epochs), unit="epoch") as progress:
         for epoch in progress:
-            losses = [trainer.step(x, y) for x, y in batches(data.x_train, data.y_train, epoch)]
+            pairs = list(batches(data.x_train, data.y_train, epoch))
+            losses = [trainer.step(x, y) for x, y in pairs[: None if steps is None else steps - taken]]
+            taken += len(losses)
             trainer.end_epoch()
-            curves["loss"].append(float(jnp.mean(jnp.stack(losses))))
-            curves["accuracy"].append(accuracy(trainer, data.x_test, data.y_test))
-            progress.set_postfix(loss=f"{curves['loss'][-1]:.4f}", accuracy=f"{curves['accuracy'][-1]:.2%}")
-            if curves["accuracy"][-1] > best:
-                best = curves["accuracy"][-1]
+            loss, share = judged(trainer, data.x_val, data.y_val)
+            curves["training"].append(float(jnp.mean(jnp.stack(losses))))
+            curves["validation"].append(loss)
+            curves["accuracy"].append(share)
+            progress.set_postfix(loss=f"{curves['training'][-1]:.4f}", validation=f"{loss:.4f}", right=f"{share:.2%}")
+            if loss == min(curves["validation"]):
                 fnn.save(trainer.arrays(), checkpoint)
+            if taken == steps:
+                break
     return curves
 
 
-def plot_curves(curves: dict[str, list[float]], path: Path) -> None:
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), constrained_layout=True)
-    epochs = range(1, len(curves["loss"]) + 1)
-    left.plot(epochs, curves["loss"])
-    left.set(xlabel="epoch", ylabel="training loss", yscale="log")
-    right.plot(epochs, [100 * a for a in curves["accuracy"]])
-    right.set(xlabel="epoch", ylabel="test accuracy (%)")
-    figure.savefig(path, dpi=120)
+def draw(curves: dict[str, list[float]], x: np.ndarray, y: np.ndarray, logits: np.ndarray, path: Path) -> None:
+    """The curves, and the digits of ``x`` that the model is least sure of, or wrong about, with its probabilities."""
+    figure = plt.figure(figsize=(12, 5), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(1, 1.5))
+    above, below = left.subplots(2, 1, sharex=True)
+    epochs = range(1, len(curves["accuracy"]) + 1)
+    above.semilogy(epochs, curves["training"], ".-", label="training")
+    above.semilogy(epochs, curves["validation"], ".-", color="tab:green", label="validation")
+    above.set(ylabel="loss")
+    above.legend()
+    below.plot(epochs, [100 * a for a in curves["accuracy"]], ".-", color="tab:green")
+    below.set(xlabel="epoch", ylabel="validation accuracy (%)")
+    chances = np.asarray(F.softmax(logits, dim=1))
+    unsure = np.argsort(chances[np.arange(len(y)), y])[:12]
+    for i, axes in zip(unsure, right.subplots(4, 6, width_ratios=(1, 1.3) * 3).reshape(12, 2), strict=True):
+        image, bars = axes
+        image.imshow(x[i, 0], cmap="gray_r")
+        image.axis("off")
+        colors = [
+            "tab:green" if digit == y[i] else "tab:red" if digit == chances[i].argmax() else "0.7"
+            for digit in range(10)
+        ]
+        bars.bar(range(10), chances[i], color=colors)
+        bars.set(ylim=(0, 1), yticks=[], xticks=range(10))
+        bars.tick_params(labelsize=6, length=0)
+    right.suptitle(
+        "The test digits it is least sure of; green: what was written, red: what it reads instead", fontsize=10
+    )
+    figure.savefig(path, dpi=110)
     plt.close(figure)
 
 
-def plot_mistakes(x: np.ndarray, y: np.ndarray, predicted: np.ndarray, path: Path) -> int:
-    """A sheet of the misclassified digits with the true and the predicted class; returns how many there are."""
-    wrong = np.flatnonzero(predicted != y)
-    columns = 6
-    rows = max(1, -(-len(wrong) // columns))
-    figure, axes = plt.subplots(rows, columns, figsize=(1.4 * columns, 1.7 * rows), squeeze=False, layout="constrained")
-    for axis in axes.flat:
-        axis.axis("off")
-    for axis, i in zip(axes.flat, wrong, strict=False):
-        axis.imshow(x[i, 0], cmap="gray_r")
-        axis.set_title(f"{y[i]} read as {predicted[i]}", fontsize=8)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    return len(wrong)
-
-
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> float:
+    """Trains, draws, and returns the share of test digits that are read right."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--style", choices=("object", "module", "functional"), default="object")
     parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--steps", type=int, help="stop after so many steps")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--dropout", type=float, default=0.25)
     parser.add_argument("--out", type=Path, default=Path("outputs"))
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     options.out.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     data = load_data()
     steps_per_epoch = len(data.x_train) // BATCH
     trainer = make_trainer(options.style, options.lr, options.epochs, options.dropout, steps_per_epoch)
     checkpoint = options.out / f"digits-{options.style}.safetensors"
-    curves = train(trainer, data, options.epochs, checkpoint)
+    curves = train(trainer, data, options.epochs, options.steps, checkpoint)
     trainer.load(fnn.load(checkpoint))
-    predicted = np.argmax(np.asarray(trainer.logits(data.x_test)), 1)
-    plot_curves(curves, options.out / f"digits-{options.style}-curves.png")
-    mistakes = plot_mistakes(data.x_test, data.y_test, predicted, options.out / f"digits-{options.style}-mistakes.png")
-    share = 1 - mistakes / len(data.y_test)
-    print(f"{options.style} style: best model {share:.2%} on {len(data.y_test)} test digits, {mistakes} misread")
-    print(f"trained in {time.perf_counter() - start:.1f} s; figures and model in {options.out}/")
+    logits = np.asarray(trainer.logits(data.x_test))
+    draw(curves, data.x_test, data.y_test, logits, options.out / f"digits-{options.style}.png")
+    wrong = int(np.sum(logits.argmax(1) != data.y_test))
+    share = 1 - wrong / len(data.y_test)
+    print(f"{options.style} style: best model {share:.2%} on {len(data.y_test)} test digits, {wrong} misread")
+    print(f"trained in {time.perf_counter() - start:.1f} s; figure and model in {options.out}/")
     difference = compare_styles(data)
     print(f"same seed, dropout off: the losses of the three styles agree to {difference:.1e} over 10 steps")
+    return share
 
 
 if __name__ == "__main__":

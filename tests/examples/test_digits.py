@@ -38,7 +38,7 @@ def test_each_style_runs_and_writes_its_files(digits, style, tmp_path, monkeypat
     digits.main()
     assert "best model" in capsys.readouterr().out
     names = {p.name for p in tmp_path.iterdir()}
-    assert names == {f"digits-{style}{end}" for end in (".safetensors", "-curves.png", "-mistakes.png")}
+    assert names == {f"digits-{style}{end}" for end in (".safetensors", ".png")}
 
 
 @pytest.mark.slow
