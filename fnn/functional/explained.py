@@ -98,7 +98,7 @@ def explanation(
     head = re.match(r"([\w.]+): ", message)
     nameless = re.match(r"(\w+) (?:must|should) ", message)
     if (nameless and nameless[1] in inspect.signature(function).parameters) or (
-        head and not title.startswith(head[1]) and not message.startswith(title)
+        head and not f"{title}.".startswith(f"{head[1]}.") and not message.startswith(title)
     ):
         plain = f"{title}: {plain}"
     return None if plain == message else with_remedy_of(type(error)(plain), error)

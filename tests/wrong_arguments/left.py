@@ -15,7 +15,7 @@ NOT_CALLED = {
         "initial_seed",
     ),
     *("UninitializedParameter", "UninitializedBuffer"),  # their values come later: no result of theirs can be looked at
-    *("Transform", "Plateau", "SWALR", "swap_in_optimizer_params_and_state"),
+    *("DataParallel", "Transform", "Plateau", "SWALR", "swap_in_optimizer_params_and_state"),
 }
 
 _SCHEDULERS = ("CyclicLR", "OneCycleLR", "MultiStepLR", "SWALR", "LambdaLR", "MultiplicativeLR", "StepLR")
@@ -67,6 +67,13 @@ LEFT: set[tuple[str, ...]] = {
         for a in (f"{kind}_w", f"{kind}_b", "bn_rm", "bn_rv", "bn_w", "bn_b", "transpose")
     ),
     ("init.calculate_gain", "param", "traced"),
+    *(
+        (f"init.{name}_", "tensor")
+        for name in ("dirac", "eye", "sparse", "orthogonal", "normal", "trunc_normal", "uniform")
+    ),
+    *((f"init.{name}_", "tensor") for name in ("xavier_normal", "xavier_uniform", "kaiming_normal", "kaiming_uniform")),
+    *((f"{name}.insert", "index") for name in ("Sequential", "ModuleList")),
+    ("ParameterList.append", "value"),
     *((f"init.{name}", "sparsity", "nan") for name in ("sparse", "sparse_")),
     # An array where one number or a list of them is due fails at the conversion.
     *(
@@ -99,6 +106,7 @@ LEFT: set[tuple[str, ...]] = {
     ),
     *((f"nn.{name}", "modules") for name in ("ModuleDict", "ModuleList")),
     ("Manager.save", "state"),
+    *(("nn.MultiheadAttention", a, "negative") for a in ("kdim", "vdim")),
     # Options that need one another, and sizes whose product is refused.
     *((f"optim.{name}", "nesterov") for name in ("SGD", "sgd")),
     *(

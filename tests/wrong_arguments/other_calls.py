@@ -125,8 +125,14 @@ def _constructor(name: str) -> Callable[[], Call]:
     return lambda: _bound(getattr(nn, name), *(CONSTRUCTED[name]() if name in CONSTRUCTED else PLAIN.get(name, ())))
 
 
+_ELSEWHERE = {
+    "Module",
+    "DataParallel",
+    "DistributedDataParallel",
+}  # the last two are there once somebody asked for them
+
 for _name in MODULES:
-    if _name != "Module":
+    if _name not in _ELSEWHERE:
         CALLS[f"nn.{_name}"] = _constructor(_name)
 
 _LOSS = (ramp(2, 4), ramp(2, 4))
@@ -169,7 +175,7 @@ for _n in (1, 2, 3):
     TAKEN[f"MaxUnpool{_n}d"] = (ramp(1, 1, *(2,) * _n), jnp.arange(2**_n, dtype=jnp.int32).reshape(1, 1, *(2,) * _n))
 SPATIAL = {1: (2, 4, 6), 2: (2, 4, 6, 5), 3: (1, 4, 4, 6, 5)}
 # Containers without a forward, and abstract bases.
-UNCALLED = {"Module", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "RNNBase", "RNNCellBase"}
+UNCALLED = {*_ELSEWHERE, "ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "RNNBase", "RNNCellBase"}
 
 
 def taken(name: str) -> tuple[Any, ...]:
@@ -201,7 +207,8 @@ def _layer(name: str) -> Callable[[], Call]:
     def make() -> Call:
         module = construct(name)
         given = inspect.signature(module.forward).bind(*taken(name)).arguments
-        return Call(Layer(module), dict(given), (module,))
+        # A lazy layer takes its shapes from the first input, as torch does, before it looks at the rest.
+        return Call(Layer(module), dict(given), () if name.startswith("Lazy") else (module,))
 
     return make
 

@@ -179,6 +179,7 @@ class Module(HasStateDict, HasHooks, HasRepr):
             KeyError: if the name is empty, has a dot, or is taken by another kind of attribute.
         """
         self._check_registration("register_buffer", name, self._buffers)
+        persistent = bool(persistent)
         if isinstance(tensor, Parameter) or isinstance(tensor, str | bytes | Module):
             raise TypeError(
                 f"register_buffer: cannot assign '{type(tensor).__name__}' object to buffer '{name}' "
