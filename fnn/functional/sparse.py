@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from functools import partial
 from typing import Any
@@ -115,6 +116,14 @@ def _table(function: str, weight: Any, max_norm: Any, scale_grad_by_freq: bool) 
     return w
 
 
+def _order(function: str, weight: jax.Array, norm_type: Any) -> float:
+    """The order of the norm of rows; an infinite one needs an element."""
+    order = norm_order(function, "norm_type", norm_type)
+    if math.isinf(order) and weight.shape[1] == 0:
+        fail(ValueError, function, "norm_type", "finite where the rows have no element", norm_type)
+    return order
+
+
 @explained
 def embedding(
     input: ArrayLike,
@@ -163,7 +172,7 @@ def embedding(
     check_integer("embedding", input=x)
     w = _table("embedding", weight, max_norm, scale_grad_by_freq)
     padding_idx = _padding("embedding", padding_idx, w.shape[0])
-    order = 2.0 if max_norm is None else norm_order("embedding", "norm_type", norm_type)
+    order = 2.0 if max_norm is None else _order("embedding", w, norm_type)
     check_index_range("embedding", "input", x, w.shape[0])
     if max_norm is not None and isinstance(weight, Box):
         w, max_norm = _renormalized_table(weight, x, max_norm, order), None
@@ -223,7 +232,7 @@ def embedding_renorm(weight: ArrayLike, input: ArrayLike, max_norm: float, norm_
     x = as_array("embedding_renorm", "input", input)
     check_integer("embedding_renorm", input=x)
     w = _table("embedding_renorm", weight, max_norm, False)
-    order = norm_order("embedding_renorm", "norm_type", norm_type)
+    order = _order("embedding_renorm", w, norm_type)
     check_index_range("embedding_renorm", "input", x, w.shape[0])
     return _embedding_renorm(w, x, max_norm, order)
 
@@ -390,7 +399,7 @@ def embedding_bag(
     if mode == "max" and scale_grad_by_freq:
         fail(ValueError, "embedding_bag", "scale_grad_by_freq", "False for mode 'max'", scale_grad_by_freq)
     padding_idx = _padding("embedding_bag", padding_idx, w.shape[0])
-    order = 2.0 if max_norm is None else norm_order("embedding_bag", "norm_type", norm_type)
+    order = 2.0 if max_norm is None else _order("embedding_bag", w, norm_type)
     check_index_range("embedding_bag", "input", x, w.shape[0])
     if max_norm is not None and isinstance(weight, Box):
         w, max_norm = _renormalized_table(weight, x, max_norm, order), None

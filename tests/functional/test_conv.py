@@ -163,3 +163,25 @@ def test_signatures_are_torchs():
     for kind, names in expected.items():
         for n in (1, 2, 3):
             assert list(inspect.signature(getattr(F, f"{kind}{n}d")).parameters) == names
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    ("name", "x", "w", "options"),
+    [
+        ("conv2d", (1, 1, 5, 4), (2, 1, 3, 2), {"stride": 2, "padding": (0, 1)}),
+        ("conv3d", (1, 1, 5, 4, 4), (2, 1, 3, 2, 2), {"stride": 2, "padding": (0, 0, 1)}),
+        ("conv_transpose2d", (2, 2, 2, 3), (2, 1, 3, 2), {"stride": 2, "padding": (0, 1)}),
+    ],
+)
+def test_a_kernel_of_two_that_steps_by_two_over_few_elements(name, x, w, options):
+    """XLA ends the process of the plain program."""
+    import torch.nn.functional as TF
+
+    def ours(x, w):
+        return getattr(F, name)(x, w, **options)
+
+    def theirs(x, w):
+        return getattr(TF, name)(x, w, **options)
+
+    check_against_torch(ours, theirs, rand(0, *x), rand(1, *w))

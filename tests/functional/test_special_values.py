@@ -153,6 +153,7 @@ FUNCTIONS = [
         ("cosine_embedding_loss", [rand(0, *s), rand(1, *s), np.ones(t)], {})
         for s, t in (((0,), ()), ((2, 0), (2,)), ((2, 3), (3,)), ((0,), (1,)))
     ],
+    ("embedding", [np.array([0, 2]), rand(0, 3, 0)], {"max_norm": 1.0, "norm_type": INF}),
     *[("elu", [signs(5)], {"alpha": a}) for a in (0.0, -1.0, 2.0)],
     *[("celu", [signs(5)], {"alpha": a}) for a in (0.0, -1.0, 2.0)],
     *[("softplus", [signs(5) * 20], {"beta": b, "threshold": t}) for b, t in ((1, 20), (2, 5), (-1, 20))],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -47,16 +49,27 @@ def plain_transposed(dy: jax.Array, w: jax.Array, sizes: Ints, config: Config) -
         before = config.dilation[i] * (w.shape[i + 2] - 1) - low
         dilated = (dy.shape[i + 2] - 1) * config.stride[i] + 1
         pads.append((before, sizes[i] + low - dilated))
-    return lax.conv_general_dilated(
+    # XLA exchanges the operands where the kernel is the larger one, and ends the process if on some axis a kernel of 2 meets a
+    # dilation by 2 without padding (jaxlib 0.10 to 0.12). There one more element is computed and cut off.
+    extra = [
+        int(
+            config.groups == 1 and pad == (0, 0) and (w.shape[i + 2], config.stride[i], config.dilation[i]) == (2, 2, 1)
+        )
+        for i, pad in enumerate(pads)
+    ]
+    if prod(w.shape[2:]) < prod(dy.shape[2:]):
+        extra = [0] * n
+    out = lax.conv_general_dilated(
         dy,
         kernel,
         window_strides=(1,) * n,
-        padding=pads,
+        padding=[(low + e, high) for (low, high), e in zip(pads, extra, strict=True)],
         lhs_dilation=config.stride,
         rhs_dilation=config.dilation,
         dimension_numbers=_numbers(n),
         feature_group_count=config.groups,
     )
+    return out[(slice(None), slice(None), *(slice(e, None) for e in extra))] if any(extra) else out
 
 
 def plain_weight(x: jax.Array, dy: jax.Array, kernel: Ints, config: Config) -> jax.Array:
