@@ -130,6 +130,41 @@ LEFT: set[tuple[str, ...]] = {
         for a in ("dropout", "layer_norm_eps", "batch_first")
     ),
     *(("nn.AdaptiveLogSoftmaxWithLoss", a) for a in ("cutoffs", "div_value")),
+    # torch's AssertionError and AttributeError of pruning, and its words.
+    *(
+        (f"prune.{n}", a)
+        for n in (
+            "identity",
+            "remove",
+            "custom_from_mask",
+            "l1_unstructured",
+            "ln_structured",
+            "random_structured",
+            "random_unstructured",
+        )
+        for a in ("module", "name", "mask", "importance_scores")
+    ),
+    ("prune.global_unstructured", "parameters"),
+    # A state or a permutation of no kind that can be told from a right one before it is used.
+    ("optim.chain.update", "state"),
+    ("optim.ema.update", "params"),
+    ("rnn.invert_permutation", "permutation"),
+    # The error says how update is called, or names the vector, the gradient, the layer within.
+    *(
+        (f"optim.{n}.update", "params", "none")
+        for n in ("adam", "adamw", "adafactor", "asgd", "muon", "adagrad", "sgd", "nadam")
+    ),
+    *(
+        (f"optim.{n}.update", "params", "none")
+        for n in ("radam", "rmsprop", "rprop", "adadelta", "adamax", "accumulate", "partition")
+    ),
+    *((f"optim.{n}", "params", "parameters") for n in ("Muon", "SparseAdam")),
+    ("vector_to_parameters", "parameters"),
+    ("clip_grads_with_norm_", "total_norm"),
+    *((f"nn.Transformer{n}", "dim_feedforward") for n in ("", "EncoderLayer", "DecoderLayer")),
+    ("nn.AdaptiveLogSoftmaxWithLoss()", "input_"),
+    ("nn.GroupNorm()", "input"),
+    ("nn.Unflatten", "unflattened_size", "traced"),
     # A tracer in the place of an object is named by its class.
     *(
         (name, argument, "traced")
