@@ -141,7 +141,7 @@ def test_errors_under_transformations():
     hidden = weakref.ref(scheduler)
     with pytest.raises(RuntimeError, match="StepLR scheduler was used"):
         fnn.jit(lambda: hidden().step())()
-    with pytest.raises(RuntimeError, match="metrics is traced, but"):
+    with pytest.raises(RuntimeError, match=r"ReduceLROnPlateau\.step: .* inside a JAX transformation"):
         jax.jit(plateau.step)(1.0)
     restarts = S.CosineAnnealingWarmRestarts(optimizer, 2)
     with pytest.raises(TypeError, match="epoch must be a Python number"):
