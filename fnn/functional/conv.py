@@ -10,12 +10,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fnn.functional.arrays import ArrayLike
+from fnn.functional.arrays import ArrayLike, widen
 from fnn.functional.checks import (
     as_array,
     as_int,
     as_optional_array,
     check_choice,
+    check_floating,
     check_numeric,
     check_rank,
     check_same_dtype,
@@ -58,6 +59,20 @@ def _transpose_call(x: Any, weight: Any, bias: Any, config: Config, output_paddi
         )
     )
     return _add_bias(convolve_transpose(x, weight, config, size), bias)
+
+
+@partial(jax.jit, static_argnames="pad")
+def _tbc_call(x: jax.Array, w: jax.Array, b: jax.Array, pad: int) -> jax.Array:
+    """A product for each row of the kernel, over the steps that are there: what is padded is multiplied by nothing."""
+    steps = x.shape[0] + 2 * pad - w.shape[0] + 1
+    wide = widen(b).dtype
+    out = jnp.broadcast_to(b.astype(wide), (steps, x.shape[1], w.shape[2]))
+    for k in range(w.shape[0]):
+        first, last = max(pad - k, 0), min(x.shape[0] + pad - k, steps)
+        if last > first:
+            part = x[first + k - pad : last + k - pad]
+            out = out.at[first:last].add(jnp.matmul(part, w[k], preferred_element_type=wide))
+    return out.astype(b.dtype)
 
 
 def _config(
@@ -474,7 +489,11 @@ def conv_tbc(input: ArrayLike, weight: ArrayLike, bias: ArrayLike, pad: int = 0)
     check_rank("conv_tbc", "input", x, 3)
     check_rank("conv_tbc", "weight", w, 3)
     pad = as_int("conv_tbc", "pad", pad, 0)
-    if x.shape[0] == 0:  # torch takes it, where no other convolution does
-        x, pad = jnp.zeros((2 * pad, *x.shape[1:]), x.dtype), 0
-    out = _conv("conv_tbc", 1, x.transpose(1, 2, 0), w.transpose(2, 1, 0), bias, 1, pad, 1, 1)
-    return out.transpose(2, 0, 1)
+    b = as_array("conv_tbc", "bias", bias)
+    check_floating("conv_tbc", input=x, weight=w, bias=b)
+    check_same_dtype("conv_tbc", input=x, weight=w, bias=b)
+    check_shape("conv_tbc", "weight", w, (None, x.shape[2], None), f"to suit input {list(x.shape)}")
+    check_shape("conv_tbc", "bias", b, (w.shape[2],), f"to suit weight {list(w.shape)}")
+    if x.shape[0] + 2 * pad < w.shape[0] - 1:
+        fail(ValueError, "conv_tbc", "input", f"at least {w.shape[0] - 1} long after padding", x)
+    return _tbc_call(x, w, b, pad)

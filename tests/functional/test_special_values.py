@@ -147,7 +147,7 @@ FUNCTIONS = [
     ],
     *[
         ("conv_tbc", [rand(0, t, 2, 3), rand(1, k, 3, 2), rand(2, 2)], {"pad": p})
-        for t, k, p in ((0, 2, 1), (0, 2, 0), (0, 1, 1), (1, 2, 1))
+        for t, k, p in ((0, 2, 1), (0, 2, 0), (0, 3, 0), (0, 1, 1), (1, 2, 1), (1, 2, 0), (4, 3, 1))
     ],
     *[
         ("cosine_embedding_loss", [rand(0, *s), rand(1, *s), np.ones(t)], {})

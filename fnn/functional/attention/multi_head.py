@@ -42,7 +42,7 @@ def merged_mask(mask: Any, padding: Any, shape: tuple[int, int], extra: int, dty
     if mask is not None:
         mask = mask.reshape(*(shape if mask.ndim == 3 else (1, 1)), *mask.shape[-2:])
     if padding is not None:
-        padding = padding.reshape(-1, 1, 1, padding.shape[-1])
+        padding = padding.reshape(*(padding.shape[:-1] or (1,)), 1, 1, padding.shape[-1])
     masks = [jnp.pad(m, ((0, 0),) * 3 + ((0, extra),)) for m in (mask, padding) if m is not None]
     if len(masks) < 2:
         return masks[0] if masks else None
