@@ -260,6 +260,12 @@ REFUSALS = [
         "a result without places; torch gives one where nothing is to be written",
     ),
     Refusal(
+        tuple(f"fractional_max_pool{n}d{more}" for n in (2, 3) for more in ("", "_with_indices")),
+        False,
+        "must be",
+        "no windows, or an input without channels, is taken for a mistake; torch gives an empty result",
+    ),
+    Refusal(
         ("rnn", "lstm", "gru"),
         True,
         "must be greater than zero",
