@@ -281,6 +281,12 @@ REFUSALS = [
         ("embedding_bag",), True, "step must be nonzero", "bags of no elements; torch dies of making their offsets"
     ),
     Refusal(("*",), True, "_random_samples to have the same dtype", "random samples may have any floating dtype"),
+    Refusal(
+        ("multi_head_attention_forward",),
+        True,
+        "cannot reshape tensor of 0 elements",
+        "no keys; torch dies of a reshape where other calls without keys go through",
+    ),
     Refusal(("bilinear",), True, "cannot reshape tensor of 0 elements", "no features: the bias"),
     Refusal(
         ("one_hot",), True, "index tensor of type LongTensor", "every integer dtype: with x64 off there is no int64"
