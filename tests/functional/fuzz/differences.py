@@ -256,6 +256,12 @@ REFUSALS = [
     Refusal(
         ("max_unpool1d", "max_unpool2d", "max_unpool3d"),
         False,
+        "input must be nonempty",
+        "an input without channels is taken for a mistake; torch gives an empty result",
+    ),
+    Refusal(
+        ("max_unpool1d", "max_unpool2d", "max_unpool3d"),
+        False,
         "input must be large enough",
         "a result without places; torch gives one where nothing is to be written",
     ),
