@@ -2,8 +2,9 @@
 
 torch's own forms disagree on the zeros of the padding of an input: oneDNN's (float32) leaves them out, the native one (float64,
 and any on CUDA) multiplies them, so that an infinite kernel makes NaN at the border. Here either is right, as by ``lax``. Zeros
-that are no padding of the input, around or between the elements of a cotangent, no form of torch's multiplies; nor does ours,
-save the one of depthwise kernels, whose gradient by the input may be NaN at the border of a channel with an infinite tap.
+that are no padding of the input, around or between the elements of a cotangent, no form of torch's multiplies; nor do ours,
+save those of stride 1 and of depthwise kernels, whose gradient by the input may be NaN at the border of a channel with an
+infinite tap.
 """
 
 import jax
@@ -101,7 +102,8 @@ def sweep(function, x, w, dy, config, order, dtype, bounds):
         place = {cotangent: results[0], a: results[1], b: results[2]}
         by_array = [place[2], place[0], place[1]]
         both = [by_formula(*(np.asarray(v, np.float64) for v in arrays), config, padding) for padding in (False, True)]
-        if choose(INPUT, Case.of_input_gradient(dy, w, x.shape[2:], config), bounds).name == "shifted phases":
+        form = choose(INPUT, Case.of_input_gradient(dy, w, x.shape[2:], config), bounds).name
+        if form == "shifted phases" or max(config.stride) == 1:
             broken = ~np.isfinite(exchange(jnp.asarray(arrays[1]), config.groups)).all(tuple(range(1, w.ndim)))
             both[1][1][:, broken] = NAN
         check(("output", "gradient by x", "gradient by w"), by_array, *both)
