@@ -96,7 +96,7 @@ def test_arrays_come_in_their_structure():
         {"batch_size": 4, "sampler": [3, 1, 2, 9, 5], "drop_last": True},
         {"batch_size": None, "sampler": [3, 1, 2]},
         {"batch_sampler": [[1, 2], [3], [4, 5, 6]]},
-        {"batch_size": 4, "collate_fn": lambda samples: len(samples)},
+        {"batch_size": 4, "collate_fn": len},
     ],
     ids=repr,
 )
