@@ -3,6 +3,7 @@
 import os
 import sys
 from collections import Counter
+from importlib.metadata import version
 
 import pytest
 from hypothesis import settings
@@ -10,7 +11,11 @@ from hypothesis import settings
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
+    # Most of the time of the tests is compilation. Together these halve it; XLA ends the process at a flag that it does not know.
+    flags = ["backend_optimization_level=0", "llvm_disable_expensive_passes=true", "cpu_parallel_codegen_split_count=1"]
+    if version("jaxlib").startswith("0.10."):
+        flags.append("cpu_use_fusion_emitters=false")
+    os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *(f"--xla_{flag}" for flag in flags)])
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import fnn

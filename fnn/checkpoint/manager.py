@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import operator
 import os
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +15,7 @@ from fnn.checkpoint.store import FileStore, Saved, Store
 from fnn.functional.checks import fail
 from fnn.functional.explained import explained
 from fnn.nn.placement import Device
+from fnn.stateful.warning import warn
 
 __all__ = ["Manager"]
 
@@ -171,7 +171,7 @@ class Manager:
             try:
                 return self._store.read(newest, device, sharding)
             except ValueError as error:
-                warnings.warn(f"Manager.load: step {newest} is passed over: {error}", stacklevel=2)
+                warn(f"Manager.load: step {newest} is passed over: {error}")
         return None
 
     def wait(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,6 +13,7 @@ from fnn import random
 from fnn.functional.arrays import ArrayLike, known, widen, written
 from fnn.functional.checks import as_array, check_probability, fail
 from fnn.functional.explained import explained
+from fnn.stateful.warning import warn
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
 
@@ -208,17 +208,11 @@ def dropout2d(
     x = as_array("dropout2d", "input", input)
     check_probability("dropout2d", "p", p)
     if x.ndim == 3:
-        warnings.warn(
-            "dropout2d: a 3-D input is taken as (N, C, L), which drops channels of sequences; use dropout1d for that",
-            UserWarning,
-            stacklevel=3,
-        )
+        warn("dropout2d: a 3-D input is taken as (N, C, L), which drops channels of sequences; use dropout1d for that")
     elif x.ndim != 4:
-        warnings.warn(
+        warn(
             f"dropout2d: a {x.ndim}-D input is deprecated, 4-D (N, C, H, W) is expected; the first two axes are "
-            "taken as (N, C); use dropout to drop single elements",
-            UserWarning,
-            stacklevel=3,
+            "taken as (N, C); use dropout to drop single elements"
         )
     return written(input, inplace, _apply(_dropout, "dropout2d", x, p, training, rng, 2))
 
@@ -264,11 +258,9 @@ def dropout3d(
     x = as_array("dropout3d", "input", input)
     check_probability("dropout3d", "p", p)
     if x.ndim not in (4, 5):
-        warnings.warn(
+        warn(
             f"dropout3d: a {x.ndim}-D input is deprecated, 4-D (C, D, H, W) or 5-D (N, C, D, H, W) is expected; "
-            "the first axis is taken as the channel; use dropout to drop single elements",
-            UserWarning,
-            stacklevel=3,
+            "the first axis is taken as the channel; use dropout to drop single elements"
         )
     return written(input, inplace, _apply(_dropout, "dropout3d", x, p, training, rng, 2 if x.ndim == 5 else 1))
 

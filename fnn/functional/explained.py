@@ -28,13 +28,13 @@ _KINDS = (TypeError, ValueError, AttributeError, IndexError, KeyError, ZeroDivis
 _FNN = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def explained(function: Function) -> Function:
+def explained(function: Function, *, names_parts: bool = True) -> Function:
     """A public function whose error names an argument of a wrong kind, whoever raised it.
 
     A call that succeeds pays for one frame and no check. When one fails, its arguments are compared with the
     annotations; the first that does not fit becomes a TypeError in the form of ``fail``, unless the error names it
-    already. If all fit, the error stays what it is, but for one that a constructor got from a part of its own: that
-    gets the name of the class.
+    already. If all fit, the error stays what it is, but for one that comes from another function within: that gets the name
+    of the one that was called, unless ``names_parts`` is false, as for those that run a model.
     """
     tell = explanation
 
@@ -42,12 +42,17 @@ def explained(function: Function) -> Function:
         try:
             return function(*args, **kwargs)
         except Exception as error:
-            told = tell(function, args, kwargs, error)
+            told = tell(function, args, kwargs, error, names_parts)
             if told is None:
                 raise
             raise told from None
 
     return stand_in(call, function)
+
+
+def explained_run(function: Function) -> Function:
+    """The same for a function that runs a model: what is raised in a layer keeps the name of the layer's function alone."""
+    return explained(function, names_parts=False)
 
 
 def stand_in(call: Callable[..., Any], function: Function) -> Function:
@@ -70,6 +75,8 @@ def checked(function: Function) -> Function:
         for name, expected, value in misfits(function, args, kwargs, False):
             if "int" in expected and counts(value):
                 continue  # a count may be 5.0, as in torch
+            if isinstance(value, tuple) or hasattr(value, "shape"):
+                continue  # how many numbers there must be is for the function to say
             refuse(TypeError, title(function, args), name, expected, value)
         return function(*args, **kwargs)
 
@@ -83,7 +90,11 @@ def explained_constructor(cls: type, decorate: Callable[[Any], Any] = explained)
 
 
 def explanation(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    error: Exception,
+    names_parts: bool = True,
 ) -> Exception | None:
     """The error that says more than the one that came; ``None`` if there is none."""
     title, message = _title(function, args), str(error)
@@ -98,7 +109,7 @@ def explanation(
     head = re.match(r"([\w.]+): ", message)
     nameless = re.match(r"(\w+) (?:must|should) ", message)
     if (nameless and nameless[1] in inspect.signature(function).parameters) or (
-        head and not f"{title}.".startswith(f"{head[1]}.") and not message.startswith(title)
+        names_parts and head and not f"{title}.".startswith(f"{head[1]}.") and not message.startswith(title)
     ):
         plain = f"{title}: {plain}"
     return None if plain == message else with_remedy_of(type(error)(plain), error)

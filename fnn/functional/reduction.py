@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from fnn.functional.checks import check_choice
+from fnn.stateful.warning import warn
 
 _REDUCTIONS = ("none", "mean", "sum")
 
 
-def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: str, stacklevel: int = 3) -> str:
+def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
     """torch's deprecated ``size_average`` and ``reduce`` flags folded into ``reduction``, with a DeprecationWarning."""
     if size_average is None and reduce is None:
         return reduction
     size_average = True if size_average is None else size_average
     reduce = True if reduce is None else reduce
     resolved = "none" if not reduce else "mean" if size_average else "sum"
-    message = f"size_average and reduce are deprecated, use reduction={resolved!r} instead"
-    warnings.warn(message, DeprecationWarning, stacklevel=stacklevel)
+    warn(f"size_average and reduce are deprecated, use reduction={resolved!r} instead", DeprecationWarning)
     return resolved
 
 
@@ -31,8 +30,8 @@ def check_reduction(function: str, reduction: Any) -> None:
 
 
 def resolve_reduction(function: str, size_average: bool | None, reduce: bool | None, reduction: str) -> str:
-    """The reduction that a loss function's three arguments ask for, checked; to be called by that function itself."""
-    reduction = legacy_reduction(size_average, reduce, reduction, stacklevel=5)
+    """The reduction that a loss function's three arguments ask for, checked."""
+    reduction = legacy_reduction(size_average, reduce, reduction)
     check_reduction(function, reduction)
     return reduction
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from functools import partial
 from typing import Any
 
@@ -29,6 +28,7 @@ from fnn.functional.explained import explained
 from fnn.functional.vector_norm import norm_order, vector_norm
 from fnn.kernels.precision import wide_dtype
 from fnn.stateful.boxes import Box
+from fnn.stateful.warning import warn
 
 __all__ = ["embedding", "embedding_bag", "embedding_renorm", "one_hot"]
 
@@ -377,7 +377,7 @@ def embedding_bag(
     x = as_array("embedding_bag", "input", input)
     w = as_array("embedding_bag", "weight", weight)
     if jnp.issubdtype(w.dtype, jnp.integer) and jnp.issubdtype(x.dtype, jnp.floating):
-        warnings.warn("embedding_bag: input comes before weight; the two are exchanged", UserWarning, stacklevel=3)
+        warn("embedding_bag: input comes before weight; the two are exchanged")
         x, w, weight = w, x, input
     check_integer("embedding_bag", input=x)
     check_rank("embedding_bag", "input", x, 1, 2)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import functools
 import operator
-import warnings
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
@@ -20,6 +19,7 @@ from fnn.stateful.protocol import static_key
 from fnn.stateful.scopes import current_scopes, refuse_stray
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import EAGER, trace_state
+from fnn.stateful.warning import warn
 
 
 class _Required:
@@ -269,11 +269,7 @@ def members(optimizer: str, given: Any) -> tuple[list[Parameter], list[str] | No
             raise TypeError(f"{optimizer}: can only optimize Parameters, got {type(member).__name__} in params")
     places = list({id(member): i for i, member in reversed([*enumerate(found)])}.values())[::-1]
     if len(places) != len(found):
-        warnings.warn(
-            f"{optimizer}: a param group contains a parameter twice; it is kept, and updated, once",
-            UserWarning,
-            stacklevel=4,
-        )
+        warn(f"{optimizer}: a param group contains a parameter twice; it is kept, and updated, once")
         found = [found[i] for i in places]
         names = None if names is None else [names[i] for i in places]
     return found, names

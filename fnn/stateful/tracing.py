@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import sys
-import warnings
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 from types import FrameType
@@ -14,6 +13,8 @@ from typing import Any, TypeVar
 import jax
 from jax.core import Tracer
 from jax.extend.core import get_opaque_trace_state
+
+from fnn.stateful.warning import warn
 
 R = TypeVar("R")
 
@@ -86,10 +87,9 @@ def again_if_stale(call: Callable[[], R], staged: bool = False) -> R:
         with fresh_mark():
             result = call()
         if not staged:
-            warnings.warn(
+            warn(
                 "jax.checkpoint, lax.cond or jax.jit was given a function that reads Parameters, outside of a compiled program; "
-                "it had to be traced and compiled anew, as it will be at each such call: put the step into fnn.jit",
-                stacklevel=4,
+                "it had to be traced and compiled anew, as it will be at each such call: put the step into fnn.jit"
             )
         return result
 

@@ -104,7 +104,7 @@ def value_and_grad(
     try:
         (loss, (aux, contents, indices)), (of_dense, of_taps) = again_if_stale(lambda: differentiate(values, zeros))
         if eager:
-            warn_of_hooks(function, outcome[0].scope.objects.values(), stacklevel=3)
+            warn_of_hooks(function, outcome[0].scope.objects.values())
             for watch in current_watches() if watched else ():
                 names = [parameter.describe() for parameter in rest]
                 watch.gradients(differentiate, (values, zeros), names, (loss, of_dense, of_taps))

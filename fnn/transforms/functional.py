@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from fnn.functional.checks import fail
-from fnn.functional.explained import explained
+from fnn.functional.explained import explained, explained_run
 from fnn.nn.array_box import ArrayBox, Data, to_array
 from fnn.nn.modules.module import HasForward, Module
 from fnn.nn.placement import beside
@@ -88,7 +88,7 @@ def _match(function: str, model: Module, values: Mapping[str, Any]) -> list[tupl
     return matched
 
 
-@explained
+@explained_run
 def functional_call(
     model: HasForward[..., Output],
     params: Mapping[str, Data],

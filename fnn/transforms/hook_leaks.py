@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import sys
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from fnn.nn.modules.module import Module
 from fnn.stateful.boxes import Box
 from fnn.stateful.containers import refill
 from fnn.stateful.protocol import Stateful
+from fnn.stateful.warning import warn
 
 __all__ = ["warn_of_hooks", "without_traces_of_hooks"]
 
@@ -95,13 +95,12 @@ def _is_users(hook: Any) -> bool:
     return (getattr(hook, "__module__", None) or "").partition(".")[0] != "fnn"
 
 
-def warn_of_hooks(transform: str, objects: Iterable[Any], stacklevel: int) -> None:
+def warn_of_hooks(transform: str, objects: Iterable[Any]) -> None:
     """Warns of hooks that kept a traced array; to be called when a trace is over.
 
     Args:
         transform: name of the transformation.
         objects: the Modules whose hooks may have run are among them.
-        stacklevel: as of ``warnings.warn``, seen from the caller.
     """
     for module, hook in _users_hooks(objects):
         for where, value in _reached(hook):
@@ -111,11 +110,10 @@ def warn_of_hooks(transform: str, objects: Iterable[Any], stacklevel: int) -> No
             code = getattr(hook, "__code__", None)
             line = f", line {code.co_firstlineno} of {code.co_filename}," if code is not None else ""
             whose = "of all Modules" if module is None else f"of {type(module).__name__}"
-            warnings.warn(
+            warn(
                 f"{transform}: the hook {name}{line} {whose} kept a traced array in {where}; it stands for a value only while "
                 "the function is traced, and to use it later raises jax.errors.UnexpectedTracerError; "
-                "fnn.tools.features(model, names) returns what submodules give, compiled too",
-                stacklevel=stacklevel + 1,
+                "fnn.tools.features(model, names) returns what submodules give, compiled too"
             )
             break
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import jax
@@ -19,7 +20,9 @@ NOISE = np.random.default_rng(0).standard_normal((ROWS, CLASSES))
 LABELS = np.arange(ROWS)
 
 # The rest of the suite is compiled without optimization, by which nothing is fused.
-OPTIONS: dict[str, Any] = {"xla_backend_optimization_level": 3}
+OPTIONS: dict[str, Any] = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
+if version("jaxlib").startswith("0.10."):
+    OPTIONS["xla_cpu_use_fusion_emitters"] = True
 
 INPUTS = {
     "ordinary": NOISE * 3,

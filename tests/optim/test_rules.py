@@ -312,7 +312,7 @@ def test_the_first_second_moments_of_adafactor_are_those_of_the_gradient():
 def test_odd_hyperparameters():
     with pytest.raises(ValueError, match="lr must be a number"):
         adam(lr=jnp.ones(2))
-    with pytest.raises(ValueError, match="betas must be 2 numbers"):
+    with pytest.raises(TypeError, match="betas must be a tuple of 2 numbers"):
         adam(betas=0.9)
     with pytest.raises(TypeError, match="lr must be a number"):
         sgd(lr="fast")

@@ -69,7 +69,7 @@ def test_a_box_made_inside_a_trace_may_be_written_there():
 
 def test_a_box_made_outside_may_not():
     box = Box(jnp.zeros(2), "some box")
-    with pytest.raises(RuntimeError, match="Box 'some box' of shape"):
+    with pytest.raises(RuntimeError, match="array 'some box' of shape"):
         jax.jit(lambda x: setattr(box, "data", x))(jnp.ones(2))
     assert box.data.tolist() == [0.0, 0.0]
 

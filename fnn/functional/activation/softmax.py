@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,6 +16,7 @@ from fnn.functional.arrays import ArrayLike, widen
 from fnn.functional.checks import as_array, fail, normalize_axis
 from fnn.functional.explained import explained
 from fnn.kernels.precision import minus_peak
+from fnn.stateful.warning import warn
 
 __all__ = ["gumbel_softmax", "log_softmax", "softmax", "softmin"]
 
@@ -80,9 +80,7 @@ def _softmax_family(function: str, input: ArrayLike, dim: int | None, dtype: jax
         dtype = floating(function, x).dtype
     if dim is None:
         dim = 0 if x.ndim in (0, 1, 3) else 1
-        warnings.warn(
-            f"{function}: leaving dim out is deprecated; dim={dim} is taken, pass it", UserWarning, stacklevel=4
-        )
+        warn(f"{function}: leaving dim out is deprecated; dim={dim} is taken, pass it")
     return _normalized(x, normalize_axis(function, "dim", dim, x.ndim), jax.dtypes.canonicalize_dtype(dtype), function)
 
 
@@ -235,7 +233,7 @@ def gumbel_softmax(
         [0.0, 0.0, 1.0]
     """
     if isinstance(eps, jax.Array) or eps != 1e-10:
-        warnings.warn("gumbel_softmax: eps is deprecated and has no effect", UserWarning, stacklevel=3)
+        warn("gumbel_softmax: eps is deprecated and has no effect")
     x = floating("gumbel_softmax", logits, "logits")
     axis = normalize_axis("gumbel_softmax", "dim", dim, x.ndim)
     tau = number("gumbel_softmax", "tau", tau)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from functools import partial
 from typing import Any, Literal, overload
 
@@ -28,6 +27,7 @@ from fnn.functional.explained import explained
 from fnn.functional.linear import linear
 from fnn.kernels.attention import Dropout, attention
 from fnn.random.generator import next_key
+from fnn.stateful.warning import warn
 
 __all__ = ["multi_head_attention_forward"]
 
@@ -194,11 +194,9 @@ def _check_masks(name: str, query: jax.Array, source: int, masks: dict[str, Any]
         leading = (batch * num_heads,) if mask.ndim == 3 else ()
         check_shape(name, "attn_mask", mask, (*leading, query.shape[0], source))
     if padding is not None and mask is not None and padding.dtype != mask.dtype:
-        warnings.warn(
+        warn(
             f"{name}: key_padding_mask and attn_mask of different dtypes ({padding.dtype} and {mask.dtype}) are "
-            "deprecated, use the same for both",
-            UserWarning,
-            stacklevel=4,
+            "deprecated, use the same for both"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import jax
@@ -12,6 +11,7 @@ import numpy as np
 from fnn.functional.arrays import is_weak
 from fnn.functional.checks import as_array, check_same_dtype, describe, fail
 from fnn.functional.reduction import reduce_loss
+from fnn.stateful.warning import warn
 
 
 def as_floats(function: str, **values: Any) -> tuple[jax.Array, ...]:
@@ -47,11 +47,9 @@ def check_broadcast(function: str, **arrays: Any) -> tuple[int, ...]:
 def warn_shapes(function: str, input: jax.Array, target: jax.Array) -> None:
     """UserWarning if input and target have different shapes, which more often is a mistake than a wish to broadcast."""
     if input.shape != target.shape:
-        warnings.warn(
+        warn(
             f"{function}: the shape of target {list(target.shape)} differs from that of input {list(input.shape)}; "
-            "they will be broadcast, which likely gives a wrong result",
-            UserWarning,
-            stacklevel=4,
+            "they will be broadcast, which likely gives a wrong result"
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from functools import partial
 from typing import Any
 
@@ -15,6 +14,7 @@ from fnn.functional.checks import as_array, check_choice, check_same_dtype, fail
 from fnn.functional.explained import explained
 from fnn.functional.loss.common import as_floats, check_broadcast, finish, warn_shapes
 from fnn.functional.reduction import check_reduction, legacy_reduction, resolve_reduction
+from fnn.stateful.warning import warn
 
 __all__ = [
     "gaussian_nll_loss",
@@ -315,13 +315,11 @@ def kl_div(
     """
     check_choice("kl_div", "reduction", reduction, ("none", "mean", "sum", "batchmean"))
     if size_average is not None or reduce is not None:
-        reduction = legacy_reduction(size_average, reduce, reduction, stacklevel=4)
+        reduction = legacy_reduction(size_average, reduce, reduction)
     elif reduction == "mean":
-        warnings.warn(
+        warn(
             "kl_div: reduction='mean' divides by the number of elements, not by the batch size as the definition of "
-            "the divergence wants; use reduction='batchmean' for that",
-            UserWarning,
-            stacklevel=3,
+            "the divergence wants; use reduction='batchmean' for that"
         )
     x, y = as_floats("kl_div", input=input, target=target)
     check_broadcast("kl_div", input=x, target=y)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from collections.abc import Sequence
 from functools import partial
 
@@ -24,6 +23,7 @@ from fnn.functional.checks import (
 )
 from fnn.functional.explained import explained
 from fnn.functional.vision.common import cubic_far, cubic_near
+from fnn.stateful.warning import warn
 
 __all__ = ["affine_grid", "grid_sample"]
 
@@ -134,11 +134,9 @@ def _affine_points(theta: jax.Array, sizes: tuple[int, ...], align_corners: bool
 
 def _resolve_corners(align_corners: bool | None) -> bool:
     if align_corners is None:
-        warnings.warn(
+        warn(
             "grid_sample and affine_grid take align_corners=False by default (torch did otherwise before 1.3); "
-            "pass align_corners to say which is meant",
-            UserWarning,
-            stacklevel=4,
+            "pass align_corners to say which is meant"
         )
     return bool(align_corners)
 
@@ -243,9 +241,5 @@ def affine_grid(theta: ArrayLike, size: Sequence[int], align_corners: bool | Non
     check_shape(name, "theta", maps, (sizes[0], axes, axes + 1), f"for size {sizes}")
     corners = _resolve_corners(align_corners)
     if corners and 1 in sizes[2:]:
-        warnings.warn(
-            "affine_grid: an axis of length 1 has no two corners to align, its one point lies at 0",
-            UserWarning,
-            stacklevel=3,
-        )
+        warn("affine_grid: an axis of length 1 has no two corners to align, its one point lies at 0")
     return _affine_points(maps, sizes[2:], corners)

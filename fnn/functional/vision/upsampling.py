@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from fnn.functional.checks import (
 from fnn.functional.explained import explained
 from fnn.functional.pooling.adaptive import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from fnn.functional.vision import resample
+from fnn.stateful.warning import warn
 
 __all__ = [
     "interpolate",
@@ -174,7 +174,7 @@ def _interpolate(
 
 def _warn_deprecated(function: str) -> None:
     # A UserWarning, as in torch, so that filters written for torch scripts hold.
-    warnings.warn(f"{function} is deprecated, use interpolate instead", UserWarning, stacklevel=4)
+    warn(f"{function} is deprecated, use interpolate instead")
 
 
 @explained

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -18,6 +17,7 @@ from fnn.functional.arrays import known
 from fnn.functional.explained import explained
 from fnn.nn.init.fans import calculate_gain, fan, fans
 from fnn.random.draws import on_device
+from fnn.stateful.warning import warn
 
 Shape: TypeAlias = Sequence[int]
 
@@ -392,7 +392,7 @@ def kaiming_uniform(
         (3, 3)
     """
     if 0 in shape:
-        warnings.warn("kaiming_uniform: initializing a tensor of zero elements does nothing", UserWarning, stacklevel=2)
+        warn("kaiming_uniform: initializing a tensor of zero elements does nothing")
         return zeros(key, shape, dtype)
     bound = calculate_gain(nonlinearity, a) * math.sqrt(3.0 / fan("kaiming_uniform", shape, mode))
     _check_bounds("kaiming_uniform", dtype, -bound, bound, "the bounds that the slope makes")
@@ -435,7 +435,7 @@ def kaiming_normal(
         (3, 3)
     """
     if 0 in shape:
-        warnings.warn("kaiming_normal: initializing a tensor of zero elements does nothing", UserWarning, stacklevel=2)
+        warn("kaiming_normal: initializing a tensor of zero elements does nothing")
         return zeros(key, shape, dtype)
     std = calculate_gain(nonlinearity, a) / math.sqrt(fan("kaiming_normal", shape, mode))
     return _drawn_normal("kaiming_normal", key, shape, dtype, 0.0, std)

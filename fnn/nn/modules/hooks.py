@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import jax.numpy as jnp
 from fnn.functional.checks import describe
 from fnn.functional.explained import explained
 from fnn.stateful.structure import structure_changed
+from fnn.stateful.warning import warn
 from fnn.stateful.watching import call_watched, watched
 
 __all__ = [
@@ -437,7 +437,7 @@ def _call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
                     _run_forward_hook(module, hook, args, kwargs, None)
                 except Exception as error:
                     message = f"a forward hook with always_call=True raised an exception that was silenced: {error}"
-                    warnings.warn(message, stacklevel=2)
+                    warn(message)
         raise
 
 

@@ -23,6 +23,8 @@ from fnn.nn.utils.packed_sequence import (
     read_integers,
 )
 
+PackedSequence_ = PackedSequence  # torch's name of the tuple within
+
 __all__ = [
     "PackedSequence",
     "invert_permutation",

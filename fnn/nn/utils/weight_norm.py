@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,6 +17,7 @@ from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter, is_lazy
 from fnn.nn.placement import off_host, on_host
 from fnn.nn.utils.computed_attributes import add_computed_weight, computed_weights, remove_computed_weight
+from fnn.stateful.warning import warn
 
 __all__ = ["WeightNorm", "norm_except_dim", "normalized_weight", "remove_weight_norm", "weight_norm"]
 
@@ -165,10 +165,9 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
         >>> m, m.weight_g.shape, m.weight_v.shape
         (Linear(in_features=20, out_features=40, bias=True), (40, 1), (40, 20))
     """
-    warnings.warn(
+    warn(
         "`fnn.nn.utils.weight_norm` is deprecated in favor of `fnn.nn.utils.parametrizations.weight_norm`.",
         FutureWarning,
-        stacklevel=2,
     )
     if isinstance(computed_weights(module).get(name), WeightNorm):
         raise RuntimeError(f"Cannot register two weight_norm hooks on the same parameter {name}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-import warnings
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from types import FunctionType
 from typing import Any, ClassVar, Self
@@ -23,6 +22,7 @@ from fnn.stateful.protocol import Stateful, static_key
 from fnn.stateful.scopes import refuse_stray, require_known
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import trace_state
+from fnn.stateful.warning import warn
 
 __all__ = ["LRScheduler"]
 
@@ -291,11 +291,7 @@ class LRScheduler(Stateful):
 
     def _warn_outside_step(self) -> None:
         if not self._get_lr_called_within_step:
-            warnings.warn(
-                f"{type(self).__name__}.get_lr() computes the next rates; use get_last_lr() for the last ones",
-                UserWarning,
-                stacklevel=3,
-            )
+            warn(f"{type(self).__name__}.get_lr() computes the next rates; use get_last_lr() for the last ones")
 
     # The step
 
@@ -345,19 +341,15 @@ class LRScheduler(Stateful):
             return
         # A compiled step of another optimizer of the same structure leaves no mark but the state.
         if not getattr(self.optimizer, "_opt_called", False) and not self.optimizer.state:
-            warnings.warn(
+            warn(
                 "lr_scheduler.step() was called before optimizer.step(): the first value of the schedule is skipped; call "
-                f"them in the opposite order. See {_ORDER}",
-                UserWarning,
-                stacklevel=3,
+                f"them in the opposite order. See {_ORDER}"
             )
 
     def _warn_of_epoch(self) -> None:
-        warnings.warn(
+        warn(
             "the epoch argument of scheduler.step() is deprecated, as in torch; call step() once an epoch. Where the "
-            "scheduler has a closed form, it is used instead of the chainable form",
-            UserWarning,
-            stacklevel=3,
+            "scheduler has a closed form, it is used instead of the chainable form"
         )
 
     @contextlib.contextmanager

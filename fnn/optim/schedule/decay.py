@@ -182,7 +182,8 @@ def linear_lr(lr: Number, start_factor: Number = 1 / 3, end_factor: Number = 1.0
 
 
 def polynomial_factor(count: Any, total_iters: int, power: Number) -> Any:
-    return (1 - minimum(real(count), total_iters) / total_iters) ** power
+    # Not 1 - count / total_iters: compiled, that is a product with a reciprocal, and may end a little below 0.
+    return ((total_iters - minimum(real(count), total_iters)) / total_iters) ** power
 
 
 @checked

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
-import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -24,6 +23,7 @@ from fnn.stateful.protocol import Uninitialized
 from fnn.stateful.scopes import current_scopes
 from fnn.stateful.structure import optional_changed, structure, structure_changed
 from fnn.stateful.tracing import is_eager, jit_settings, setting
+from fnn.stateful.warning import warn
 from fnn.transforms.jit.arguments import (
     STATEFUL,
     StaticArguments,
@@ -200,10 +200,9 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         self._useless += 1
         if self._useless == _PATIENCE:
             what = ", ".join(gathered.changes()) or "the parts of an object"
-            warnings.warn(
+            warn(
                 f"{self!r}: the function changes {what} at every call, so that each call is traced and compiled anew; keep what "
-                "changes in a buffer, or return it, or change it outside of the compiled function",
-                stacklevel=4,
+                "changes in a buffer, or return it, or change it outside of the compiled function"
             )
 
     def _undo(self, gathered: Gathered, trace: Trace | None) -> None:

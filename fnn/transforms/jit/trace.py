@@ -169,7 +169,7 @@ class Trace:
             explain(error, self._function)
             raise
         if not nested:
-            warn_of_hooks("fnn.jit", gathered.objects(), stacklevel=4)
+            warn_of_hooks("fnn.jit", gathered.objects())
         self._build(gathered, contents, positions, jaxpr, shape)
         self.reusable = not (program.new_boxes or program.new_values or gathered.changed())
 

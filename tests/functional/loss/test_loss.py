@@ -330,7 +330,10 @@ def test_numbers_and_integer_targets():
 def test_errors():
     x32 = X.astype(np.float32)
     for f in (F.l1_loss, F.mse_loss, F.smooth_l1_loss, F.huber_loss, F.soft_margin_loss, F.hinge_embedding_loss):
-        with pytest.raises(ValueError, match=f"{f.__name__}: the shapes must broadcast together"):
+        with pytest.raises(
+            ValueError,
+            match=f"{f.__name__}: .* must .*broadcast",
+        ):
             f(X, Y[:2])
         with pytest.raises(TypeError, match=f"{f.__name__}: target must be of the dtype of input"):
             f(x32, Y)

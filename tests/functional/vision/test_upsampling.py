@@ -189,7 +189,7 @@ def test_signature_is_torchs(name):
         ((1, 1, 4), {"size": 2, "mode": "cubic"}, "mode must be one of"),
         ((1, 1, 4), {"size": 2, "antialias": True}, "with antialias, got 'nearest'"),
         ((1, 1, 4, 4), {"size": 2, "mode": "lanczos"}, "antialias must be True"),
-        ((1, 1, 4), {"size": 0}, r"output size must be at least 1 along each axis, got \(0,\)"),
+        ((1, 1, 4), {"size": 0}, r"interpolate: size must be at least 1 along each axis, got \(0,\)"),
         ((1, 1, 4), {"size": -1}, "at least 1"),
         ((1, 1, 4), {"scale_factor": 0.1}, "at least 1"),
         ((1, 1, 4), {"scale_factor": float("inf")}, "must be finite"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import jax
 
 from fnn import functional as F
@@ -14,6 +12,7 @@ from fnn.nn.modules.module import Module
 from fnn.nn.modules.utils import check_sizes
 from fnn.nn.parameter import Parameter
 from fnn.nn.placement import Device, DType, empty
+from fnn.stateful.warning import warn
 
 __all__ = [
     "Hardshrink",
@@ -174,7 +173,7 @@ class Hardtanh(_InPlace):
         for name, value in (("min", min_value), ("max", max_value)):
             if value is not None:
                 message = f"keyword argument `{name}_value` is deprecated and renamed to `{name}_val`"
-                warnings.warn(message, FutureWarning, stacklevel=2)
+                warn(message, FutureWarning)
         min_val = min_val if min_value is None else min_value
         max_val = max_val if max_value is None else max_value
         if not max_val > min_val:

@@ -38,7 +38,7 @@ class Softmin(_AlongAxis):
 
     def forward(self, input: ArrayLike) -> jax.Array:
         """Applies the function along the axis."""
-        return F.softmin(input, self.dim, _stacklevel=5)
+        return F.softmin(input, self.dim)
 
 
 class Softmax(_AlongAxis):
@@ -66,7 +66,7 @@ class Softmax(_AlongAxis):
 
     def forward(self, input: ArrayLike) -> jax.Array:
         """Applies the function along the axis."""
-        return F.softmax(input, self.dim, _stacklevel=5)
+        return F.softmax(input, self.dim)
 
 
 class Softmax2d(Module):
@@ -93,7 +93,7 @@ class Softmax2d(Module):
         """Applies softmax to axis -3."""
         if jnp.ndim(input) not in (3, 4):
             raise ValueError(f"Softmax2d: input must be 3-D or 4-D, got shape {jnp.shape(input)}")
-        return F.softmax(input, -3, _stacklevel=5)
+        return F.softmax(input, -3)
 
 
 class LogSoftmax(_AlongAxis):
@@ -121,4 +121,4 @@ class LogSoftmax(_AlongAxis):
 
     def forward(self, input: ArrayLike) -> jax.Array:
         """Applies the function along the axis."""
-        return F.log_softmax(input, self.dim, _stacklevel=5)
+        return F.log_softmax(input, self.dim)

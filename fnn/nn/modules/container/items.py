@@ -25,7 +25,7 @@ def position(container: Any, index: Any) -> int:
     return index % len(container)
 
 
-def pairs(function: str, source: Any) -> list[tuple[str, Any]]:
+def pairs(function: str, argument: str, source: Any) -> list[tuple[str, Any]]:
     """The entries of a mapping, of a container that is like one, or of an iterable of pairs.
 
     Raises:
@@ -35,10 +35,12 @@ def pairs(function: str, source: Any) -> list[tuple[str, Any]]:
     if isinstance(source, Mapping) or (isinstance(source, Module) and hasattr(source, "items")):
         return list(source.items())
     if not isinstance(source, Iterable):
-        raise TypeError(f"{function}: expected a mapping or an iterable of pairs, got {type(source).__name__}")
+        raise TypeError(
+            f"{function}: {argument} must be a mapping or an iterable of pairs, got {type(source).__name__}"
+        )
     entries: list[tuple[str, Any]] = []
     for i, pair in enumerate(source):
         if not isinstance(pair, Iterable) or isinstance(pair, str) or len(parts := list(pair)) != 2:
-            raise ValueError(f"{function}: element {i} must be a pair of key and value, got {pair!r}")
+            raise ValueError(f"{function}: element {i} of {argument} must be a pair of key and value, got {pair!r}")
         entries.append((parts[0], parts[1]))
     return entries

@@ -359,5 +359,5 @@ class ModuleDict(Module, Generic[M]):
             TypeError: if ``modules`` is not iterable, or a value is no Module.
             ValueError: if an element is no pair.
         """
-        for key, module in pairs("ModuleDict.update", modules):
+        for key, module in pairs("ModuleDict.update", "modules", modules):
             self[key] = module

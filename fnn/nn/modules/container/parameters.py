@@ -262,7 +262,7 @@ class ParameterDict(Module):
             TypeError: if ``parameters`` is not iterable.
             ValueError: if an element is no pair.
         """
-        for key, value in pairs("ParameterDict.update", parameters):
+        for key, value in pairs("ParameterDict.update", "parameters", parameters):
             self[key] = value
 
     def extra_repr(self) -> str:

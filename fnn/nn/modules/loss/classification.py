@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-
 import jax
 
 from fnn import functional as F
 from fnn.functional.arrays import ArrayLike
 from fnn.nn.modules.loss.base import _WeightedLoss
+from fnn.stateful.warning import warn
 
 __all__ = ["CrossEntropyLoss", "NLLLoss", "NLLLoss2d"]
 
@@ -113,7 +112,7 @@ class NLLLoss2d(NLLLoss):
         reduce: bool | None = None,
         reduction: str = "mean",
     ) -> None:
-        warnings.warn("`NLLLoss2d` has been deprecated: use `NLLLoss` in its place", FutureWarning, stacklevel=2)
+        warn("`NLLLoss2d` has been deprecated: use `NLLLoss` in its place", FutureWarning)
         super().__init__(weight, size_average, ignore_index, reduce, reduction)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -15,6 +14,7 @@ from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter
 from fnn.nn.placement import Device, DType, empty
 from fnn.nn.utils.packed_sequence import PackedSequence
+from fnn.stateful.warning import warn
 
 __all__ = ["RNNBase"]
 
@@ -99,10 +99,7 @@ class RNNBase(Module):
         if proj_size and mode != "LSTM":
             raise ValueError(f"{name}: proj_size is for LSTM only, got {proj_size}")
         if dropout > 0 and num_layers == 1:
-            warnings.warn(
-                f"{name}: dropout acts between layers, so dropout={dropout} does nothing with num_layers=1",
-                stacklevel=2,
-            )
+            warn(f"{name}: dropout acts between layers, so dropout={dropout} does nothing with num_layers=1")
         self.mode = mode
         self.input_size = input_size
         self.hidden_size = hidden_size

@@ -46,11 +46,11 @@ def test_bad_indices(kind):
         net[2]
     with pytest.raises(TypeError, match="index must be"):
         net["a"]
-    with pytest.raises(TypeError, match="expected an iterable"):
+    with pytest.raises(TypeError, match="modules must be an iterable"):
         net.extend(3)
     with pytest.raises(TypeError, match="must be a Module"):
         net.insert(0, 3)
-    with pytest.raises(TypeError, match="not a Module"):
+    with pytest.raises(TypeError, match="module must be a Module"):
         net.append(3)
 
 
@@ -86,7 +86,7 @@ def test_module_dict():
     assert dict(items.items()) == {"b": b, "c": a}
     items.clear()
     assert not list(items.keys())
-    with pytest.raises(TypeError, match="expected a mapping"):
+    with pytest.raises(TypeError, match="modules must be a mapping or an iterable"):
         items.update(3)
     with pytest.raises(ValueError, match="must be a pair"):
         items.update([("c", a, b)])

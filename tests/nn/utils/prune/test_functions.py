@@ -194,11 +194,11 @@ def test_hooks_are_found_as_in_torch():
         (TypeError, "must be a Parameter, got NoneType", lambda m: prune.identity(nn.Linear(2, 2, bias=False), "bias")),
         (ValueError, "'weight' of .* is uninitialized", lambda m: prune.identity(nn.LazyLinear(2), "weight")),
         (ValueError, "'weight' of module Linear.* has to be pruned before", lambda m: prune.remove(m, "weight")),
-        (TypeError, "parameters is not an Iterable", lambda m: prune.global_unstructured(1, prune.Identity)),
+        (TypeError, "parameters must be an iterable", lambda m: prune.global_unstructured(1, prune.Identity)),
         (ValueError, "parameters must not be empty", lambda m: prune.global_unstructured([], prune.Identity)),
         (
             TypeError,
-            "importance_scores must be of type dict",
+            "importance_scores must be a dict",
             lambda m: prune.global_unstructured([(m, "bias")], prune.Identity, 3),
         ),
         (
@@ -206,7 +206,7 @@ def test_hooks_are_found_as_in_torch():
             'Only "unstructured" PRUNING_TYPE supported',
             lambda m: prune.global_unstructured([(m, "weight")], prune.RandomStructured, amount=1),
         ),
-        (TypeError, "is not a BasePruningMethod subclass", lambda m: prune.PruningContainer(3)),
+        (TypeError, "args must be a BasePruningMethod", lambda m: prune.PruningContainer(3)),
     ],
 )
 def test_errors(error, match, call):
