@@ -11,6 +11,7 @@ import ml_dtypes
 import numpy as np
 from jax.core import Tracer
 
+from fnn.functional.checks import describe
 from fnn.nn.placement import Device, Place, parse_device
 from fnn.stateful.boxes import Box
 
@@ -71,7 +72,9 @@ def place_of(device: Device, sharding: Sharding) -> Any:
     if isinstance(sharding, Mapping):
         return sharding.get
     if sharding is not None and not isinstance(sharding, jax.sharding.Sharding):
-        raise TypeError(f"sharding must be a jax.sharding.Sharding or a mapping of names to them, got {sharding!r}")
+        raise TypeError(
+            f"sharding must be a jax.sharding.Sharding or a mapping of names to them, got {describe(sharding)}"
+        )
     place = sharding if sharding is not None else parse_device(device)
     return lambda name: place
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+import numpy as np
+
 from fnn.checkpoint.arrays import Sharding, place_of
 from fnn.checkpoint.store import FileStore, Saved, Store
 from fnn.functional.checks import fail
@@ -164,6 +166,8 @@ class Manager:
         place_of(device, sharding)
         self._store.wait()
         if step is not None:
+            if isinstance(step, bool) or not isinstance(step, int | np.integer):
+                fail(TypeError, "Manager.load", "step", "an int or None", step)
             if step not in self._store.steps():
                 raise FileNotFoundError(f"Manager.load: step {step} is not among {self.steps()} in {self.folder}")
             return self._store.read(step, device, sharding)

@@ -75,7 +75,7 @@ def checked(function: Function) -> Function:
         for name, expected, value in misfits(function, args, kwargs, False):
             if "int" in expected and counts(value):
                 continue  # a count may be 5.0, as in torch
-            if isinstance(value, tuple) or hasattr(value, "shape"):
+            if "number" in expected and (isinstance(value, tuple) or hasattr(value, "shape")):
                 continue  # how many numbers there must be is for the function to say
             refuse(TypeError, title(function, args), name, expected, value)
         return function(*args, **kwargs)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fnn.functional.checks import fail
 from fnn.nn.array_box import ArrayBox, Data, to_array
 from fnn.nn.placement import Device, DType, Place, empty, parse_device, parse_dtype
 from fnn.stateful.boxes import Box, OptionalBox
@@ -61,10 +62,12 @@ class Parameter(ArrayBox):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
+        if not isinstance(value, int | np.bool_):
+            fail(TypeError, "Parameter", "requires_grad", "True or False", value)
         value = bool(value)
         if value and not jnp.issubdtype(self.dtype, jnp.inexact):
             raise RuntimeError(
-                f"requires_grad: only a floating Parameter can require gradients, got dtype {self.dtype}"
+                f"Parameter: only a floating Parameter can require gradients, got requires_grad=True and data of dtype {self.dtype}"
             )
         if value != self._requires_grad:
             self._requires_grad = value

@@ -94,7 +94,7 @@ def muon(
 
     def init(params: PyTree) -> MuonState:
         for p in jax.tree.leaves(params):
-            if p.ndim != 2:
+            if jnp.ndim(p) != 2:
                 fail(ValueError, "muon", "params", "2-D", p)
             if jnp.iscomplexobj(p):
                 fail(RuntimeError, "muon", "params", "real", p)

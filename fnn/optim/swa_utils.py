@@ -14,7 +14,7 @@ import numpy as np
 from jax.core import Tracer
 
 from fnn.functional.arrays import index_dtype
-from fnn.functional.checks import check_choice, fail
+from fnn.functional.checks import as_int, check_choice, fail
 from fnn.functional.explained import checked, explained
 from fnn.nn.array_box import ArrayBox
 from fnn.nn.modules.batchnorm import _BatchNorm
@@ -416,13 +416,15 @@ class SWALR(LRScheduler):
         last_epoch: int = -1,
     ) -> None:
         check_optimizer(self, optimizer)
-        for group, rate in zip(optimizer.param_groups, per_group(self, "swa_lr", optimizer, swa_lr), strict=True):
-            group["swa_lr"] = rate
+        rates = per_group(self, "swa_lr", optimizer, swa_lr)
+        last_epoch = as_int("SWALR", "last_epoch", last_epoch)
         check_choice("SWALR", "anneal_strategy", anneal_strategy, ("cos", "linear"))
         if not isinstance(anneal_epochs, int) or anneal_epochs < 0:
             fail(ValueError, "SWALR", "anneal_epochs", "an integer of at least 0", anneal_epochs)
         self._anneal_strategy = anneal_strategy
         self.anneal_epochs = anneal_epochs
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["swa_lr"] = rate
         super().__init__(optimizer, last_epoch)
 
     def anneal_func(self, t: Number) -> Number:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from fnn.functional.checks import as_int
+from fnn.functional.checks import as_int, fail
 from fnn.functional.explained import explained
 from fnn.optim._checks import check_number, need_params
 from fnn.optim._explained import explained_rule, tree_fault, trees_fault
@@ -339,9 +339,11 @@ def partition(transforms: Mapping[Any, AnyTransform | None], labels: PyTree) -> 
         if callable(labels):
             marks = [labels(_dotted(path), leaf) for path, leaf in leaves]
         else:
-            marks = jax.tree.leaves(
-                jax.tree.map(lambda m, sub: jax.tree.map(lambda _: m, sub, is_leaf=is_leaf), labels, tree)
-            )
+            try:
+                spread = jax.tree.map(lambda m, sub: jax.tree.map(lambda _: m, sub, is_leaf=is_leaf), labels, tree)
+            except ValueError:
+                fail(ValueError, "partition", "params", f"of the structure of labels, {labels!r}", tree)
+            marks = jax.tree.leaves(spread)
         members: dict[Any, list[int]] = {label: [] for label in pairs}
         for i, mark in enumerate(marks):
             if mark not in members:

@@ -234,10 +234,15 @@ def truncated_normal(
     """
     check_draw("truncated_normal", key, shape, dtype)
     for name, value in (("mean", mean), ("std", std), ("low", low), ("high", high)):
-        if isinstance(value, Tracer) or (not isinstance(value, int | float | np.number) and np.shape(value) != ()):
-            raise TypeError(f"truncated_normal: {name} must be a number, known when the call is traced, got {value!r}")
+        scalar = isinstance(value, int | float | np.number) or getattr(value, "shape", None) == ()
+        if isinstance(value, Tracer) or not scalar:
+            got = "a traced array" if isinstance(value, Tracer) else repr(value)
+            raise TypeError(f"truncated_normal: {name} must be a number, known when the call is traced, got {got}")
     narrow = jnp.dtype(dtype)
     low, high, mean, std = (float(v) for v in (low, high, mean, std))
+    for name, value in (("mean", mean), ("std", std)):
+        if not math.isfinite(value):
+            raise ValueError(f"truncated_normal: {name} must be finite, got {value}")
     origin, scale, table = _truncated_table(mean, std, low, high)
     wide = np.float64 if _is_double(dtype) else np.float32
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from fnn.functional.arrays import ArrayLike
+from fnn.functional.checks import as_array, fail
 from fnn.functional.explained import explained
 
 __all__ = ["RowSparse"]
@@ -92,19 +93,24 @@ class RowSparse:
     @explained
     def add_to(self, array: ArrayLike) -> jax.Array:
         """``array`` with the rows added in the array's dtype; no other row is touched."""
-        array = jnp.asarray(array)
+        array = self._of_one_shape("add_to", array)
+        if array.dtype == bool:
+            fail(TypeError, "RowSparse.add_to", "array", "of numbers", array)
         return array.at[self._rows()].add(self.values.astype(array.dtype), mode="drop")
 
     @explained
     def set_in(self, array: ArrayLike) -> jax.Array:
         """``array`` with the rows replaced; the indices must be distinct (see ``coalesce``)."""
-        array = jnp.asarray(array)
+        array = self._of_one_shape("set_in", array)
         return array.at[self._rows()].set(self.values.astype(array.dtype), mode="drop")
 
     @explained
     def rows_of(self, array: ArrayLike) -> jax.Array:
         """The rows of a dense array that this one names; zeros for an index that names none."""
-        return jnp.asarray(array).at[self._rows()].get(mode="fill", fill_value=0)
+        array = as_array("RowSparse.rows_of", "array", array)
+        if not array.ndim:
+            fail(ValueError, "RowSparse.rows_of", "array", "at least 1-D", array)
+        return array.at[self._rows()].get(mode="fill", fill_value=0)
 
     def coalesce(self) -> RowSparse:
         """The same array with distinct indices, repeated rows summed.
@@ -123,6 +129,12 @@ class RowSparse:
         indices = jnp.full_like(rows, self.shape[0]).at[slot].set(rows)
         named = (indices < self.shape[0]).reshape(-1, *[1] * (self.ndim - 1))
         return RowSparse(indices, jnp.where(named, values, 0), self.shape)
+
+    def _of_one_shape(self, method: str, array: ArrayLike) -> jax.Array:
+        array = as_array(f"RowSparse.{method}", "array", array)
+        if array.shape != self.shape:
+            fail(ValueError, f"RowSparse.{method}", "array", f"of shape {self.shape}", array)
+        return array
 
     def _rows(self) -> jax.Array:
         """The indices with each invalid one at ``shape[0]``: JAX would count a negative one from the end."""

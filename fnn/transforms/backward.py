@@ -221,7 +221,8 @@ def backward(closure: Callable[[], Any], *targets: Target, has_aux: bool = False
     check_closure("backward", closure, "backward(lambda: criterion(model(x), y), model)")
     parameters = [p for p in collect_parameters("backward", targets) if p.requires_grad]
     if not parameters:
-        raise RuntimeError("backward: no target has a parameter that requires grad")
+        got = ", ".join(map(describe, targets)) or "no targets"
+        raise RuntimeError(f"backward: no target has a parameter that requires grad; targets must have one, got {got}")
     loss, aux, grads = value_and_grad("backward", closure, parameters, has_aux)
     for parameter, grad in zip(parameters, grads, strict=True):
         if grad is not None:

@@ -230,7 +230,7 @@ def stack(models: Sequence[Module]) -> tuple[Arrays, Arrays]:
     """
     states = [state(model) for model in models]
     if not states:
-        raise ValueError("stack: models must not be empty")
+        raise ValueError(f"stack: models must not be empty, got {models!r}")
 
     def describe(arrays: Arrays) -> dict[str, Any]:
         return {name: (a.shape, a.dtype) for name, a in arrays.items()}

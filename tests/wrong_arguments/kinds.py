@@ -69,6 +69,8 @@ def outcome(call: Callable[[], Any]) -> Exception | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             result = call()
+            if hasattr(result, "close"):
+                result.close()
             if hasattr(result, "remove") and hasattr(result, "id"):
                 result.remove()  # a hook of every module or optimizer
     except Exception as error:

@@ -18,6 +18,7 @@ NOT_CALLED = {
     *("DataParallel", "Transform", "Plateau", "SWALR", "swap_in_optimizer_params_and_state"),
 }
 
+MASKS = ("mask", "key_padding_mask", "is_causal")
 _SCHEDULERS = ("CyclicLR", "OneCycleLR", "MultiStepLR", "SWALR", "LambdaLR", "MultiplicativeLR", "StepLR")
 
 # (callable, argument) or (callable, argument, kind).
@@ -51,6 +52,22 @@ LEFT: set[tuple[str, ...]] = {
     ("functional_call", "buffers", "dict"),
     ("ModuleDict.pop", "key"),
     ("ParameterDict.pop", "key"),
+    # The layer hands its argument on: the error names the function that it calls, and the argument there.
+    ("nn.PoissonNLLLoss()", "log_input"),
+    ("nn.RMSNorm()", "x"),
+    *((f"nn.{name}()", "input") for name in ("Flatten", "Unflatten")),
+    *(
+        (f"nn.Transformer{part}()", a)
+        for part in ("", "Encoder", "EncoderLayer", "Decoder", "DecoderLayer")
+        for a in ("src", "tgt", "memory", "mask", *(f"{b}_{m}" for b in ("src", "tgt", "memory") for m in MASKS))
+    ),
+    ("random.next_key", "rng"),  # the function is an argument too
+    # A traced array is refused where it would be kept.
+    *(("nn.Transformer", a, "traced") for a in ("custom_encoder", "custom_decoder", "norm_first")),
+    ("nn.PairwiseDistance", "p", "traced"),
+    # Right in kind, and not there.
+    ("checkpoint.Manager", "folder"),
+    ("Manager.load", "step", "negative"),
     # torch's words, which lack the name of the function.
     ("Sequential.load_state_dict", "state_dict"),
     ("parametrizations.orthogonal", "orthogonal_map"),

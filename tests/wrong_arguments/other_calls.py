@@ -310,8 +310,10 @@ def _of_net(function: Callable[..., Any], **options: Any) -> Callable[[], Call]:
 def _of_linear(function: Callable[..., Any], *before: Callable[..., Any], **options: Any) -> Callable[[], Call]:
     def make() -> Call:
         layer = _linear()
-        for prepare in before:
-            prepare(layer)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the older weight_norm says that there is a newer one
+            for prepare in before:
+                prepare(layer)
         return Call(function, {"module": layer, **options}, (layer,))
 
     return make

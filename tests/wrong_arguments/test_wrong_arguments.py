@@ -97,6 +97,12 @@ LAYERS = [name for name in other_calls.CALLS if name.startswith("nn.")]
 OTHERS = [name for name in other_calls.CALLS if not name.startswith("nn.")]
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A string in the place of a path names a file in a folder of the test's own."""
+    monkeypatch.chdir(other_calls.FOLDER)
+
+
 def _check(name: str) -> None:
     found = [f for f in _faults(name) if not any(key in LEFT for key in ((name, f[0]), (name, f[0], f[1])))]
     assert not found, "\n".join(" | ".join(f) for f in found)

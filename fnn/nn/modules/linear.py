@@ -9,7 +9,7 @@ import jax
 
 from fnn import functional as F
 from fnn.functional.arrays import ArrayLike
-from fnn.functional.checks import fail
+from fnn.functional.checks import as_array, fail
 from fnn.nn import init
 from fnn.nn.modules.lazy import LazyModuleMixin
 from fnn.nn.modules.module import Module
@@ -250,7 +250,7 @@ class LazyLinear(LazyModuleMixin, Linear):
         """
         if not isinstance(self.weight, UninitializedParameter):
             self.in_features = self.weight.shape[1]
-        elif len(input.shape) == 0:
+        elif as_array("LazyLinear", "input", input).ndim == 0:
             fail(ValueError, "LazyLinear", "input", "at least 1-D", input)
         else:
             self.in_features = input.shape[-1]

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from fnn.functional.checks import check_choice, fail
+from fnn.functional.explained import is_number
 from fnn.optim._scalars import minimum, on_host
 from fnn.optim.lr_scheduler.scheduler import (
     LRScheduler,
@@ -276,6 +277,10 @@ class OneCycleLR(_Cycle):
         ]
         self._anneal_func_type = anneal_strategy
         peaks = per_group(self, "max_lr", optimizer, max_lr)
+        for name, factor in (("div_factor", div_factor), ("final_div_factor", final_div_factor)):
+            if not is_number(factor):
+                fail(TypeError, "OneCycleLR", name, "a number", factor)
+        cycle_momentum = bool(cycle_momentum)
         if last_epoch == -1:
             for group, most in zip(optimizer.param_groups, peaks, strict=True):
                 group["initial_lr"] = most / div_factor

@@ -46,8 +46,8 @@ class StaticArguments:
         self._positional = [p.name for p in by_position]
         self._open = not parameters or any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self._is_method = bool(by_position) and by_position[0].name in _OWNERS
-        numbers = [argnums] if isinstance(argnums, int) else list(argnums or ())
-        names = [argnames] if isinstance(argnames, str) else list(argnames or ())
+        numbers = [argnums] if isinstance(argnums, int) else list(() if argnums is None else argnums)
+        names = [argnames] if isinstance(argnames, str) else list(() if argnames is None else argnames)
         for number in numbers:
             if not isinstance(number, int):
                 raise TypeError(f"fnn.jit: static_argnums of {self._name} must be ints, got {number!r}")
