@@ -67,7 +67,8 @@ class Parameter(ArrayBox):
         value = bool(value)
         if value and not jnp.issubdtype(self.dtype, jnp.inexact):
             raise RuntimeError(
-                f"Parameter: only a floating Parameter can require gradients, got requires_grad=True and data of dtype {self.dtype}"
+                "Parameter: only a floating Parameter can require gradients, "
+                f"got requires_grad=True and data of dtype {self.dtype}"
             )
         if value != self._requires_grad:
             self._requires_grad = value
