@@ -87,6 +87,23 @@ _HOMES = {
     "summary": "tools.summary",
     "update": "transforms",
 }
+# What to write for names of torch's that a script has, and JAX has in its own way.
+_HINTS = {
+    **dict.fromkeys(
+        ("enable_grad", "inference_mode", "no_grad", "set_grad_enabled"),
+        "nothing is needed in its place: gradients are taken only where fnn.backward, optimizer.step(closure) or jax.grad ask",
+    ),
+    **dict.fromkeys(("Tensor", "as_tensor", "from_numpy"), "arrays are jax.Array; jax.numpy.asarray makes one"),
+    **dict.fromkeys(("compile", "script", "trace"), "fnn.jit compiles a function or a Module"),
+    **dict.fromkeys(("cuda", "device"), "jax.devices() are the devices; model.to(device) moves a Module"),
+    **dict.fromkeys(
+        ("arange", "cat", "einsum", "empty", "eye", "full", "linspace", "matmul", "ones", "where", "zeros"),
+        "arrays are made by jax.numpy",
+    ),
+    **dict.fromkeys(("bfloat16", "float16", "float32", "float64", "int32", "int64"), "jax.numpy has the dtypes"),
+    **dict.fromkeys(("rand", "randint", "randn", "randperm"), "jax.random draws, with fnn.random.next_key() for a key"),
+    "utils": "fnn.data has torch.utils.data's, fnn.nn.utils torch.nn.utils'; jax.checkpoint is torch.utils.checkpoint's",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -96,7 +113,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(f"fnn.{_HOMES[name]}"), name)
         globals()[name] = value
         return value
-    raise AttributeError(f"module 'fnn' has no attribute {name!r}")
+    hint = _HINTS.get(name)
+    raise AttributeError(f"module 'fnn' has no attribute {name!r}" + (f"; {hint}" if hint else ""))
 
 
 def __dir__() -> list[str]:

@@ -127,3 +127,11 @@ def test_tools_are_imported_when_they_are_asked_for():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("no_grad", "nothing is needed"), ("cat", "jax.numpy"), ("compile", "fnn.jit")]
+)
+def test_names_of_torchs_that_are_absent_say_what_to_write(name, hint):
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'; .*{hint}"):
+        getattr(fnn, name)

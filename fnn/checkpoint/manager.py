@@ -75,6 +75,7 @@ class Manager:
         self.best = best
         self.mode: Literal["min", "max"] = mode
         self.every = every
+        self._damaged: set[int] = set()  # those that load() passed over
         self.folder.mkdir(parents=True, exist_ok=True)
         self._store: Store
         if backend == "files":
@@ -106,7 +107,7 @@ class Manager:
 
         Raises:
             TypeError: if something in the state cannot be saved.
-            ValueError: if the metric that decides is not among them.
+            ValueError: if the metric that decides is not among them, or the folder has a later step, of another run.
             OSError: if it cannot be written; older checkpoints are as they were.
         """
         step = operator.index(step)
@@ -119,7 +120,14 @@ class Manager:
             raise ValueError(
                 f"Manager.save: metrics must have {self.best!r}, by which the best is chosen, got {list(numbers)}"
             )
+        later = [s for s in self._store.steps() if s > step and s not in self._damaged]
+        if later:
+            raise ValueError(
+                f"Manager.save: step must be later than those in {self.folder}, got {step} where {max(later)} is there: take "
+                "that run up by load(), or delete its checkpoints, or give this run a folder of its own"
+            )
         self._store.write(step, state() if callable(state) else state, numbers)
+        self._damaged.discard(step)
         self._remove_old()
         return True
 
@@ -175,6 +183,7 @@ class Manager:
             try:
                 return self._store.read(newest, device, sharding)
             except ValueError as error:
+                self._damaged.add(newest)
                 warn(f"Manager.load: step {newest} is passed over: {error}")
         return None
 
@@ -189,7 +198,7 @@ class Manager:
         self._store.close()
 
     def _remove_old(self) -> None:
-        steps = self.steps()
+        steps = [step for step in self.steps() if step not in self._damaged]
         if self.keep is None or len(steps) <= self.keep:
             return
         kept = set(steps[-self.keep :])

@@ -31,6 +31,10 @@ class Saved(NamedTuple):
     state: Any
     metrics: dict[str, float]
 
+    def __repr__(self) -> str:
+        names = f"a dict of {list(self.state)}" if isinstance(self.state, dict) else type(self.state).__name__
+        return f"Saved(step={self.step}, state={names}, metrics={self.metrics})"
+
 
 class Store(Protocol):
     """Where a ``Manager`` keeps checkpoints: in files, or with Orbax."""

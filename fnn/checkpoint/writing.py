@@ -14,7 +14,7 @@ __all__ = ["save"]
 
 
 @explained
-def save(obj: Any, path: str | os.PathLike[str], *, format: Literal["safetensors", "torch"] = "safetensors") -> None:
+def save(obj: Any, path: str | os.PathLike[str], *, format: Literal["safetensors", "torch"] | None = None) -> None:
     """Writes a ``state_dict``, or any nesting of dicts, lists, tuples, plain values and arrays, to one file.
 
     It is written in one step: a reader, or whoever comes after a crash, finds the old file or the new one. The file keeps the
@@ -27,7 +27,8 @@ def save(obj: Any, path: str | os.PathLike[str], *, format: Literal["safetensors
             ``jax.tree.unflatten(jax.tree.structure(state), jax.tree.leaves(loaded))`` is one again.
         path: the file.
         format: ``"safetensors"``: names to arrays give a plain safetensors file, anything else one with its structure in the
-            header. ``"torch"``: a file that ``torch.load(weights_only=True)`` reads.
+            header. ``"torch"``: a file that ``torch.load(weights_only=True)`` reads. By default torch's for a path that ends with
+            ``.pt``, ``.pth`` or ``.ckpt``, else safetensors.
 
     Raises:
         TypeError: if something is in it that a file cannot hold, with its path; nothing is written.
@@ -45,6 +46,8 @@ def save(obj: Any, path: str | os.PathLike[str], *, format: Literal["safetensors
         ...     layer.load_state_dict(fnn.load(path))
         <All keys matched successfully>
     """
+    if format is None:
+        format = "torch" if os.fspath(path).endswith((".pt", ".pth", ".ckpt")) else "safetensors"
     if format not in ("safetensors", "torch"):
-        fail(ValueError, "save", "format", "'safetensors' or 'torch'", format)
+        fail(ValueError, "save", "format", "'safetensors', 'torch' or None", format)
     write_whole(path, (safetensors if format == "safetensors" else torch_writer).write(obj))

@@ -112,7 +112,8 @@ class Workers(Iterator[Any]):
             self.close()
             if "terminated unexpectedly" in str(error):
                 raise RuntimeError(
-                    f"DataLoader: a worker process died ({error}) It may have run out of memory, or been killed; "
+                    f"DataLoader: a worker process died ({error}) It may have run out of memory, or been killed, or the "
+                    'loop does not stand under `if __name__ == "__main__":`, which workers need, for they import the script; '
                     "num_workers=0 reads the dataset in this process"
                 ) from error
             raise

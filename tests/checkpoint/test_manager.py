@@ -115,3 +115,33 @@ def test_what_cannot_be_saved_changes_nothing(tmp_path):
     assert manager.steps() == [1]
     with pytest.raises(ValueError, match="made without best="):
         fnn.checkpoint.Manager(tmp_path).best_step()
+
+
+def test_a_run_that_was_not_taken_up_does_not_write_among_a_later_one(tmp_path):
+    for step in (100, 200):
+        Manager(tmp_path).save(step, {"run": "old"})
+    manager = Manager(tmp_path, keep=1)
+    with pytest.raises(ValueError, match=r"step must be later than those in .*got 10 where 200 is there.*load"):
+        manager.save(10, {"run": "new"})
+    assert manager.steps() == [100, 200]
+    assert manager.load().step == 200
+    assert manager.save(300, {"run": "old"})
+    assert manager.steps() == [300]
+
+
+def test_what_load_passed_over_neither_counts_nor_stands_in_the_way(tmp_path):
+    manager = Manager(tmp_path, keep=1)
+    manager.save(30, {"run": "old"})
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:20])
+    manager = Manager(tmp_path, keep=1)
+    with pytest.warns(UserWarning, match="step 30 is passed over"):
+        assert manager.load() is None
+    for step in (10, 20):
+        assert manager.save(step, {"run": step})
+    with pytest.warns(UserWarning, match="step 30 is passed over"):
+        saved = manager.load()
+    assert (saved.step, saved.state) == (20, {"run": 20})
+    assert repr(saved) == "Saved(step=20, state=a dict of ['run'], metrics={})"
+    manager.save(30, {"run": 30})
+    assert manager.load().state == {"run": 30}

@@ -159,7 +159,7 @@ def test_what_cannot_be_saved(tmp_path, format):
             fnn.save(obj, tmp_path / "x", format=format)
     assert_close(fnn.load(tmp_path / "x")["a"], np.ones(2))
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
-    with pytest.raises(ValueError, match="format must be 'safetensors' or 'torch', got 'pickle'"):
+    with pytest.raises(ValueError, match="format must be 'safetensors', 'torch' or None, got 'pickle'"):
         fnn.save({}, tmp_path / "x", format="pickle")
 
     @jax.jit

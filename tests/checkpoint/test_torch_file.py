@@ -234,3 +234,12 @@ def test_models_and_optimizers_cross_over(tmp_path):
     optimizer.load_state_dict(back["optimizer"])
     for key, tensor in theirs.state_dict().items():
         assert_same_bits(ours.state_dict()[key], tensor)
+
+
+@pytest.mark.parametrize("end", [".pt", ".pth", ".ckpt"])
+def test_a_path_of_torchs_gets_torchs_format(end, tmp_path):
+    path = tmp_path / f"model{end}"
+    fnn.save({"w": np.arange(3, dtype=np.float32)}, path)
+    assert path.read_bytes()[:2] == b"PK"
+    fnn.save({"w": np.arange(3, dtype=np.float32)}, path, format="safetensors")
+    assert path.read_bytes()[:2] != b"PK"
