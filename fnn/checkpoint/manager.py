@@ -111,8 +111,8 @@ class Manager:
             OSError: if it cannot be written; older checkpoints are as they were.
         """
         step = operator.index(step)
-        if step < 0:
-            fail(ValueError, "Manager.save", "step", "at least 0", step)
+        if not 0 <= step < 10**18:
+            fail(ValueError, "Manager.save", "step", "at least 0 and below 10**18", step)
         if step % self.every and not force:
             return False
         numbers = {name: float(value) for name, value in (metrics or {}).items()}

@@ -18,7 +18,7 @@ from fnn.nn.placement import Device
 
 __all__ = ["FileStore", "Saved", "Store"]
 
-_FILE = re.compile(r"step_(\d{1,18})\.safetensors")
+_FILE = re.compile(r"step_(0|[1-9]\d{0,17})\.safetensors")
 
 
 class Saved(NamedTuple):

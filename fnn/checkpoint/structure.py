@@ -92,7 +92,7 @@ class _Encoder:
         if not is_array(value):
             raise TypeError(f"save: {shown(path)} {refusal(value)}")
         name = name or "value"
-        while name in self.arrays:
+        while name in self.arrays or name == "__metadata__":  # which safetensors' header has for itself
             name += "_"
         self.arrays[name] = value
         self.names[id(value)] = name
@@ -154,6 +154,10 @@ def unflatten(text: str, array: Callable[[str], Any]) -> Any:
         if parsed["version"] != 1:
             raise ValueError(f"its structure is of version {parsed['version']!r:.20}; a later fnn wrote it")
         return _decode(parsed["tree"], array)
+    except json.JSONDecodeError:
+        raise ValueError(
+            f"its metadata has a text of the name {METADATA_KEY!r} that is no structure of fnn's"
+        ) from None
     except RecursionError:
         raise ValueError(f"its structure lies more than {_DEEPEST} deep") from None
     except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:

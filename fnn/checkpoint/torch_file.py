@@ -27,7 +27,8 @@ _OLD_PROTOCOL = 1001
 _MOST_PICKLE = 1 << 28
 _DEEPEST = 200
 _MOST_NAMES = 10_000_000
-_LONGEST_NAME = 1000
+_LONGEST_NAME = 10_000
+_LONGEST_NAMES = 1 << 27  # characters of all together
 _HEADER = 30  # bytes of the fixed part of an entry's header in a zip file
 # Tensors that repeat their numbers may together take this many bytes beyond four times the file.
 _REPEATED = 1 << 28
@@ -214,7 +215,7 @@ class TorchFile:
         themselves, nor lie one in another hundreds deep.
         """
         path: set[int] = set()
-        count = 0
+        count = count_of_letters = 0
         todo: list[tuple[str, Any, bool]] = [("", self.structure, False)]
         allowed = min(_MOST_NAMES, 1000 + 2 * len(self._pickle))
         while todo:
@@ -230,6 +231,9 @@ class TorchFile:
             if type(value) is TensorView:
                 if len(name) > _LONGEST_NAME:
                     raise ValueError(f"a tensor lies behind names of more than {_LONGEST_NAME} characters")
+                count_of_letters += len(name)
+                if count_of_letters > _LONGEST_NAMES:
+                    raise ValueError(f"the names of its tensors have more than {_LONGEST_NAMES} characters")
                 while name in self.views:
                     name += "_"
                 self.views[name] = value

@@ -145,3 +145,12 @@ def test_what_load_passed_over_neither_counts_nor_stands_in_the_way(tmp_path):
     assert repr(saved) == "Saved(step=20, state=a dict of ['run'], metrics={})"
     manager.save(30, {"run": 30})
     assert manager.load().state == {"run": 30}
+
+
+def test_only_steps_that_are_found_again_are_saved(tmp_path):
+    manager = Manager(tmp_path)
+    with pytest.raises(ValueError, match="below 10"):
+        manager.save(10**18, {"a": 1})
+    manager.save(7, {"a": 1})
+    (tmp_path / "step_007.safetensors").write_bytes(b"")
+    assert manager.steps() == [7]

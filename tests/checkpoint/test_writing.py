@@ -219,3 +219,23 @@ def test_killed_while_it_saves(tmp_path, kills):
     done, litter = map(int, out.stdout.split())
     assert done == kills
     assert litter or kills < 50  # some of them were killed in the middle
+
+
+@pytest.mark.parametrize("end", ["safetensors", "pt"])
+@pytest.mark.parametrize("name", ["__metadata__", "n" * 1500, "a.b", ""])
+def test_any_name_is_read_again(name, end, tmp_path):
+    path = tmp_path / f"a.{end}"
+    fnn.save({name: np.arange(3.0), "inner": {name: np.ones(2)}}, path)
+    loaded = fnn.load(path)
+    np.testing.assert_array_equal(loaded[name], np.arange(3.0))
+    np.testing.assert_array_equal(loaded["inner"][name], np.ones(2))
+    fnn.save({name: np.arange(3.0)}, path)
+    np.testing.assert_array_equal(fnn.load(path)[name], np.arange(3.0))
+
+
+def test_metadata_of_the_name_of_the_structure_is_no_structure(tmp_path):
+    from safetensors.numpy import save_file
+
+    save_file({"w": np.ones(2)}, tmp_path / "a.safetensors", {"fnn.structure": "something else"})
+    with pytest.raises(ValueError, match=r"a\.safetensors.*'fnn\.structure' that is no structure"):
+        fnn.load(tmp_path / "a.safetensors")
