@@ -121,6 +121,15 @@ def _check_arrays(
     return x.astype(dtype), w.astype(dtype), b, groups
 
 
+def _check_extents(function: str, extents: Sequence[int], x: jax.Array) -> None:
+    """Raises ValueError where XLA would end the process: at shapes whose size it cannot count."""
+    if prod(extents) * max(1, prod(x.shape[: -len(extents)])) >= 1 << 56:
+        raise ValueError(
+            f"{function}: stride, padding and dilation must give sizes that can be counted, got {list(extents)} from input "
+            f"{list(x.shape)}"
+        )
+
+
 def _pads(function: str, padding: Any, stride: Any, dilation: Any, kernel: Any) -> Pads:
     n = len(kernel)
     if isinstance(padding, str):
@@ -144,6 +153,7 @@ def _conv(
     for size, pad, d, k in zip(x.shape[-n:], pads, dilation, w.shape[2:], strict=True):
         if size + sum(pad) < d * (k - 1) + 1:
             fail(ValueError, function, "input", f"at least {d * (k - 1) + 1} long on each axis after padding", x)
+    _check_extents(function, [size + sum(pad) for size, pad in zip(x.shape[-n:], pads, strict=True)], x)
     batched = x.ndim == n + 2
     out = _conv_call(x if batched else x[None], w, b, _config(x, w, stride, pads, dilation, groups))
     return out if batched else out[0]
@@ -169,9 +179,13 @@ def _conv_transpose(
     for e, s, d in zip(extra, stride, dilation, strict=True):
         if e >= max(s, d):
             fail(ValueError, function, "output_padding", "smaller than the stride or the dilation", output_padding)
-    for size, s, p, e, d, k in zip(x.shape[-n:], stride, padding, extra, dilation, w.shape[2:], strict=True):
-        if (size - 1) * s - 2 * p + d * (k - 1) + e + 1 <= 0:
-            fail(ValueError, function, "padding", "small enough for an output of positive lengths", padding)
+    lengths = [
+        (size - 1) * s - 2 * p + d * (k - 1) + e + 1
+        for size, s, p, e, d, k in zip(x.shape[-n:], stride, padding, extra, dilation, w.shape[2:], strict=True)
+    ]
+    if min(lengths) <= 0:
+        fail(ValueError, function, "padding", "small enough for an output of positive lengths", padding)
+    _check_extents(function, lengths, x)
     batched = x.ndim == n + 2
     config = _config(x, w, stride, tuple((p, p) for p in padding), dilation, groups, transposed=True)
     out = _transpose_call(x if batched else x[None], w, b, config, extra)

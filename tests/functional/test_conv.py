@@ -185,3 +185,15 @@ def test_a_kernel_of_two_that_steps_by_two_over_few_elements(name, x, w, options
         return getattr(TF, name)(x, w, **options)
 
     check_against_torch(ours, theirs, rand(0, *x), rand(1, *w))
+
+
+@pytest.mark.parametrize(
+    "options", [{"stride": 10**12}, {"dilation": 10**12}, {"padding": 10**12}, {"padding": 10**20}]
+)
+@pytest.mark.parametrize("function", [F.conv2d, F.conv_transpose2d])
+def test_sizes_that_cannot_be_counted_are_refused(function, options):
+    """XLA would end the process."""
+    if function is F.conv2d and "stride" in options:
+        options = {**options, "padding": 10**12}
+    with pytest.raises(ValueError, match=f"{function.__name__}: "):
+        function(jnp.ones((2, 4, 6, 6)), jnp.ones((4, 4, 2, 2)), **options)
