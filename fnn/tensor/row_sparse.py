@@ -131,7 +131,7 @@ class RowSparse:
         return RowSparse(indices, jnp.where(named, values, 0), self.shape)
 
     def _of_one_shape(self, method: str, array: ArrayLike) -> jax.Array:
-        array = as_array(f"RowSparse.{method}", "array", array)
+        array = jnp.asarray(array) if isinstance(array, list) else as_array(f"RowSparse.{method}", "array", array)
         if array.shape != self.shape:
             fail(ValueError, f"RowSparse.{method}", "array", f"of shape {self.shape}", array)
         return array

@@ -324,5 +324,5 @@ def test_materialize():
         jax.jit(lambda: box.materialize((2,)))()
     box.materialize((2, 2), dtype=jnp.float64)
     assert box.dtype == jnp.float64
-    with pytest.raises(RuntimeError, match="requires_grad: only a floating"):
+    with pytest.raises(RuntimeError, match="Parameter: only a floating Parameter can require gradients"):
         UninitializedParameter(dtype=jnp.int32)
