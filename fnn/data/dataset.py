@@ -70,6 +70,9 @@ class IterableDataset(Generic[T_co]):
 class Arrays(Dataset[Any]):
     """A pytree of arrays of one first length, as a dataset of its rows."""
 
+    leaves: list[Any]
+    tree: Any
+
     def __init__(self, function: str, arrays: Any) -> None:
         self.arrays: Any = jax.tree.map(lambda leaf: _checked(function, leaf), arrays)
         self.leaves, self.tree = jax.tree.flatten(self.arrays)

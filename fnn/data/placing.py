@@ -31,7 +31,8 @@ class Placing:
         if sharding is not None and device is not None:
             fail(ValueError, "DataLoader", "device", "None where sharding is given", str(device))
         self.place: Any = sharding if sharding is not None else parse_device(device)
-        self.parts, self.own = 1, (0,)
+        self.parts: int = 1
+        self.own: tuple[int, ...] = (0,)
         if isinstance(self.place, NamedSharding):
             axes = PartitionSpec(*self.place.spec[:1])
             sizes = [self.place.mesh.shape[name] for name in _names(axes)]

@@ -307,7 +307,8 @@ class PackedSequence(tuple[jax.Array, Indices, Indices | None, Indices | None]):
     def __ne__(self, other: object) -> bool:
         return self is not other
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> builtins.int:
+        return object.__hash__(self)
 
     def __repr__(self) -> str:
         return f"PackedSequence({', '.join(f'{k}={v!r}' for k, v in self._asdict().items())})"
