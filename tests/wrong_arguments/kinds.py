@@ -69,7 +69,7 @@ def outcome(call: Callable[[], Any]) -> Exception | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             result = call()
-            if hasattr(result, "close"):
+            if hasattr(result, "close") and not isinstance(result, type):
                 result.close()
             if hasattr(result, "remove") and hasattr(result, "id"):
                 result.remove()  # a hook of every module or optimizer
