@@ -1,14 +1,8 @@
 """Batches on shardings over several devices and several processes."""
 
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-from tests.devices import on_two_devices
+from tests.devices import on_two_devices, on_two_processes
 
 ON_TWO = """
 import jax, numpy as np, pytest
@@ -70,18 +64,5 @@ print("done")
 
 @pytest.mark.slow
 def test_batches_over_two_processes(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    program = tmp_path / "program.py"
-    program.write_text(IN_TWO)
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(Path(__file__).parents[2])}
-    command = [sys.executable, str(program), address]
-    ranks = [
-        subprocess.Popen([*command, str(i)], env=environment, stdout=-1, stderr=-1, text=True, cwd=tmp_path)
-        for i in range(2)
-    ]
-    outputs = [rank.communicate(timeout=120) for rank in ranks]
-    for rank, (out, errors) in zip(ranks, outputs, strict=True):
-        assert rank.returncode == 0, errors[-3000:]
+    for out in on_two_processes(IN_TWO, tmp_path):
         assert out.strip().endswith("done")  # Gloo has its say before

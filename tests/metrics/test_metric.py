@@ -1,12 +1,7 @@
 """Objects: batch after batch, in every style, saved, over processes."""
 
 import copy
-import os
 import pickle
-import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +11,7 @@ import pytest
 import fnn
 from fnn import metrics as M
 from fnn.metrics.metric import plus, total
+from tests.devices import on_two_processes
 from tests.oracle import assert_close
 
 N, C = 40, 4
@@ -208,18 +204,5 @@ print("done")
 
 @pytest.mark.slow
 def test_over_two_processes(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(Path(__file__).parents[2])}
-    command = [sys.executable, str(program), address]
-    ranks = [
-        subprocess.Popen([*command, str(i)], env=environment, stdout=-1, stderr=-1, text=True, cwd=tmp_path)
-        for i in range(2)
-    ]
-    outputs = [rank.communicate(timeout=120) for rank in ranks]
-    for rank, (out, errors) in zip(ranks, outputs, strict=True):
-        assert rank.returncode == 0, errors[-3000:]
+    for out in on_two_processes(PROGRAM, tmp_path):
         assert out.strip().endswith("done")  # Gloo has its say before

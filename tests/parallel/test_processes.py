@@ -1,10 +1,6 @@
 """Programs of several processes."""
 
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
+from tests.devices import on_two_processes
 
 PROGRAM = """
 import sys, numpy as np, jax
@@ -39,31 +35,8 @@ print("loss", round(float(loss), 4), np.asarray(model.weight.data).round(4).toli
 
 
 def test_an_array_of_one_process_is_refused(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
-    flags = os.environ.get("XLA_FLAGS", "")
-    environment = {
-        **os.environ,
-        "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": flags,
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-    }
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, str(program), address, str(i)],
-            env=environment,
-            stdout=-1,
-            stderr=-1,
-            text=True,
-            cwd=tmp_path,
-        )
-        for i in range(2)
+    said = [
+        next(line for line in out.splitlines() if line.startswith("loss"))
+        for out in on_two_processes(PROGRAM, tmp_path)
     ]
-    outputs = [rank.communicate(timeout=120) for rank in ranks]
-    for rank, (_, errors) in zip(ranks, outputs, strict=True):
-        assert rank.returncode == 0, errors[-3000:]
-    said = [next(line for line in out.splitlines() if line.startswith("loss")) for out, _ in outputs]
     assert said[0] == said[1]
