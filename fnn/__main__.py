@@ -1,12 +1,16 @@
-"""``python -m fnn``: versions, devices, settings, which fast paths are chosen, which extras are installed."""
+"""``python -m fnn``: versions, devices, settings, fast paths and extras; ``python -m fnn explain``: errors and their remedies."""
 
 from __future__ import annotations
 
+import argparse
+import difflib
 import importlib.metadata
 import os
 import platform
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -86,8 +90,48 @@ def report() -> dict[str, Mapping[str, str]]:
     }
 
 
-def main() -> int:
-    """Prints the report."""
+def sections() -> dict[str, str]:
+    """The sections of the guide to errors, by the names that errors give them."""
+    package = Path(__file__).parent
+    # The wheel has a copy of the page; a clone has the page itself.
+    page = next(p for p in (package / "errors.md", package.parent / "docs/guide/errors.md") if p.is_file())
+    text = re.sub(r"\[([^\]]+)\](\[[^\]]+\]|\([^)]+\))", r"\1", page.read_text(encoding="utf-8"))
+    parts = re.split(r"^## (.+)\n", text, flags=re.M)[1:]
+    return {
+        re.sub(r"\W+", "-", heading.lower()): f"{heading}\n\n{body.strip()}\n"
+        for heading, body in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+def explain(name: str | None) -> int:
+    """Prints one section of the guide to errors, or the names of all; returns 1 if there is no such section."""
+    found = sections()
+    if name is None:
+        print("\n".join(["python -m fnn explain NAME, where NAME is one of", *(f"  {known}" for known in found)]))
+    elif name in found:
+        print(found[name], end="")
+    else:
+        close = difflib.get_close_matches(name, found, n=1)
+        meant = f"; did you mean {close[0]}?" if close else ""
+        print(f"explain: no section {name!r}{meant}  (python -m fnn explain lists them)", file=sys.stderr)
+    return 0 if name is None or name in found else 1
+
+
+def main(argv: Sequence[str] = ()) -> int:
+    """Prints the report, or with ``explain`` what to do about an error; returns the exit status.
+
+    Args:
+        argv: the arguments of the command.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m fnn", description="Prints versions, devices, settings, fast paths and extras."
+    )
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    explains = commands.add_parser("explain", help="what to do about an error, by the name below its message")
+    explains.add_argument("name", nargs="?", help="such as a-draw-needs-a-key; without it the names are listed")
+    options = parser.parse_args(argv)
+    if options.command == "explain":
+        return explain(options.name)
     for heading, lines in report().items():
         print(heading)
         width = max(map(len, lines))
@@ -97,4 +141,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -4,9 +4,12 @@ import importlib.metadata
 import platform
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
 
 import fnn
 from fnn.__main__ import main, report
@@ -40,3 +43,39 @@ def test_it_is_printed(capsys):
 def test_as_a_command():
     out = subprocess.run([sys.executable, "-m", "fnn"], capture_output=True, text=True, check=True)
     assert out.stdout.splitlines()[1].split() == ["fnn", fnn.__version__]
+
+
+def test_the_sections_of_the_guide_are_shown_by_name(capsys):
+    page = (Path(__file__).parents[1] / "docs/guide/errors.md").read_text()
+    headings = [line[3:] for line in page.splitlines() if line.startswith("## ")]
+    assert main(["explain"]) == 0
+    listed = capsys.readouterr().out.split()[-len(headings) :]
+    for heading, name in zip(headings, listed, strict=True):
+        assert name == heading.lower().replace(" ", "-").replace("'", "-")
+        assert main(["explain", name]) == 0
+        shown = capsys.readouterr().out
+        assert shown.startswith(f"{heading}\n\n```python\n")
+        assert "](" not in shown
+        assert "\n## " not in shown
+        own = page.split(f"## {heading}\n\n")[1]
+        assert shown.splitlines()[2:6] == own.splitlines()[:4]
+
+
+def test_a_section_that_is_not_there(capsys):
+    assert main(["explain", "a-draw-needs-key"]) == 1
+    printed = capsys.readouterr()
+    assert "did you mean a-draw-needs-a-key?" in printed.err
+    assert not printed.out
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    assert "explain" in capsys.readouterr().out
+
+
+def test_the_wheel_has_the_guide_to_errors():
+    settings = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    included = settings["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert included == {"docs/guide/errors.md": "fnn/errors.md"}

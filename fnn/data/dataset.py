@@ -87,12 +87,24 @@ class Arrays(Dataset[Any]):
     def __getitem__(self, index: Any) -> Any:
         return self.tree.unflatten([leaf[index] for leaf in self.leaves])
 
+    def __repr__(self) -> str:
+        return repr(self.tree.unflatten([Said(f"{leaf.dtype}{list(leaf.shape)}") for leaf in self.leaves]))
+
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name not in ("leaves", "tree")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.leaves, self.tree = jax.tree.flatten(self.arrays)
+
+
+class Said(str):
+    """A text that a ``repr`` shows without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 def _checked(function: str, leaf: Any) -> np.ndarray[Any, Any]:
@@ -131,6 +143,9 @@ class TensorDataset(Arrays):
         """The arrays."""
         return self.arrays
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{array.dtype}{list(array.shape)}' for array in self.tensors)})"
+
 
 class Subset(Dataset[T_co]):
     """The items of a dataset at some indices.
@@ -155,6 +170,9 @@ class Subset(Dataset[T_co]):
 
     def __getitem__(self, index: Any) -> T_co:
         return self.dataset[self.indices[index]]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({named(self.dataset)}, {len(self.indices)} of {len(self.dataset)})"
 
 
 class ConcatDataset(Dataset[T_co]):
@@ -193,6 +211,9 @@ class ConcatDataset(Dataset[T_co]):
             fail(IndexError, "ConcatDataset", "index", f"in [{-len(self)}, {len(self) - 1}]", index)
         which = bisect.bisect_right(self.cumulative_sizes, number)
         return self.datasets[which][number - (self.cumulative_sizes[which - 1] if which else 0)]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}([{', '.join(map(named, self.datasets))}])"
 
 
 def random_split(
@@ -237,6 +258,14 @@ def random_split(
     order = permutation(total, seed_words("random_split", rng, generator), 0)
     ends = list(itertools.accumulate(counts))
     return [Subset(data, order[end - count : end]) for end, count in zip(ends, counts, strict=True)]
+
+
+def named(dataset: Any) -> str:
+    """A dataset in a ``repr``: its own where it has a short one, else its class and length."""
+    kind = type(dataset)
+    if isinstance(dataset, Dataset | range) and kind.__repr__ is not object.__repr__:
+        return repr(dataset)
+    return f"{kind.__name__} of {len(dataset)}" if hasattr(kind, "__len__") else kind.__name__
 
 
 def as_dataset(function: str, data: Any) -> Any:

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from fnn.data.collate import default_collate, on_host
-from fnn.data.dataset import Arrays, as_dataset, gather, is_iterable, samples
+from fnn.data.dataset import Arrays, Said, as_dataset, gather, is_iterable, named, samples
 from fnn.data.order import Listed, Plan, mask_of, sampled, seed_words
 from fnn.data.placing import Placing
 from fnn.data.prefetch import Prefetch
@@ -225,7 +225,10 @@ class DataLoader:
             fail(ValueError, "DataLoader", "timeout", "at least 0", self.timeout)
         if self.num_workers:
             if self._iterable:
-                expected = "a map-style dataset (__len__ and __getitem__) where num_workers > 0"
+                expected = (
+                    "a map-style dataset (__len__ and __getitem__) where num_workers > 0 (an iterable has one reader: "
+                    "num_workers=0, with device= a thread ahead of the loop; or Grain's own IterDataset)"
+                )
                 fail(TypeError, "DataLoader", "dataset", expected, type(self.dataset).__name__)
         elif self.persistent_workers:
             fail(ValueError, "DataLoader", "persistent_workers", "False where num_workers is 0", True)
@@ -256,6 +259,24 @@ class DataLoader:
             placing.check(self.batch_size, "a batch")
             if not (self._iterable or self.sampler is not None or self.drop_last or self.pad_last):
                 placing.check(len(self.dataset) % self.batch_size, "the last batch")
+
+    def __repr__(self) -> str:
+        shown: dict[str, Any] = {"batch_size": self.batch_size}
+        for name in ("sampler", "batch_sampler"):
+            if getattr(self, name) is not None:
+                shown[name] = Said(named(getattr(self, name)))
+        for name in ("shuffle", "drop_last", "pad_last", "num_workers", "persistent_workers", "timeout"):
+            if getattr(self, name):
+                shown[name] = getattr(self, name)
+        for name in ("collate_fn", "worker_init_fn"):
+            if (function := getattr(self, name)) is not None:
+                shown[name] = Said(getattr(function, "__qualname__", repr(function)))
+        if self._placing is not None:
+            shown["sharding" if isinstance(self._placing.place, jax.sharding.Sharding) else "device"] = (
+                self._placing.place
+            )
+        options = ", ".join(f"{name}={value!r}" for name, value in shown.items())
+        return f"{type(self).__name__}({named(self.dataset)}, {options})"
 
     def __len__(self) -> int:
         """Batches of an epoch; TypeError if the dataset or the sampler has no length."""

@@ -1,4 +1,4 @@
-"""Where the documentation says what to do about an error: a line below the message, with the section of the guide."""
+"""How to read what to do about an error: a line below the message, with the command that shows a section of the guide."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["with_remedy", "with_remedy_of"]
 
 E = TypeVar("E", bound=BaseException)
 
-_REMEDIES = "Remedies: the documentation of fnn, guide/errors/"
+_REMEDIES = "Remedies: python -m fnn explain "
 
 
 def with_remedy(error: E, section: str) -> E:
@@ -20,15 +20,15 @@ def with_remedy(error: E, section: str) -> E:
 
     Example:
         >>> with_remedy(ValueError("no"), "a-result-is-no-array").__notes__
-        ['Remedies: the documentation of fnn, guide/errors/#a-result-is-no-array']
+        ['Remedies: python -m fnn explain a-result-is-no-array']
     """
-    error.add_note(f"{_REMEDIES}#{section}")
+    error.add_note(f"{_REMEDIES}{section}")
     return error
 
 
 def with_remedy_of(error: E, other: BaseException) -> E:
-    """Adds to an error the section that another names, in whose place it is raised; returns the error."""
+    """Adds to an error the lines below the message of another, in whose place it is raised; returns the error."""
     for note in getattr(other, "__notes__", ()):
-        if note.startswith(_REMEDIES):
+        if not note.startswith("-----"):  # JAX's, of frames that it took out of the other's traceback
             error.add_note(note)
     return error

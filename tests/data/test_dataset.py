@@ -100,3 +100,15 @@ class Plain(Dataset[int]):
 
 def test_datasets_of_ones_own_add_up():
     assert [(Plain() + Plain())[i] for i in (0, 4, 7)] == [0, 0, 3]
+
+
+def test_datasets_say_what_they_hold():
+    data = TensorDataset(X, Y)
+    assert repr(data) == f"TensorDataset(float64[10, 2], {Y.dtype}[10])"
+    assert repr(TensorDataset(X)) == "TensorDataset(float64[10, 2])"
+    assert repr(Subset(data, [3, 4])) == f"Subset({data!r}, 2 of 10)"
+    assert (
+        repr(random_split(X, [0.8, 0.2], rng=0)) == "[Subset(float64[10, 2], 8 of 10), Subset(float64[10, 2], 2 of 10)]"
+    )
+    assert repr(ConcatDataset([data, "abc", range(3)])) == f"ConcatDataset([{data!r}, str of 3, range(0, 3)])"
+    assert repr(pickle.loads(pickle.dumps(data))) == repr(data)

@@ -502,3 +502,26 @@ def test_a_batch_that_takes_too_long():
     with pytest.raises(RuntimeError, match=r"DataLoader: timeout must be long enough .* got 0.2"):
         next(batches)
     assert not loader_threads()
+
+
+def test_a_loader_says_what_it_gives():
+    x = np.zeros((5, 3), np.float32)
+    assert repr(DataLoader(x, 2)) == "DataLoader(float32[5, 3], batch_size=2)"
+    pair = DataLoader((x, {"y": x}), batch_size=2, shuffle=True, pad_last=True, num_workers=0)
+    assert repr(pair) == "DataLoader((float32[5, 3], {'y': float32[5, 3]}), batch_size=2, shuffle=True, pad_last=True)"
+    assert repr(DataLoader(Squares(7))) == "DataLoader(Squares of 7, batch_size=1)"
+    assert repr(DataLoader([1] * 9, sampler=range(4), collate_fn=list)) == (
+        "DataLoader(list of 9, batch_size=1, sampler=range(0, 4), collate_fn=list)"
+    )
+    stream = DataLoader((i for i in range(3)), batch_size=None, timeout=3)
+    assert repr(stream) == "DataLoader(generator, batch_size=None, timeout=3)"
+    assert repr(DataLoader(x, batch_size=5, device="cpu")) == (
+        f"DataLoader(float32[5, 3], batch_size=5, device={jax.devices('cpu')[0]!r})"
+    )
+
+
+def test_workers_of_an_iterable_are_told_what_to_do():
+    with pytest.raises(
+        TypeError, match=r"^DataLoader: dataset must be a map-style .*num_workers=0.*Grain.* got 'generator'"
+    ):
+        DataLoader((i for i in range(3)), num_workers=2)

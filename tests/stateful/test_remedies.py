@@ -52,7 +52,7 @@ def pointers(error):
 def test_an_error_has_its_section(section):
     with pytest.raises(Exception) as caught:
         FAILING[section]()
-    assert pointers(caught.value) == [f"Remedies: the documentation of fnn, guide/errors/#{section}"]
+    assert pointers(caught.value) == [f"Remedies: python -m fnn explain {section}"]
 
 
 def test_an_error_that_gets_the_name_of_the_function_keeps_it():
@@ -60,4 +60,4 @@ def test_an_error_that_gets_the_name_of_the_function_keeps_it():
     find = iter(hidden).__next__
     with pytest.raises(RuntimeError, match=r"^linear: fnn.jit: Parameter .* did not find it") as caught:
         fnn.jit(lambda x: find()(x))(X)
-    assert pointers(caught.value) == ["Remedies: the documentation of fnn, guide/errors/#something-was-not-found"]
+    assert pointers(caught.value) == ["Remedies: python -m fnn explain something-was-not-found"]

@@ -31,6 +31,7 @@ from fnn.nn.modules.hooks import (
     register_module_module_registration_hook as register_module_module_registration_hook,
     register_module_parameter_registration_hook as register_module_parameter_registration_hook,
 )
+from fnn.nn.modules.path_note import note_path
 from fnn.nn.modules.representation import HasRepr
 from fnn.nn.modules.state_dict import HasStateDict, _IncompatibleKeys as _IncompatibleKeys
 from fnn.nn.parameter import Buffer, Parameter, is_lazy
@@ -138,9 +139,13 @@ class Module(HasStateDict, HasHooks, HasRepr):
     forward: Callable[..., Any] = _forward_missing
 
     def __call__(self: HasForward[P, Output], *args: P.args, **kwargs: P.kwargs) -> Output:
-        if (current_scopes() or not is_eager()) and not note_call(self):  # pyright: ignore[reportArgumentType]
-            return leave_nothing(self, lambda: _run(self, args, kwargs))  # pyright: ignore[reportArgumentType]
-        return _run(self, args, kwargs)
+        try:
+            if (current_scopes() or not is_eager()) and not note_call(self):  # pyright: ignore[reportArgumentType]
+                return leave_nothing(self, lambda: _run(self, args, kwargs))  # pyright: ignore[reportArgumentType]
+            return _run(self, args, kwargs)
+        except Exception as error:
+            note_path(self, error)
+            raise
 
     # Registration
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 import math
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from types import FunctionType
 from typing import Any, ClassVar, Self
@@ -109,6 +111,15 @@ def callable_key(function: Any) -> Hashable:
     """What a trace depends on in a callable: which one it is, and the attributes of an object."""
     state = callable_state(function)
     return static_key(function), None if state is None else static_key(state)
+
+
+def _said(value: Any) -> str:
+    """A value in a ``repr``: a function by its name, a Counter of milestones as the list that it was made of."""
+    if isinstance(value, Counter):
+        value = sorted(value.elements())
+    if isinstance(value, list):
+        return f"[{', '.join(map(_said, value))}]"
+    return value.__qualname__ if isinstance(value, FunctionType) else repr(value)
 
 
 class _Moving:
@@ -220,6 +231,19 @@ class LRScheduler(Stateful):
         if not moving or name not in self.__dict__:
             structure_changed()
         object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        attributes = vars(self)
+        shown: dict[str, Any] = {}
+        for name in inspect.signature(type(self).__init__).parameters:
+            if name not in ("self", "optimizer", "last_epoch"):
+                kept = [key for key in (name, f"_{name}", f"{name}s") if key in attributes]
+                shown |= {name: plain(getattr(self, key)) for key in kept[:1]}
+        if "last_epoch" in attributes:
+            shown["last_epoch"] = plain(self.last_epoch)
+        if "_last_lr" in attributes:
+            shown["lr"] = [plain(rate) for rate in self._last_lr]
+        return f"{type(self).__name__}({', '.join(f'{name}={_said(value)}' for name, value in shown.items())})"
 
     # Rates
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import copy
+import re
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,8 +13,9 @@ import pytest
 import fnn
 from fnn import nn, optim
 from fnn.optim import lr_scheduler as S
-from tests.optim.lr_scheduler.runs import our_optimizer, values
-from tests.optim.scheduler_cases import STEP, Factor, chained, sequential, simple
+from tests.optim.lr_scheduler.runs import our_optimizer, their_optimizer, values, without_warnings
+from tests.optim.scheduler_cases import SINGLE, STEP, Factor, chained, sequential, simple
+from tests.oracle import needs_torch
 
 
 def test_attributes():
@@ -187,3 +190,49 @@ def test_errors():
     for kind, message, act in cases:
         with pytest.raises(kind, match=message):
             act()
+
+
+@needs_torch
+@pytest.mark.parametrize(("name", "make"), SINGLE, ids=[name for name, _ in SINGLE])
+def test_what_repr_says_is_what_torch_has_after_as_many_steps(name, make):
+    import torch
+
+    scheduler, reference = make(S, our_optimizer()), make(torch.optim.lr_scheduler, their_optimizer())
+    with without_warnings():
+        for _ in range(2):
+            scheduler.step()
+            reference.step()
+    kind, shown = re.fullmatch(r"(\w+)\((.*)\)", repr(scheduler)).groups()
+    assert kind == type(reference).__name__
+    kept = {"lr": reference.get_last_lr(), **vars(reference)}
+    pairs = re.findall(r"(\w+)=(\[.*?\]|'\w+'|[^,]+)", shown)
+    assert [key for key, _ in pairs[-2:]] == ["last_epoch", "lr"]
+    for key, text in pairs:
+        expected = next(kept[k] for k in (key, f"{key}s", f"_{key}") if k in kept)
+        if key == "milestones":
+            expected = sorted(expected.elements())
+        if key == "lr_lambda":
+            assert text.count(",") == len(expected) - 1
+        elif isinstance(expected, str):
+            assert ast.literal_eval(text) == expected
+        elif isinstance(expected, list):
+            np.testing.assert_allclose(ast.literal_eval(text), expected, rtol=1e-12)
+        else:
+            assert ast.literal_eval(text) == pytest.approx(expected, rel=1e-12)
+
+
+def test_repr_of_parts_of_functions_and_of_an_own_class():
+    def halve(epoch):
+        return 0.5**epoch
+
+    class Own(S.LRScheduler):
+        def get_lr(self):
+            return [1.0, 2.0]
+
+    optimizer = our_optimizer()
+    assert repr(Own(optimizer)) == "Own(last_epoch=0, lr=[1.0, 2.0])"
+    function = S.LambdaLR(our_optimizer(), halve)
+    name = halve.__qualname__
+    assert repr(function) == f"LambdaLR(lr_lambda=[{name}, {name}], last_epoch=0, lr=[0.3, 0.05])"
+    both = S.ChainedScheduler([function], function.optimizer)
+    assert repr(both) == f"ChainedScheduler(schedulers=[{function!r}], lr=[0.3, 0.05])"
