@@ -262,8 +262,8 @@ def random_split(
 
 def named(dataset: Any) -> str:
     """A dataset in a ``repr``: its own where it has a short one, else its class and length."""
-    kind = type(dataset)
-    if isinstance(dataset, Dataset | range) and kind.__repr__ is not object.__repr__:
+    kind: type[Any] = type(dataset)
+    if issubclass(kind, Dataset | range) and kind.__repr__ is not object.__repr__:
         return repr(dataset)
     return f"{kind.__name__} of {len(dataset)}" if hasattr(kind, "__len__") else kind.__name__
 

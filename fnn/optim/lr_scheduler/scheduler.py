@@ -237,8 +237,9 @@ class LRScheduler(Stateful):
         shown: dict[str, Any] = {}
         for name in inspect.signature(type(self).__init__).parameters:
             if name not in ("self", "optimizer", "last_epoch"):
-                kept = [key for key in (name, f"_{name}", f"{name}s") if key in attributes]
-                shown |= {name: plain(getattr(self, key)) for key in kept[:1]}
+                key = next((key for key in (name, f"_{name}", f"{name}s") if key in attributes), None)
+                if key is not None:
+                    shown[name] = plain(getattr(self, key))
         if "last_epoch" in attributes:
             shown["last_epoch"] = plain(self.last_epoch)
         if "_last_lr" in attributes:
