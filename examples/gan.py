@@ -3,7 +3,7 @@
     python examples/gan.py
     python examples/gan.py --steps 50
 
-Two networks, two optimizers, two losses, one compiled step. Expected: after 1,500 steps (four minutes on two cores) most of
+Two networks, two optimizers, two losses, one compiled step. Expected: after 1,500 steps (about a minute on two cores) most of
 the digits drawn can be read, and the discriminator is right on 60 to 80 % of what it sees. Writes the sheet of digits at
 several times and the curves to ``outputs/``.
 """

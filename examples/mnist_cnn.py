@@ -3,7 +3,7 @@
     python examples/mnist_cnn.py                 # 10 epochs
     python examples/mnist_cnn.py --steps 50      # a taste
 
-Expected: 97.5 to 98.5 % of the 1,000 test digits after about a minute on two cores. Writes to ``outputs/`` the curves, the
+Expected: 97 to 98.5 % of the 1,000 test digits after about a minute on two cores. Writes to ``outputs/`` the curves, the
 confusion matrix and the digits that the network is most wrong about.
 """
 
