@@ -3,8 +3,8 @@
     python examples/char_transformer.py                # 1,500 steps, three minutes on two cores
     python examples/char_transformer.py --steps 100    # a taste
 
-Expected: 1.1 to 1.2 nats a character (validation) after 1,500 steps; an untrained model has 4.6, a guess by frequency 3.1. The text
-is that of ``pydoc_data.topics``, half a megabyte that every Python has. Writes the curves and a sample to ``outputs/``.
+Expected: 1.1 to 1.2 nats a character (validation) after 1,500 steps; an untrained model has 4.6, a guess by frequency 3.2.
+The text is that of ``pydoc_data.topics``, half a megabyte that every Python has. Writes the curves and a sample to ``outputs/``.
 """
 
 from __future__ import annotations

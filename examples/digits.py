@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,12 +28,12 @@ from tqdm import tqdm
 import fnn
 import fnn.nn.functional as F
 from fnn import nn, optim
+from fnn.data import DataLoader
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 BATCH = 64
-Batch = tuple[np.ndarray, np.ndarray]
 
 
 class Data(NamedTuple):
@@ -54,12 +55,9 @@ def load_data() -> Data:
     return Data(x_train, y_train, x_val, y_val, x_test, y_test)
 
 
-def batches(x: np.ndarray, y: np.ndarray, seed: int) -> Iterator[Batch]:
-    """Full batches in a random order."""
-    order = np.random.default_rng(seed).permutation(len(x))
-    for start in range(0, len(x) - BATCH + 1, BATCH):
-        rows = order[start : start + BATCH]
-        yield x[rows], y[rows]
+def training_batches(data: Data) -> DataLoader:
+    """Full batches, in another order in each epoch."""
+    return DataLoader((data.x_train, data.y_train), BATCH, shuffle=True, drop_last=True, rng=0)
 
 
 class Net(nn.Module):
@@ -225,8 +223,7 @@ def compare_styles(data: Data, steps: int = 10) -> float:
     losses = []
     for style in ("object", "module", "functional"):
         trainer = make_trainer(style, 1e-3, 100, 0.0, 1000)
-        pairs = list(batches(data.x_train, data.y_train, 0))[:steps]
-        losses.append([float(trainer.step(x, y)) for x, y in pairs])
+        losses.append([float(trainer.step(x, y)) for x, y in islice(training_batches(data), steps)])
     reference = np.array(losses[0])
     return float(np.max(np.abs(np.array(losses) - reference) / np.abs(reference)))
 
@@ -241,10 +238,10 @@ def train(trainer: Trainer, data: Data, epochs: int, steps: int | None, checkpoi
     """Trains, keeping on disk the model that is best on the validation digits; returns the curves."""
     curves: dict[str, list[float]] = {"training": [], "validation": [], "accuracy": []}
     taken = 0
+    loader = training_batches(data)
     with tqdm(range(epochs), unit="epoch") as progress:
-        for epoch in progress:
-            pairs = list(batches(data.x_train, data.y_train, epoch))
-            losses = [trainer.step(x, y) for x, y in pairs[: None if steps is None else steps - taken]]
+        for _ in progress:
+            losses = [trainer.step(x, y) for x, y in islice(loader, None if steps is None else steps - taken)]
             taken += len(losses)
             trainer.end_epoch()
             loss, share = judged(trainer, data.x_val, data.y_val)
@@ -304,8 +301,7 @@ def main(argv: Sequence[str] | None = None) -> float:
     options.out.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     data = load_data()
-    steps_per_epoch = len(data.x_train) // BATCH
-    trainer = make_trainer(options.style, options.lr, options.epochs, options.dropout, steps_per_epoch)
+    trainer = make_trainer(options.style, options.lr, options.epochs, options.dropout, len(training_batches(data)))
     checkpoint = options.out / f"digits-{options.style}.safetensors"
     curves = train(trainer, data, options.epochs, options.steps, checkpoint)
     trainer.load(fnn.load(checkpoint))

@@ -68,7 +68,7 @@ def test_twenty_steps_follow_torch(digits):
     ours = digits.Net(0.0).double()
     ours.load_state_dict(theirs.state_dict())
     data = digits.load_data()
-    pairs = [(x[:16], y[:16]) for x, y in digits.batches(data.x_train, data.y_train, 0)][:20]
+    pairs = [(x[:16], y[:16]) for x, y in digits.training_batches(data)][:20]
 
     their_optimizer = torch.optim.AdamW(theirs.parameters(), lr=2e-3, weight_decay=1e-2)
     their_scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(their_optimizer, T_max=10)
