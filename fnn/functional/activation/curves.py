@@ -86,7 +86,7 @@ def soft_rectifier(x: jax.Array, limit: jax.Array) -> jax.Array:
 @soft_rectifier.defjvp
 def _soft_rectifier_jvp(primals: Any, tangents: Any) -> Any:
     x, limit = primals
-    below = logistic(jnp.where(x < limit, x, jax.lax.stop_gradient(jnp.minimum(x, limit))))
+    below = logistic(jnp.where((x < limit) | jnp.isnan(x), x, jax.lax.stop_gradient(jnp.minimum(x, limit))))
     return soft_rectifier(x, limit), jnp.where(x > limit, 1, below) * tangents[0]
 
 
@@ -126,6 +126,8 @@ def exponential_unit_below(x: jax.Array, alpha: jax.Array) -> jax.Array:
 def _exponential_unit_below_jvp(primals: Any, tangents: Any) -> Any:
     (x, alpha), (dx, dalpha) = primals, tangents
     z = x / alpha
+    # The quotient of the smallest numbers is flushed to 0, which is a kink.
+    z = z + jnp.where((z == 0) & (x != 0), jnp.finfo(z.dtype).tiny, 0)
     power = _power(z)
     return exponential_unit_below(x, alpha), power * dx + (exponential_below(z) - z * power) * dalpha
 
@@ -208,10 +210,15 @@ def _normal_share(x: jax.Array) -> jax.Array:
     return 0.5 * jax.scipy.special.erfc(-x * math.sqrt(0.5))
 
 
+def _near(x: jax.Array) -> jax.Array:
+    """``x`` within +-100, beyond which the gates have long been 0 or 1."""
+    return jnp.clip(x, -100, 100)
+
+
 gaussian_gate: Rule = curve(
     lambda x: 0.5 * x * jax.scipy.special.erfc(-x * math.sqrt(0.5)),
-    lambda x: _normal_share(x) + x * _normal_density(x),
-    lambda x: (2 - x * x) * _normal_density(x),
+    lambda x: _normal_share(x) + _near(x) * _normal_density(x),
+    lambda x: (2 - _near(x) * _near(x)) * _normal_density(x),
 )
 """``x`` times the standard normal distribution function."""
 
@@ -221,8 +228,8 @@ _ROOT = 2 * math.sqrt(2 / math.pi)
 
 
 def _inner(x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """``x`` within +-100, beyond which the gate has long been 0 or 1, and twice the tangent's argument with derivatives."""
-    near = jnp.clip(x, -100, 100)
+    """``x`` near 0, and twice the tangent's argument with derivatives."""
+    near = _near(x)
     square = near * near
     return near, _ROOT * near * (1 + _CUBIC * square), _ROOT * (1 + 3 * _CUBIC * square), _ROOT * 6 * _CUBIC * near
 
@@ -248,7 +255,7 @@ def _logistic_gate_slope(x: jax.Array) -> jax.Array:
 
 
 _logistic_gate = curve(
-    lambda x: x * jax.nn.sigmoid(x),
+    lambda x: x / (1 + jnp.exp(-x)),
     _logistic_gate_slope,
     lambda x: (2 - x * _tangent(x / 2)) * _bell(x),
 )
@@ -266,23 +273,30 @@ def _mish_terms(x: jax.Array) -> tuple[jax.Array, ...]:
     return w, jnp.where(right, 1 + 2 * w, w * (2 + w)), jnp.where(right, 1 + 2 * w * (1 + w), 2 + w * (2 + w))
 
 
+_FAR = 64
+
+
 def _mish(x: jax.Array) -> jax.Array:
-    _, over, under = _mish_terms(x)
-    return x * (over / under)
+    # Far on the left the gate is exp(x), and may be too small a number where x times it is not.
+    far = x < -_FAR
+    w, over, under = _mish_terms(jnp.where(far, x + _FAR, x))
+    gate = jnp.where(far, w, over / under)
+    return jnp.where(far, x * math.exp(-_FAR), x) * gate
 
 
 def _mish_slope(x: jax.Array) -> jax.Array:
     w, over, under = _mish_terms(x)
-    change = 4 * x * (1 + w)
-    left = w * ((2 + w) * under + change)
-    return jnp.where(x > 0, over * under + jnp.where(w == 0, 0, change * w * w), left) / (under * under)
+    change = 4 * (w * x) * (1 + w)
+    left = w * ((2 + w) * under) + change
+    return jnp.where(x > 0, over * under + jnp.where(w == 0, 0, change * w), left) / (under * under)
 
 
 def _mish_bend(x: jax.Array) -> jax.Array:
     w, _, under = _mish_terms(x)
     right = x > 0
     change = jnp.where(right, w * (w * (2 + 2 * w) - 3) - 2, 2 + w * (2 - w * (3 + 2 * w)))
-    return 4 * w * jnp.where(right, w, 1) * (2 * (1 + w) * under + x * change) / (under * under * under)
+    terms = w * (2 * (1 + w) * under) + (w * x) * change
+    return 4 * jnp.where(right, w, 1) * terms / (under * under * under)
 
 
 softplus_gate: Rule = curve(_mish, _mish_slope, _mish_bend)

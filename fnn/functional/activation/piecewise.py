@@ -169,7 +169,10 @@ def hardtanh(input: ArrayLike, min_val: float = -1.0, max_val: float = 1.0, inpl
 
 @elementwise
 def _hardsigmoid(x: jax.Array) -> jax.Array:
-    return jnp.where(x <= -3, 0, jnp.where(x >= 3, 1, (x + 3) / 6))
+    inside = jnp.abs(x) < 3
+    # A NaN passes with derivative 0.
+    outside = jnp.where(jnp.isnan(x), jax.lax.stop_gradient(x), jnp.where(x > 0, 1, 0).astype(x.dtype))
+    return jnp.where(inside, (jnp.where(inside, x, 0) + 3) / 6, outside)
 
 
 @explained
@@ -201,8 +204,10 @@ def hardsigmoid(input: ArrayLike, inplace: bool = False) -> jax.Array:
 
 @elementwise
 def _hardswish(x: jax.Array) -> jax.Array:
-    inside = jnp.where((x <= -3) | (x >= 3), 0, x)
-    return jnp.where(x <= -3, 0, jnp.where(x >= 3, x, inside * (inside + 3) / 6))
+    inside = jnp.abs(x) < 3
+    near = jnp.where(inside, x, 0)
+    # Minus infinity times 0 is NaN, as in torch.
+    return jnp.where(inside, near * (near + 3) / 6, jnp.where(x <= -3, x * 0, x))
 
 
 @explained
