@@ -77,8 +77,8 @@ def batch_norm(
         TypeError: if a dtype is not floating, or the dtypes differ.
         ValueError: if a shape does not fit, training sees one value a channel, ``eps`` is negative, or 0 when training, there is
             no axis ``axis_name``, or one of the running statistics is given without the other.
-        RuntimeError: if running statistics are missing when not training; if a box would be written under a JAX
-            transformation that fnn does not run.
+        RuntimeError: if running statistics are missing when not training, of an input that has elements; if a box would
+            be written under a JAX transformation that fnn does not run.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.functional.batch_norm.html
 
@@ -101,6 +101,8 @@ def batch_norm(
         output = normalize_by_moments(x, scale, shift, eps, batch_axes(x), axis_name)
         write_statistics("batch_norm", x, running_mean, running_var, momentum, False, axis_name)
         return output
+    if x.size == 0 and arrays["running_mean"] is None:
+        return x  # there is nothing to normalize, as torch has it
     return normalize_by_running_statistics("batch_norm", "training", x, arrays, eps)
 
 

@@ -87,7 +87,7 @@ ROWS = [
     *[("instance_norm", (s,), {}) for s in ("N C L", "N C H W")],
     *[("instance_norm", (s, "C", "+C"), {"use_input_stats": False}) for s in ("N C L", "N C H W")],
     *[("batch_norm", (s, "C", "+C"), {"training": False}) for s in ("N C", "N C L", "N C H W")],
-    *[("batch_norm", (s, None, None), {"training": True}) for s in ("N C", "N C L", "N C H W")],
+    *[("batch_norm", (s, None, None), {"training": t}) for s in ("N C", "N C L", "N C H W") for t in (True, False)],
     ("batch_norm", ("N C L", None, None, "C", "C"), {"training": True}),
     ("layer_norm", ("N C L",), {"normalized_shape": (0,)}),
     ("local_response_norm", ("N C L",), {"size": 3}),
