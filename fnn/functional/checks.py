@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -111,20 +112,32 @@ def check_integer(function: str, **arrays: Any) -> None:
             fail(TypeError, function, argument, "of an integer dtype", value)
 
 
+_PARAMETER = re.compile(r"weight|bias|^w_|^running_")
+
+
 def check_same_dtype(function: str, **arrays: Any) -> None:
     """Raises TypeError unless the arrays given (``None`` and weak types pass) share one dtype.
 
-    The first array sets the dtype that the others must have, as in torch, which mixes no floating dtypes in a layer.
+    As in torch, which mixes no floating dtypes in a layer. The message says which cast helps: that of what a layer is given to
+    the dtype of the layer's parameters, elsewhere that of the second to the dtype of the first.
     """
     first: tuple[str, Any] | None = None
+    agreed = False  # whether a parameter of the layer was of the first one's dtype
     for argument, value in arrays.items():
         if value is None or is_weak(value):
             continue
+        of_layer = not agreed and _PARAMETER.search(argument) is not None
         if first is None:
             first = (argument, value)
         elif value.dtype != first[1].dtype:
-            expected = f"of the dtype of {first[0]} ({jnp.dtype(first[1].dtype).name})"
-            fail(TypeError, function, argument, expected, value)
+            cures = of_layer and jnp.issubdtype(value.dtype, jnp.inexact)
+            old, new = (first[0], value) if cures else (argument, first[1])
+            raise TypeError(
+                f"{function}: {first[0]} and {argument} must be of one dtype, got {describe(first[1])} and {describe(value)}; "
+                f"cast one, as by {old}.astype(jnp.{jnp.dtype(new.dtype).name})"
+            )
+        elif of_layer:
+            agreed = True
 
 
 def check_rank(function: str, argument: str, value: Any, *ranks: int) -> None:

@@ -38,6 +38,7 @@ DType: TypeAlias = DTypeLike | None
 """What a constructor takes for ``dtype``; ``None`` for float32."""
 
 _PLATFORMS = {"cpu": "cpu", "cuda": "gpu", "gpu": "gpu", "tpu": "tpu", "rocm": "gpu"}
+_NAMES = f"one of {', '.join(_PLATFORMS)}, with an optional index"
 
 
 def parse_device(device: Device) -> Place | None:
@@ -53,12 +54,18 @@ def parse_device(device: Device) -> Place | None:
         raise TypeError(f"device must be a jax.Device, a jax.sharding.Sharding or a name, got {describe(device)}")
     name, _, index = device.partition(":")
     if name not in _PLATFORMS or (index and not index.isdigit()):
+        raise RuntimeError(f"device must be {_NAMES}, got {describe(device)}")
+    try:
+        devices = jax.devices(_PLATFORMS[name])
+    except RuntimeError as error:
+        present = ", ".join(dict.fromkeys(kind.platform for kind in jax.devices()))
         raise RuntimeError(
-            f"device must be one of {', '.join(_PLATFORMS)}, with an optional index, got {describe(device)}"
-        )
-    devices = jax.devices(_PLATFORMS[name])
+            f"device {device!r} asked for, but JAX finds none of its kind here, only {present}; python -m fnn says what it "
+            f"runs on, and jax[cuda12] is JAX for GPUs of Nvidia ({error})"
+        ) from None
     if int(index or 0) >= len(devices):
-        raise RuntimeError(f"device {device!r} asked for, but there are {len(devices)} devices of this kind")
+        there = "there is 1 device" if len(devices) == 1 else f"there are {len(devices)} devices"
+        raise RuntimeError(f"device {device!r} asked for, but {there} of this kind, counted from 0")
     return devices[int(index or 0)]
 
 
@@ -139,9 +146,16 @@ def parse_dtype(dtype: DType) -> np.dtype[Any] | None:
 
 
 def _is_dtype(value: Any) -> bool:
-    if isinstance(value, np.dtype | type) or (isinstance(value, str) and value.partition(":")[0] not in _PLATFORMS):
+    if isinstance(value, str):
+        if value.partition(":")[0] in _PLATFORMS:
+            return False
+        try:
+            jnp.dtype(value)
+        except TypeError:
+            message = f"to: a name must be that of a dtype, such as 'float32', or of a device, {_NAMES}, got {value!r}"
+            raise RuntimeError(message) from None
         return True
-    return type(value).__name__ == "_ScalarMeta"
+    return isinstance(value, np.dtype | type) or type(value).__name__ == "_ScalarMeta"
 
 
 def parse_to(*args: Any, any_dtype: bool = False, **kwargs: Any) -> tuple[np.dtype[Any] | None, Place | None]:

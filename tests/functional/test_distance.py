@@ -195,7 +195,7 @@ ONES = jnp.ones
             TypeError,
             "cosine_similarity: x1 must be of a float",
         ),
-        (lambda: F.cosine_similarity(ONES(3), ONES(3, "float32"), 0), TypeError, "x2 must be of the dtype of x1"),
+        (lambda: F.cosine_similarity(ONES(3), ONES(3, "float32"), 0), TypeError, "x1 and x2 must be of one dtype"),
         (
             lambda: F.pairwise_distance(ONES(3) * 1j, ONES(3)),
             TypeError,

@@ -289,7 +289,7 @@ OFFSET = np.array
         (
             lambda: BAG(INDEX, TABLE, mode="sum", per_sample_weights=jnp.ones((2, 4), "float32")),
             TypeError,
-            "per_sample_weights must be of the dtype of weight",
+            "weight and per_sample_weights must be of one dtype",
         ),
         (
             lambda: BAG(INDEX, TABLE, mode="max", scale_grad_by_freq=True),

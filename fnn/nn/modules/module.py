@@ -560,7 +560,7 @@ class Module(HasStateDict, HasHooks, HasRepr):
 
         Raises:
             TypeError: if the dtype is not floating, or an argument is none of these.
-            RuntimeError: if there is no such device, or float64 is asked for with x64 off.
+            RuntimeError: if there is no such device or name, or float64 is asked for with x64 off.
         """
         dtype, place = parse_to(*args, **kwargs)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import os
+import re
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -43,6 +44,8 @@ _NOT_CONCRETE = (
     jax.errors.TracerIntegerConversionError,
     jax.errors.NonConcreteBooleanIndexError,
 )
+# Python's words about f"{loss:.3f}".
+_FORMATTED = re.compile(r"Tracer\.__format__")
 
 
 class Trace:
@@ -167,6 +170,10 @@ class Trace:
                 jaxpr, shape = again_if_stale(trace, staged=True)
         except _NOT_CONCRETE as error:
             explain(error, self._function)
+            raise
+        except TypeError as error:
+            if _FORMATTED.search(str(error)):
+                explain(error, self._function)
             raise
         if not nested:
             warn_of_hooks("fnn.jit", gathered.objects())
@@ -360,7 +367,8 @@ def explain(error: BaseException, function: Callable[..., Any]) -> None:
     text = (
         f"fnn.jit: while {name} was traced, {frame.name} in {frame.filename}, line {frame.lineno}, needed the value of a traced "
         f"array: {line}\nIts value is known only when the program runs. Choose by jnp.where or jax.lax.cond instead of "
-        "if and while, return the array and look at it outside, or name an argument that is a constant in static_argnames."
+        "if and while, return the array and look at it outside, print it by jax.debug.print, or name an argument that is a "
+        "constant in static_argnames."
     )
     with_remedy(error, "a-traced-value-was-needed")
     error.args = (f"{text}\n\n{error.args[0] if error.args else ''}", *error.args[1:])

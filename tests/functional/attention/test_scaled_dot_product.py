@@ -62,7 +62,7 @@ def test_dropout_keeps_the_mean():
         ((Q, K[..., :4], V), {}, ValueError, "key must be of last length 5"),
         ((Q, K, V[..., :5, :]), {}, ValueError, "value must be of length 6"),
         ((Q[0, 0, 0], K, V), {}, ValueError, "query must be at least 2-D"),
-        ((Q.astype(np.float32), K, V), {}, TypeError, "key must be of the dtype of query"),
+        ((Q.astype(np.float32), K, V), {}, TypeError, "query and key must be of one dtype"),
         ((Q, K, V), {"attn_mask": np.ones((3, 6), int)}, TypeError, "attn_mask must be boolean"),
         ((Q, K, V), {"attn_mask": MASK[:2]}, ValueError, "must broadcast"),
         ((Q, K, V), {"dropout_p": 2.0}, ValueError, "dropout_p must be between 0 and 1"),

@@ -212,7 +212,7 @@ REFUSALS = [
     Refusal(
         ("*",),
         False,
-        "must be of the dtype of",
+        "must be of one dtype",
         "mixed floating dtypes raise TypeError; some functions of torch promote them",
     ),
     Refusal(("*",), True, "but found element of type NoneType", "None stands for the length in 1-D adaptive pools too"),

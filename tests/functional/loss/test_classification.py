@@ -239,7 +239,9 @@ def test_errors():
             f(x, t.astype(bool))
         with pytest.raises(ValueError, match=rf"{name}: weight must be of shape \[4\] \(one per class\)"):
             f(x, t, np.ones(3))
-        with pytest.raises(TypeError, match=rf"{name}: weight must be of the dtype of input \(float64\), got float32"):
+        with pytest.raises(
+            TypeError, match=rf"{name}: input and weight must be of one dtype, got float64.* and float32"
+        ):
             f(x, t, np.ones(4, np.float32))
         with pytest.raises(TypeError, match=f"{name}: ignore_index must be an int"):
             f(x, t, ignore_index=0.5)
@@ -247,7 +249,7 @@ def test_errors():
             f([[1.0]], t)
     with pytest.raises(TypeError, match="cross_entropy: target must be of a floating dtype"):
         cross_entropy(x, np.ones((3, 4), int))
-    with pytest.raises(TypeError, match="cross_entropy: target must be of the dtype of input"):
+    with pytest.raises(TypeError, match="cross_entropy: input and target must be of one dtype"):
         cross_entropy(x, p.astype(np.float32))
     with pytest.raises(ValueError, match="ignore_index must be negative if target holds probabilities, got 2"):
         cross_entropy(x, p, ignore_index=2)

@@ -109,7 +109,7 @@ def test_errors():
         linear_cross_entropy(X[0], M[:, None], T[:1])
     with pytest.raises(ValueError, match="ignore_index must be None if target holds probabilities"):
         linear_cross_entropy(X, M, np.ones((7, 5)), ignore_index=-100)
-    with pytest.raises(TypeError, match="linear_weight must be of the dtype of input"):
+    with pytest.raises(TypeError, match="input and linear_weight must be of one dtype"):
         linear_cross_entropy(X.astype(np.float32), M, T)
     with pytest.raises(ValueError, match=r"target must be of shape \[7\]"):
         linear_cross_entropy(X, M, T[:3])

@@ -335,7 +335,7 @@ def test_errors():
             match=f"{f.__name__}: .* must .*broadcast",
         ):
             f(X, Y[:2])
-        with pytest.raises(TypeError, match=f"{f.__name__}: target must be of the dtype of input"):
+        with pytest.raises(TypeError, match=f"{f.__name__}: input and target must be of one dtype"):
             f(x32, Y)
         with pytest.raises(TypeError, match=f"{f.__name__}: input must be of a floating dtype"):
             f(X.astype(int), Y.astype(int))
@@ -395,5 +395,5 @@ def test_errors():
             f(X, Y, P, margin=0.0)
         with pytest.raises(ValueError, match=f"{f.__name__}: negative must be 2-D as anchor"):
             f(X, Y, P[0])
-        with pytest.raises(TypeError, match=f"{f.__name__}: positive must be of the dtype of anchor"):
+        with pytest.raises(TypeError, match=f"{f.__name__}: anchor and positive must be of one dtype"):
             f(x32, Y, P)

@@ -93,7 +93,7 @@ def test_assignment_before_init_raises():
         ("get_parameter", ("fc1.in_features",), AttributeError, "is not a parameter"),
         ("get_buffer", ("fc1.weight",), AttributeError, "is not a buffer"),
         ("train", (3,), ValueError, "mode must be a bool"),
-        ("to", ("nowhere:0",), TypeError, "dtype must be"),
+        ("to", ("nowhere:0",), RuntimeError, "a name must be that of a dtype"),
         ("to", (jnp.int32,), TypeError, "must be floating"),
         ("set_submodule", ("", nn.Identity()), ValueError, "target"),
     ],
@@ -156,8 +156,24 @@ def test_casts():
 def test_cuda_without_gpu_raises():
     if jax.default_backend() == "gpu":
         pytest.skip("there is a GPU here")
-    with pytest.raises(RuntimeError):
-        Net().cuda()
+    for call in (lambda: Net().cuda(), lambda: Net().to("cuda:0"), lambda: nn.Linear(2, 2, device="gpu")):
+        with pytest.raises(
+            RuntimeError, match=r"device '(cuda|cuda:0|gpu)' asked for, but JAX finds none .* only cpu; .*"
+        ):
+            call()
+
+
+def test_names_that_are_neither_of_a_device_nor_of_a_dtype():
+    for name in ("mps", "meta", "xpu:0", "float3"):
+        net = Net()
+        before = net.state_dict()
+        with pytest.raises(
+            RuntimeError, match=rf"a dtype, such as 'float32', or of a device, one of cpu, .* got '{name}'"
+        ):
+            net.to(name)
+        assert all(net.state_dict()[key] is value for key, value in before.items())
+    with pytest.raises(RuntimeError, match=r"there (is 1 device|are [0-9]+ devices) of this kind, counted from 0"):
+        Net().to("cpu:99")
 
 
 def test_state_dict_round_trip():
