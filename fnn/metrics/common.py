@@ -70,7 +70,8 @@ def check_weight(function: str, sample_weight: ArrayLike | None, shape: tuple[in
         return None
     w = as_array(function, "sample_weight", sample_weight)
     if w.ndim > len(shape) or w.shape != shape[: w.ndim]:
-        fail(ValueError, function, "sample_weight", f"of shape {list(shape)} or {list(shape[:1])}", w)
+        shapes = dict.fromkeys((str(list(shape)), str(list(shape[:1]))))
+        fail(ValueError, function, "sample_weight", f"of shape {' or '.join(shapes)}", w)
     return w
 
 

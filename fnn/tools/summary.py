@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -42,6 +43,8 @@ class Row:
         flops: operations of the call, all that is within it too.
         repeated: whether the Module was called before; its parameters count once.
         called: false for a Module that the model has and did not call.
+        used: whether a Module that was called, or one of whose own parameters went into the computation nevertheless, as those of
+            ``MultiheadAttention.out_proj`` do.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Row:
     flops: int = 0
     repeated: bool = False
     called: bool = True
+    used: bool = True
     _scope: str = field(default="", repr=False)
 
 
@@ -94,7 +98,8 @@ class Summary:
                 continue
             name = "  " * row.depth + (f"{row.name}: {row.kind}" if row.name else row.kind)
             if not row.called:
-                lines.append([name, "not called", table.count(row.parameters), table.size(row.parameter_bytes), "", ""])
+                said = "used, not called" if row.used else "not called"
+                lines.append([name, said, table.count(row.parameters), table.size(row.parameter_bytes), "", ""])
                 continue
             own = ["shared", ""] if row.repeated else [table.count(row.parameters), table.size(row.parameter_bytes)]
             lines.append([name, _shapes(row.output), *own, table.size(row.output_bytes), table.count(row.flops)])
@@ -125,6 +130,7 @@ _HEAD = ("layer", "output", "parameters", "memory", "output memory", "FLOPs")
 def summary(
     model: Module,
     *inputs: Any,
+    input_size: Any = None,
     depth: int | None = 3,
     rng: jax.Array | None = None,
     training: bool | None = None,
@@ -137,7 +143,9 @@ def summary(
 
     Args:
         model: the Module.
-        *inputs: arguments of its call. Arrays, and ``jax.ShapeDtypeStruct`` in their place; anything else goes in as it is.
+        *inputs: arguments of its call. Arrays, and ``jax.ShapeDtypeStruct`` in their place; anything else goes in as it is. If
+            all are tuples of ints, they are the shapes of float32 arrays, as in torchinfo.
+        input_size: torchinfo's name for the shape of a float32 input, or for a list of shapes, in place of ``inputs``.
         depth: how deep the table is drawn, ``None`` to the ground. The rows are there in any case.
         rng: the key that random layers would draw from; without it one of JAX's default kind stands in.
         training: the mode of the call, as in ``functional_call``; without it each Module's own.
@@ -149,8 +157,8 @@ def summary(
         an addition are two, exponentials and roots none.
 
     Raises:
-        TypeError: if ``model`` is no Module.
-        ValueError: if ``depth`` is negative.
+        TypeError: if ``model`` is no Module, or ``input_size`` is no shape.
+        ValueError: if ``depth`` is negative, or both ``inputs`` and ``input_size`` are given.
         RuntimeError: if a lazy layer does not know its sizes yet.
 
     Example:
@@ -177,6 +185,8 @@ def summary(
     for name, box in [*model.named_parameters(), *model.named_buffers()]:
         if is_lazy(box):
             raise RuntimeError(f"summary: '{name}' has no shape yet; call the model once, so that it learns its sizes")
+    _refuse_torchinfo(model, kwargs)
+    inputs = _from_shapes(inputs, input_size)
     leaves, tree = jax.tree.flatten((inputs, kwargs))
     arrays = [(i, _struct(leaf)) for i, leaf in enumerate(leaves) if _struct(leaf) is not None]
     state = {name: jax.ShapeDtypeStruct(box.shape, box.dtype) for name, box in _boxes(model)}
@@ -193,8 +203,14 @@ def summary(
 
     with plain(), watching(record.scopes, ("summary", id(record))), without_traces_of_hooks(model):
         jaxpr = jax.make_jaxpr(call)(state, [struct for _, struct in arrays], key)
+    values = [*jaxpr.jaxpr.outvars, *(value for eqn in jaxpr.jaxpr.eqns for value in eqn.invars)]
+    taken = {id(value) for value in values}
+    # The dict of the state is flattened in the order of its names.
+    used = {
+        id(box) for (_, box), var in zip(sorted(_boxes(model)), jaxpr.jaxpr.invars, strict=False) if id(var) in taken
+    }
     counts = count_flops(jaxpr.jaxpr, lambda eqn, outer: record.scope_of(str(eqn.source_info.name_stack), outer))
-    rows = record.finish(counts)
+    rows = record.finish(counts, used)
     parameters = [p for _, p in model.named_parameters()]
     inner = {row._scope.rpartition("/")[0] for row in record.called}
     return Summary(
@@ -208,6 +224,45 @@ def summary(
         flops=sum(counts.values()),
         depth=depth,
     )
+
+
+# What torchinfo takes by keyword, and what is written for it here.
+_OF_TORCHINFO = {
+    "input_data": "given by position, as in summary(model, x)",
+    "mode": "left out: the mode is training=True or training=False",
+    "dtypes": "left out: jax.ShapeDtypeStruct(shape, dtype) in the place of an input has its dtype",
+    **dict.fromkeys(
+        ("batch_dim", "cache_forward_pass", "col_names", "col_width", "device", "row_settings", "verbose"),
+        "left out: it is torchinfo's",
+    ),
+}
+
+
+def _refuse_torchinfo(model: Module, kwargs: dict[str, Any]) -> None:
+    """Raises TypeError for a keyword of torchinfo's that the model does not take."""
+    parameters = inspect.signature(model.forward).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for name in kwargs.keys() & _OF_TORCHINFO.keys() - parameters.keys():
+        fail(TypeError, "summary", name, _OF_TORCHINFO[name], kwargs[name])
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, tuple | list) and bool(value) and all(type(length) is int for length in value)
+
+
+def _from_shapes(inputs: tuple[Any, ...], input_size: Any) -> tuple[Any, ...]:
+    """The inputs, with arrays of float32 in the place of shapes, if all are shapes."""
+    if input_size is not None:
+        if inputs:
+            fail(ValueError, "summary", "input_size", "left out where inputs are given", input_size)
+        several = isinstance(input_size, list | tuple) and not _is_shape(input_size)
+        inputs = tuple(input_size) if several else (input_size,)
+        if not inputs or not all(map(_is_shape, inputs)):
+            fail(TypeError, "summary", "input_size", "a tuple of ints, or a list of such tuples", input_size)
+    if inputs and all(map(_is_shape, inputs)):
+        return tuple(jax.ShapeDtypeStruct(tuple(shape), np.float32) for shape in inputs)
+    return inputs
 
 
 def _struct(leaf: Any) -> jax.ShapeDtypeStruct | None:
@@ -279,8 +334,11 @@ class _Record:
         digits = len(rest) - len(rest.lstrip("0123456789"))
         return rest[:digits]
 
-    def finish(self, counts: dict[Any, int]) -> list[Row]:
-        """The rows, with the operations of those within added, and those of Modules that were not called."""
+    def finish(self, counts: dict[Any, int], used: set[int]) -> list[Row]:
+        """The rows, with the operations of those within added, and those of Modules that were not called.
+
+        ``used`` has the ``id`` of each parameter and buffer that went into the computation.
+        """
         by_scope = {row._scope: row for row in self.called}
         for number, flops in counts.items():
             if number:
@@ -292,6 +350,7 @@ class _Record:
         for name, module in self._model.named_modules():
             if id(module) not in self._seen and not any(True for _ in module.children()):
                 row = Row(name, type(module).__name__, 1, called=False)
+                row.used = any(id(box) in used for _, box in _boxes(module))
                 _count_parameters(row, module)
                 rows.append(row)
         return rows

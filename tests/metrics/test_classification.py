@@ -192,3 +192,12 @@ def test_wrong_arguments():
         M.top_k_accuracy(SCORES, TARGET, 0)
     with pytest.raises(TypeError, match="target must be of an integer dtype"):
         M.top_k_accuracy(SCORES, TARGET * 1.0)
+
+
+def test_the_shapes_that_weights_may_have_are_said_once():
+    with pytest.raises(ValueError, match=r"accuracy: sample_weight must be of shape \[3\], got float64\[4\]$"):
+        M.accuracy(np.ones(3, int), np.ones(3, int), sample_weight=np.ones(4))
+    with pytest.raises(
+        ValueError, match=r"accuracy: sample_weight must be of shape \[3, 4\] or \[3\], got float64\[4\]$"
+    ):
+        M.accuracy(np.ones((3, 2, 4)), np.ones((3, 4), int), sample_weight=np.ones(4))

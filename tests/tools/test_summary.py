@@ -140,7 +140,72 @@ def test_frozen_parameters_lists_dicts_keywords_and_modules_not_called():
     assert [row.name for row in found] == ["", "layers.0", "layers.1", "spare"]
     assert found.rows[0].output == {"out": SHAPE((2, 3), jnp.float32), "n": 3}
     assert not found.rows[3].called
+    assert not found.rows[3].used
     assert "not called" in repr(found)
+    assert "used, not called" not in repr(found)
+
+
+def test_a_layer_whose_parameters_are_used_without_its_call():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention, self.spare = nn.MultiheadAttention(4, 2), nn.BatchNorm1d(4)
+            self.head = nn.Linear(4, 9)
+
+        def forward(self, x):
+            return nn.functional.linear(self.attention(x, x, x)[0], self.head.weight)
+
+    model, x = Net(), np.ones((2, 3, 4), np.float32)
+    found = {row.name: row for row in fnn.summary(model, x)}
+    # What the output depends on tells a gradient.
+    grads = jax.grad(lambda p: fnn.functional_call(model, p, fnn.state(model)[1], x)[0].sum())(fnn.state(model)[0])
+    for name in ("attention.out_proj", "spare", "head"):
+        depends = any(np.abs(grad).max() > 0 for key, grad in grads.items() if key.startswith(f"{name}."))
+        assert (found[name].called, found[name].used) == (False, depends)
+    assert [found[name].used for name in ("attention.out_proj", "spare", "head")] == [True, False, True]
+    lines = {line.split(":")[0].strip(): line for line in repr(fnn.summary(model, x)).splitlines()}
+    assert "used, not called" in lines["attention.out_proj"]
+    assert "used" not in lines["spare"]
+
+
+def test_shapes_in_place_of_inputs_as_torchinfo_takes_them():
+    model = nn.Bilinear(3, 4, 5)
+    expected = repr(fnn.summary(model, SHAPE((2, 3), "float32"), SHAPE((2, 4), "float32")))
+    assert repr(fnn.summary(model, (2, 3), (2, 4))) == expected
+    assert repr(fnn.summary(model, input_size=[(2, 3), (2, 4)])) == expected
+    linear = nn.Linear(3, 2)
+    expected = repr(fnn.summary(linear, SHAPE((5, 3), "float32")))
+    assert repr(fnn.summary(linear, (5, 3))) == repr(fnn.summary(linear, [5, 3])) == expected
+    assert repr(fnn.summary(linear, input_size=(5, 3))) == repr(fnn.summary(linear, input_size=[(5, 3)])) == expected
+
+
+def test_a_tuple_of_ints_beside_an_array_stays_what_it_is():
+    class Resized(nn.Module):
+        def forward(self, x, size):
+            return jnp.zeros(size) + x
+
+    assert fnn.summary(Resized(), SHAPE((), "float32"), (2, 3)).rows[0].output.shape == (2, 3)
+
+
+def test_keywords_of_torchinfo_say_what_to_write():
+    model, x = nn.Linear(3, 2), np.ones((5, 3), np.float32)
+    names = {"input_data": "by position", "mode": "training=", "dtypes": "ShapeDtypeStruct", "verbose": "left out"}
+    for name, words in names.items():
+        with pytest.raises(TypeError, match=rf"^summary: {name} must be .*{words}"):
+            fnn.summary(model, x, **{name: 1})
+    with pytest.raises(ValueError, match=r"^summary: input_size must be left out where inputs are given"):
+        fnn.summary(model, x, input_size=(5, 3))
+    for wrong in (3, (), [], (2.0, 3), [(2, 3), "ab"]):
+        with pytest.raises(
+            TypeError, match=r"^summary: input_size must be a tuple of ints, or a list of such tuples, got"
+        ):
+            fnn.summary(model, input_size=wrong)
+
+    class Modes(nn.Module):
+        def forward(self, x, mode):
+            return x if mode == "fast" else 2 * x
+
+    assert fnn.summary(Modes(), x, mode="fast").rows[0].output.shape == (5, 3)
 
 
 def test_depth_and_html():
