@@ -19,6 +19,7 @@ from fnn.random.generator import (
 
 if TYPE_CHECKING:
     from fnn import (
+        amp as amp,
         checkpoint as checkpoint,
         data as data,
         debug as debug,
@@ -28,11 +29,18 @@ if TYPE_CHECKING:
         optim as optim,
         parallel as parallel,
         tools as tools,
+        utils as utils,
+    )
+    from fnn.amp.autocast_mode import (
+        autocast as autocast,
+        get_autocast_dtype as get_autocast_dtype,
+        is_autocast_enabled as is_autocast_enabled,
     )
     from fnn.checkpoint.reading import load as load, open_checkpoint as open_checkpoint
     from fnn.checkpoint.writing import save as save
     from fnn.tensor.row_sparse import RowSparse as RowSparse
     from fnn.tools.summary import summary as summary
+    from fnn.transforms.accumulate import accumulate as accumulate
     from fnn.transforms.backward import backward as backward
     from fnn.transforms.functional import (
         functional_call as functional_call,
@@ -41,19 +49,32 @@ if TYPE_CHECKING:
         update as update,
     )
     from fnn.transforms.jit.function import jit as jit
+    from fnn.transforms.lifted import (
+        cond as cond,
+        grad as grad,
+        scan as scan,
+        value_and_grad as value_and_grad,
+        vmap as vmap,
+    )
+    from fnn.transforms.remat import remat as remat
+    from fnn.transforms.repeat import repeat as repeat
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Generator",
     "RowSparse",
+    "amp",
+    "autocast",
     "backward",
     "checkpoint",
     "data",
     "debug",
     "functional_call",
+    "get_autocast_dtype",
     "get_rng_state",
     "initial_seed",
+    "is_autocast_enabled",
     "jit",
     "kernels",
     "load",
@@ -73,15 +94,26 @@ __all__ = [
     "update",
 ]
 
-_PACKAGES = ("checkpoint", "data", "debug", "kernels", "metrics", "nn", "optim", "parallel", "tools")
+_PACKAGES = ("amp", "checkpoint", "data", "debug", "kernels", "metrics", "nn", "optim", "parallel", "tools", "utils")
 _HOMES = {
     "RowSparse": "tensor",
+    "autocast": "amp",
     "backward": "transforms",
     "functional_call": "transforms",
+    "get_autocast_dtype": "amp",
+    "is_autocast_enabled": "amp",
     "jit": "transforms",
     "load": "checkpoint",
     "open_checkpoint": "checkpoint",
     "save": "checkpoint",
+    "accumulate": "transforms",
+    "cond": "transforms",
+    "grad": "transforms",
+    "remat": "transforms",
+    "repeat": "transforms",
+    "scan": "transforms",
+    "value_and_grad": "transforms",
+    "vmap": "transforms",
     "stack": "transforms",
     "state": "transforms",
     "summary": "tools.summary",
@@ -102,7 +134,6 @@ _HINTS = {
     ),
     **dict.fromkeys(("bfloat16", "float16", "float32", "float64", "int32", "int64"), "jax.numpy has the dtypes"),
     **dict.fromkeys(("rand", "randint", "randn", "randperm"), "jax.random draws, with fnn.random.next_key() for a key"),
-    "utils": "fnn.data has torch.utils.data's, fnn.nn.utils torch.nn.utils'; jax.checkpoint is torch.utils.checkpoint's",
 }
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "manual_seed",
     "next_key",
     "set_rng_state",
+    "settle_draws",
 ]
 
 
@@ -213,7 +214,14 @@ class Generator(Stateful):
             renew_mark()
             return key
         self._take_up(counts)
-        return self._next_key_of(self._box.peek())
+        pending = 0 if self._depth else self._pending_outside(scope)
+        return self._next_key_of(advanced(self._box.peek(), pending) if pending else self._box.peek())
+
+    def _pending_outside(self, scope: Scope | None) -> int:
+        """Draws counted around a scope, and not yet in the state; those of a state that the scope has are in it."""
+        if scope is None or scope.values.get(self._box.place()) is not None:
+            return 0
+        return sum(outer.draws.get(self, 0) for outer in current_scopes() if outer is not scope)
 
     def _take_up(self, counts: dict[Generator, int]) -> None:
         count = counts.pop(self, 0)
@@ -246,6 +254,17 @@ def count_draws(scope: Scope) -> None:
     """To be called when a scope is about to end: the states of generators count the draws in traces within it."""
     for generator in list(scope.draws):
         generator._take_up(scope.draws)
+
+
+def settle_draws() -> None:
+    """To be called before a trace that reads the states of generators: they count the draws made so far at this level."""
+    state = trace_state()
+    scope = innermost()
+    if scope is not None and scope.trace == state:
+        count_draws(scope)
+    for generator in _scopes.get():
+        if generator._draws and generator._stateful_origin_ == state:
+            generator._take_up(generator._draws)
 
 
 default_generator: Generator = Generator()

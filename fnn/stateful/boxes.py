@@ -276,9 +276,13 @@ class Cell:
             self._refuse_stray()
             dict.__setitem__(self.container, self.key, value)  # type: ignore[arg-type]
 
+    def content(self) -> Any:
+        """All that the place holds: the value, or the whole tuple of which it is one element."""
+        return Cell.get(self)
+
     def write(self, value: Any) -> None:
-        """What ``Box.write`` is to a box: ``set``."""
-        self.set(value)
+        """What ``Box.write`` is to a box: sets all that the place holds."""
+        Cell.set(self, value)
 
     def _refuse_stray(self) -> None:
         refuse_stray(self.describe(), self._origin, INSTEAD)
@@ -293,19 +297,15 @@ class ElementCell(Cell):
         super().__init__(container, key, real)
         self.index: int = index
 
-    def whole(self) -> Any:
-        """The tuple or list."""
-        return super().get()
-
     def get(self) -> Any:
-        return self.whole()[self.index]
+        return self.content()[self.index]
 
     def set(self, value: Any) -> None:
         super().set(self.stored(value))
 
     def stored(self, value: Any) -> Any:
         """The tuple or list with another value for this element."""
-        old = self.whole()
+        old = self.content()
         items = list(old)
         items[self.index] = value
         return type(old)(items)

@@ -86,10 +86,14 @@ class Scope:
 
     def own(self, holder: Box | Cell, value: Any) -> None:
         """Has the holder read as ``value`` within the scope."""
+        self.hold(holder, holder.stored(value))
+
+    def hold(self, holder: Box | Cell, content: Any) -> None:
+        """Has the place of the holder contain ``content`` within the scope, as ``written`` gives it."""
         key = holder.place()
         self.owned.add(key)
         self.holders[key] = holder
-        self.values[key] = holder.stored(value)
+        self.values[key] = content
 
     def make(self, box: Box, value: Any) -> None:
         """Keeps the traced content of a box that was made within the scope."""

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from fnn.functional.checks import describe
 from fnn.functional.explained import explained
+from fnn.nn.lifting.outcome import Outcome
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter
 from fnn.nn.row_gradients import RowTaps, row_gradients, wants_row_gradients
@@ -18,7 +19,6 @@ from fnn.stateful.scopes import Scope
 from fnn.stateful.tracing import again_if_stale, is_eager
 from fnn.stateful.watching import current_watches, watched
 from fnn.transforms.hook_leaks import warn_of_hooks
-from fnn.transforms.outcome import Outcome
 
 __all__ = ["Target", "backward", "value_and_grad"]
 
@@ -91,7 +91,7 @@ def value_and_grad(
                         f"{function}: with has_aux=True the closure must return (loss, aux), got {describe(result)}"
                     )
                 loss, aux = result if has_aux else (result, None)
-                loss = _check_loss(function, loss)
+                loss = check_loss(function, loss)
                 outcome[:] = [Outcome(scope)]
                 return loss, (aux, outcome[0].take(), taps.indices)
 
@@ -162,10 +162,16 @@ def check_closure(function: str, closure: Any, form: str) -> None:
         )
 
 
-def _check_loss(function: str, loss: Any) -> jax.Array:
+def check_loss(function: str, loss: Any, whose: str = "the closure") -> jax.Array:
+    """The loss as a floating scalar.
+
+    Raises:
+        TypeError: if it is no array.
+        RuntimeError: if it is an array of another kind.
+    """
     if isinstance(loss, tuple | list):
         raise TypeError(
-            f"{function}: the closure must return the loss, a scalar array, got a {type(loss).__name__} of {len(loss)}; with "
+            f"{function}: {whose} must return the loss, a scalar array, got a {type(loss).__name__} of {len(loss)}; with "
             "has_aux=True it may return (loss, aux)"
         )
     try:
@@ -173,7 +179,7 @@ def _check_loss(function: str, loss: Any) -> jax.Array:
     except (TypeError, ValueError):
         kind = type(loss).__name__
         raise TypeError(
-            f"{function}: the closure must return the loss, a scalar array, got a value of type {kind}"
+            f"{function}: {whose} must return the loss, a scalar array, got a value of type {kind}"
         ) from None
     if loss.shape != () and loss.size == 1:
         loss = loss.reshape(())
@@ -224,7 +230,12 @@ def backward(closure: Callable[[], Any], *targets: Target, has_aux: bool = False
         got = ", ".join(map(describe, targets)) or "no targets"
         raise RuntimeError(f"backward: no target has a parameter that requires grad; targets must have one, got {got}")
     loss, aux, grads = value_and_grad("backward", closure, parameters, has_aux)
+    add_gradients(parameters, grads)
+    return (loss, aux) if has_aux else loss
+
+
+def add_gradients(parameters: Sequence[Parameter], grads: Sequence[Any]) -> None:
+    """Adds gradients, ``None`` for none, into each ``p.grad``."""
     for parameter, grad in zip(parameters, grads, strict=True):
         if grad is not None:
             parameter.grad = grad if parameter.grad is None else parameter.grad + grad
-    return (loss, aux) if has_aux else loss

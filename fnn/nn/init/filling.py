@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from fnn import random
 from fnn.functional.explained import explained
-from fnn.nn.array_box import ArrayBox
+from fnn.nn.array_box import ArrayBox, to_array
 from fnn.nn.init.pure import (
     constant,
     dirac,
@@ -29,6 +31,7 @@ from fnn.nn.init.pure import (
     xavier_uniform,
     zeros,
 )
+from fnn.nn.lifting.stacks import layers_of
 from fnn.nn.placement import beside
 
 T = TypeVar("T", bound=ArrayBox | jax.Array)
@@ -64,11 +67,23 @@ def _fill(
     if _skipping.skip:
         return tensor
     source = random.current_generator() if generator is None else generator
-    value: Any = make(_LazyKey(function, source), tuple(tensor.shape), tensor.dtype)
+    key, shape = _LazyKey(function, source), tuple(tensor.shape)
+    layers = layers_of(tensor)
+    value: Any = (
+        make(key, shape, tensor.dtype)
+        if layers is None
+        else _stacked([make(key, shape[1:], tensor.dtype) for _ in range(layers)])
+    )
     if isinstance(tensor, ArrayBox):
         tensor.write(beside(value, tensor.peek()), owned=True)
         return tensor
     return value
+
+
+def _stacked(parts: list[jax.Array]) -> jax.Array:
+    if any(isinstance(part, Tracer) for part in parts):
+        return jnp.stack(parts)
+    return to_array(np.stack([np.asarray(part) for part in parts]))  # compiles nothing
 
 
 class _LazyKey:

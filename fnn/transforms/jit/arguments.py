@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from fnn.functional.checks import check_64_bits, is_cut
 from fnn.nn.array_box import to_array
 from fnn.stateful.remedies import with_remedy
 from fnn.transforms.jit.search import is_stateful
@@ -148,9 +149,11 @@ STATEFUL = "stateful"
 
 
 def type_of(leaf: Any) -> Hashable:
-    """The type of an array as a trace knows it, a mark for a stateful object; ``None`` for what is neither."""
+    """The type of an array as a trace knows it, a mark for a stateful object; ``None`` for what is neither, or would be cut."""
     if is_stateful(leaf):
         return STATEFUL
+    if is_cut(leaf):
+        return None
     try:
         return jax.typeof(leaf)
     except (TypeError, ValueError):
@@ -162,15 +165,19 @@ def as_leaf(function: Any, leaves: Sequence[Any], tree: Any, i: int) -> Any:
 
     Raises:
         TypeError: if it is something else, naming the argument.
+        OverflowError: if it has integers that JAX would cut down.
     """
     leaf = leaves[i]
     try:
         if hasattr(leaf, "__array__") and not isinstance(leaf, np.ma.MaskedArray):
-            return to_array(np.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf)
+            named = f"fnn.jit: {path_words(function, leaves, tree, i)} of {function!r}"
+            return to_array(np.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf, named)
         if hasattr(leaf, "__dlpack__") and not hasattr(leaf, "__array__"):
             return jax.numpy.from_dlpack(leaf)
     except (TypeError, ValueError):
         pass
+    if isinstance(leaf, int):
+        check_64_bits(f"fnn.jit: {path_words(function, leaves, tree, i)} of {function!r}", leaf)
     raise with_remedy(
         TypeError(
             f"fnn.jit: {path_words(function, leaves, tree, i)} of {function!r} must be an array, a number, a Module, an "

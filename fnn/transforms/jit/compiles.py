@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
+from fnn.amp.autocast_mode import Autocast
 from fnn.nn.array_box import ArrayBox
 from fnn.nn.modules.module import Module
 from fnn.stateful.boxes import Box
@@ -59,7 +60,7 @@ class Compile:
 compile_listeners: list[Callable[[Compile], Any]] = []
 """Who is told of compilations."""
 
-_PARTS = ("state", "names", "gradients", "tree", "types", "static", "numbers", "settings", "plain")
+_PARTS = ("state", "names", "gradients", "tree", "types", "static", "numbers", "settings", "plain", "autocast")
 
 
 def _causes(function: Any, key: tuple[Any, ...], gathered: Gathered, leaves: Sequence[Any]) -> list[str]:
@@ -90,11 +91,17 @@ def _causes(function: Any, key: tuple[Any, ...], gathered: Gathered, leaves: Seq
             for cell, before, now in zip(gathered.cells, old["numbers"], new["numbers"], strict=False)
             if before is not now
         ]
-    if new["settings"] != old["settings"] and new["plain"] == old["plain"]:
+    if new["settings"] != old["settings"] and (new["plain"], new["autocast"]) == (old["plain"], old["autocast"]):
         found.append(f"JAX's settings: {_settings(old['settings'], new['settings'])}")
     if new["plain"] != old["plain"]:
         found.append(f"fnn.kernels.plain(): {'on' if new['plain'] else 'off'}")
+    if new["autocast"] != old["autocast"]:
+        found.append(f"fnn.autocast: {_autocast(old['autocast'])} -> {_autocast(new['autocast'])}")
     return found or ["the state or the names that the function found are in another order"]
+
+
+def _autocast(state: Autocast | None) -> str:
+    return "off" if state is None else state.dtype.name
 
 
 def _likeness(key: tuple[Any, ...], other: tuple[Any, ...], long: dict[int, Hashable]) -> float:

@@ -14,6 +14,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
 
 import jax
 
+from fnn.amp.autocast_mode import current
 from fnn.functional.explained import explained
 from fnn.kernels import plain_selected
 from fnn.nn.modules.module import HasForward
@@ -159,6 +160,7 @@ class JitFunction(CompiledFunction, Generic[P, R]):
             kinds,
             jit_settings(),
             plain_selected(),
+            current(),
         )
         program = self._programs.get(key)
         trace = report = None

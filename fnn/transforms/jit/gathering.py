@@ -253,7 +253,7 @@ def element_targets(cells: Sequence[ElementCell]) -> tuple[list[Target], list[Ta
     copies: dict[Hashable, tuple[ElementCell, list[Any]]] = {}
     parts: list[Target] = []
     for cell in cells:
-        _, copy = copies.setdefault(cell.place(), (cell, list(cell.whole())))
+        _, copy = copies.setdefault(cell.place(), (cell, list(cell.content())))
         parts.append((setitem, copy, cell.index))
     whole = [(dict.__setitem__, cell.container, cell.key) for cell, _ in copies.values()]
-    return parts, whole, [copy for _, copy in copies.values()], [type(cell.whole()) for cell, _ in copies.values()]
+    return parts, whole, [copy for _, copy in copies.values()], [type(cell.content()) for cell, _ in copies.values()]

@@ -16,6 +16,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.extend.core import Jaxpr, jaxpr_as_fun
 
+from fnn.functional.checks import check_64_bits, is_cut
 from fnn.kernels.compiler_options import options_for
 from fnn.kernels.eigen import choose_eigen
 from fnn.kernels.operation import inner_jaxprs
@@ -271,6 +272,8 @@ def check_output(function: Callable[..., Any], output: Any) -> None:
             name = getattr(function, "__name__", type(function).__name__)
             code = getattr(function, "__code__", None)
             where = f" ({code.co_filename}, line {code.co_firstlineno})" if code is not None else ""
+            if is_cut(leaf):
+                check_64_bits(f"fnn.jit: result{jax.tree_util.keystr(path)} of {name}{where}", leaf)
             kind = type(leaf).__name__
             raise with_remedy(
                 TypeError(

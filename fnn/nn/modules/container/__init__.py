@@ -6,5 +6,6 @@ from fnn.nn.modules.container.modules import (
     Sequential as Sequential,
 )
 from fnn.nn.modules.container.parameters import ParameterDict as ParameterDict, ParameterList as ParameterList
+from fnn.nn.modules.container.repeated import Repeated as Repeated
 
-__all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
+__all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Repeated", "Sequential"]

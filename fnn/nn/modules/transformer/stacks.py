@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ import numpy as np
 from fnn import functional as F
 from fnn.functional.arrays import ArrayLike, is_concrete
 from fnn.nn import init
-from fnn.nn.modules.container import ModuleList
+from fnn.nn.modules.container import ModuleList, Repeated
 from fnn.nn.modules.module import Module
 from fnn.nn.modules.normalization import LayerNorm
 from fnn.nn.modules.transformer.layers import Activation, TransformerDecoderLayer, TransformerEncoderLayer
@@ -26,7 +27,12 @@ def _get_clones(module: Module, N: int) -> ModuleList:
     return ModuleList([copy.deepcopy(module) for _ in range(N)])
 
 
-def _is_causal(mask: Any, hint: bool | None, sequence: Any, layers: ModuleList) -> bool:
+def _steps(layers: ModuleList | Repeated) -> Iterable[Module]:
+    """The Modules to be called in turn: the layers, or the one that is all of them."""
+    return [layers] if isinstance(layers, Repeated) else layers
+
+
+def _is_causal(mask: Any, hint: bool | None, sequence: Any, layers: ModuleList | Repeated) -> bool:
     """The hint; without one, whether a concrete mask is the causal one, which attention need not read then.
 
     A traced mask is taken as it is: the result is the same.
@@ -59,7 +65,7 @@ class TransformerEncoder(Module):
         mask_check: accepted for torch's signature; changes nothing.
 
     Attributes:
-        layers (ModuleList): the copies.
+        layers (ModuleList | Repeated): the copies; ``fnn.repeat`` of them in their place makes one compiled loop.
         norm (Module | None): as given.
 
     Shape:
@@ -81,7 +87,7 @@ class TransformerEncoder(Module):
         (5, 3, 8)
     """
 
-    layers: ModuleList
+    layers: ModuleList | Repeated
     norm: Module | None
 
     def __init__(
@@ -120,8 +126,9 @@ class TransformerEncoder(Module):
         """
         output: Any = src
         is_causal = _is_causal(mask, is_causal, src, self.layers)
-        for layer in self.layers:
-            output = layer(output, src_mask=mask, is_causal=is_causal, src_key_padding_mask=src_key_padding_mask)
+        options: Any = {"src_mask": mask, "is_causal": is_causal, "src_key_padding_mask": src_key_padding_mask}
+        for layer in _steps(self.layers):
+            output = layer(output, **options)
         return output if self.norm is None else self.norm(output)
 
 
@@ -136,7 +143,7 @@ class TransformerDecoder(Module):
         norm: a Module applied to the result; ``None`` for none.
 
     Attributes:
-        layers (ModuleList): the copies.
+        layers (ModuleList | Repeated): the copies; ``fnn.repeat`` of them in their place makes one compiled loop.
         norm (Module | None): as given.
 
     Shape:
@@ -159,7 +166,7 @@ class TransformerDecoder(Module):
         (5, 3, 8)
     """
 
-    layers: ModuleList
+    layers: ModuleList | Repeated
     norm: Module | None
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
@@ -196,7 +203,7 @@ class TransformerDecoder(Module):
         """
         output: Any = tgt
         tgt_is_causal = _is_causal(tgt_mask, tgt_is_causal, tgt, self.layers)
-        for layer in self.layers:
+        for layer in _steps(self.layers):
             output = layer(
                 output,
                 memory,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Hashable
 from typing import Any
 
 from fnn.random.generator import count_draws
@@ -17,13 +18,14 @@ class Outcome:
 
     Args:
         scope: the scope.
+        without: the places of boxes whose values somebody else takes care of.
     """
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, without: Collection[Hashable] = ()) -> None:
         self.scope = scope
         count_draws(scope)
-        changes = scope.written()
-        self._written: list[Box | Cell] = [holder for holder, _ in changes]
+        changes = [(holder, value) for holder, value in scope.written() if holder.place() not in without]
+        self.written: list[Box | Cell] = [holder for holder, _ in changes]
         self._values: list[Any] = [value for _, value in changes]
         self._made: list[Box] = []
         self._new: list[Any] = []
@@ -46,7 +48,7 @@ class Outcome:
     def publish(self, values: list[Any]) -> None:
         """Writes the values, as they came out, where they belong."""
         rest = iter(values)
-        for holder in self._written:
+        for holder in self.written:
             holder.write(next(rest))
         origin = trace_state()
         for box in self._made:

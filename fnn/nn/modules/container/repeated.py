@@ -1,0 +1,441 @@
+"""Layers of one kind in sequence, whose parameters are stacked: compiled once, however many there are."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn, Self, overload
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from fnn.functional.checks import as_int, describe, fail
+from fnn.functional.explained import explained
+from fnn.nn.array_box import ArrayBox, to_array
+from fnn.nn.lifting.loops import scan, unrolled
+from fnn.nn.lifting.policy import Policy, parse_policy
+from fnn.nn.lifting.stacks import part_of, set_layers
+from fnn.nn.modules.container.items import position
+from fnn.nn.modules.hooks import REGISTRIES
+from fnn.nn.modules.module import Module
+from fnn.nn.modules.state_dict import HasStateDict
+from fnn.nn.parameter import Parameter, is_lazy
+from fnn.nn.placement import beside
+from fnn.stateful.boxes import Box
+from fnn.stateful.tracing import is_staged
+from fnn.stateful.warning import warn
+
+__all__ = ["Repeated"]
+
+# The name under which the layer with the stacked arrays is a child; its parts are "0", "1", ...
+_ALL = "*"
+
+
+class _OtherTypes(Exception):
+    """Raised in a trace of the loop: a layer returns another shape or dtype than it was given."""
+
+
+class Repeated(Module):
+    """Layers of one kind in sequence, each called on the output of the one before; their parameters are held stacked.
+
+    In a compiled program they are one loop, so that neither tracing nor compilation grows with their number. It computes what
+    a ``Sequential`` of the same layers computes, draws the same random numbers, and writes the same buffers.
+
+    ``named_parameters`` gives the stacked parameters, with a first axis of ``n``, under names such as ``"*.weight"``: they are
+    what optimizers, clipping, casts and ``fnn.state`` work on. ``repeated[i]`` is one layer, a Module of the layer's class,
+    whose parameters are parts of the stacks; ``state_dict`` has the keys of a ``Sequential``, ``"0.weight"``, and takes them.
+
+    Args:
+        make_layer: a function of no arguments that makes one layer, called ``n`` times.
+        n: how many layers.
+        remat: whether the intermediate arrays of a layer are computed again for the gradient instead of kept: ``True``, or a
+            policy as ``fnn.remat`` takes it; ``None`` or ``False`` to keep them.
+
+    Attributes:
+        layer (Module): the layer with the stacked arrays: hooks registered on it and below it run for each layer.
+        n (int): how many layers.
+
+    Shape:
+        - input: what the layer takes.
+        - output: as input.
+
+    Raises:
+        TypeError: if ``make_layer`` makes no Module.
+        ValueError: if ``n`` is less than 1, or the layers differ in structure, options, shapes or dtypes.
+        RuntimeError: in the call, if a layer makes a Parameter, or keeps a value in a list.
+
+    Source: https://docs.jax.dev/en/latest/_autosummary/jax.lax.scan.html
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from fnn import nn
+        >>> layers = nn.Repeated(lambda: nn.TransformerEncoderLayer(8, 2, 16), 6)
+        >>> layers(jnp.ones((5, 3, 8), "float32")).shape
+        (5, 3, 8)
+        >>> layers.layer.linear1.weight.shape, layers[2].linear1.weight.shape
+        ((6, 16, 8), (16, 8))
+        >>> next(iter(layers.state_dict()))
+        '0.self_attn.in_proj_weight'
+    """
+
+    n: int
+
+    def __init__(self, make_layer: Callable[[], Module], n: int, *, remat: bool | Policy = None) -> None:
+        super().__init__()
+        if not callable(make_layer) or isinstance(make_layer, Module):
+            fail(TypeError, "Repeated", "make_layer", "a function that makes a layer", make_layer)
+        self.n = as_int("Repeated", "n", n, 1)
+        self.remat = _parse_remat("Repeated", remat)
+        self.add_module(_ALL, _stacked("Repeated", [make_layer() for _ in range(self.n)]))
+
+    @classmethod
+    def of(cls, layers: Sequence[Module], *, remat: bool | Policy = None) -> Self:
+        """One with the arrays, and the mode, of layers that exist; these are left alone.
+
+        Args:
+            layers: Modules of one class, structure and options.
+            remat: as in the constructor.
+
+        Returns:
+            the new Module.
+
+        Raises:
+            TypeError: if ``layers`` are no Modules.
+            ValueError: if there are none, or they differ in structure, options, shapes or dtypes.
+
+        Example:
+            >>> from fnn import nn
+            >>> nn.Repeated.of([nn.Linear(2, 2) for _ in range(3)])
+            Repeated(
+              (0-2): 3 x Linear(in_features=2, out_features=2, bias=True)
+            )
+        """
+        members = list(layers)
+        if not members:
+            fail(ValueError, "Repeated.of", "layers", "at least one Module", layers)
+        self = cls.__new__(cls)
+        Module.__init__(self)
+        self.n = len(members)
+        self.remat = _parse_remat("Repeated.of", remat)
+        self.add_module(_ALL, _stacked("Repeated.of", [copy.deepcopy(members[0]), *members[1:]]))
+        self.training = members[0].training
+        return self
+
+    @property
+    def layer(self) -> Module:
+        """The layer with the stacked arrays."""
+        layer = self._modules[_ALL]
+        assert layer is not None
+        return layer
+
+    def forward(self, input: Any, *args: Any, each: Mapping[str, Any] | None = None, **kwargs: Any) -> Any:
+        """The layers in turn.
+
+        Args:
+            input: what the first layer is given; each later one is given the output of the one before.
+            *args: further arguments, the same for every layer.
+            each: keyword arguments of which every layer gets its own: arrays, or pytrees of arrays, with a first axis of
+                ``n``.
+            **kwargs: keyword arguments, the same for every layer.
+
+        Returns:
+            the output of the last layer. If the layer returns a tuple of an output and more, the whole is such a tuple, with
+            what the layers returned besides stacked along a first axis of ``n``.
+        """
+        given = {} if each is None else dict(each)
+        for name, value in given.items():
+            for leaf in jax.tree.leaves(value):
+                if jnp.ndim(leaf) == 0 or jnp.shape(leaf)[0] != self.n:
+                    fail(ValueError, "Repeated", f"each[{name!r}]", f"arrays with a first axis of {self.n}", leaf)
+        start = jax.tree.map(to_array, input, is_leaf=lambda value: isinstance(value, Box))
+        structure, types = jax.tree.structure(start), _types(start)
+        looping = is_staged()
+
+        def step(carry: Any, own: Mapping[str, Any]) -> tuple[Any, Any]:
+            out, rest = self.layer(carry, *args, **kwargs, **own), ()
+            if jax.tree.structure(out) != structure and isinstance(out, tuple) and len(out) > 1:
+                out, rest = out[0], out[1:]
+            if jax.tree.structure(out) != structure:
+                raise TypeError(
+                    "Repeated: a layer must return what the next one takes, or a tuple of that and more; "
+                    f"{type(self.layer).__name__} was given {describe(carry)} and returned {describe(out)}"
+                )
+            if looping and _types(out) != types:
+                raise _OtherTypes
+            return out, rest
+
+        boxes = [box for _, box in _boxes(self.layer)]
+        if looping:
+            try:
+                output, rest = scan("Repeated", step, start, given, self.n, sliced=boxes, around=self._around)
+            except _OtherTypes:
+                looping = False
+                warn(
+                    f"Repeated: {type(self.layer).__name__} returns another shape or dtype than it is given, so that its "
+                    f"{self.n} layers are compiled one by one; give the first one what the later ones get"
+                )
+                output, rest = unrolled("Repeated", step, start, given, self.n, boxes)
+        else:
+            output, rest = unrolled("Repeated", step, start, given, self.n, boxes)
+        return (output, *rest) if rest else output
+
+    def _around(self, body: Callable[..., Any]) -> Callable[..., Any]:
+        return body if self.remat is None else jax.checkpoint(body, policy=self.remat[0], prevent_cse=False)
+
+    # The layers one by one
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __iter__(self) -> Iterator[Module]:
+        return (_part(self.layer, i, {}) for i in range(self.n))
+
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Module]: ...
+    def __getitem__(self, index: int | slice) -> Module | list[Module]:
+        if isinstance(index, slice):
+            return [_part(self.layer, i, {}) for i in range(self.n)[index]]
+        return _part(self.layer, position(self, index), {})
+
+    def __getattr__(self, name: str) -> Any:
+        if name.isdigit() and int(name) < self.__dict__.get("n", 0):
+            return self[int(name)]
+        return super().__getattr__(name)
+
+    @explained
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
+        """Calls ``fn`` on every submodule of every layer, then on this module; returns the module."""
+        for layer in self:
+            layer.apply(fn)
+        fn(self)
+        return self
+
+    # Names as those of a Sequential
+
+    @explained
+    def state_dict(
+        self, *args: Any, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
+    ) -> dict[str, Any]:
+        """All parameters and persistent buffers, layer by layer, as a ``Sequential`` of the layers has them.
+
+        Args:
+            destination: a dict to add to.
+            prefix: text put before each name.
+            keep_vars: gives boxes, parts of the stacks, instead of their arrays.
+
+        Returns:
+            an ordered dict, with torch's ``_metadata``.
+        """
+        layer = self.layer
+        del self._modules[_ALL]
+        try:
+            self._modules.update((str(i), _part(layer, i, {})) for i in range(self.n))
+            return super().state_dict(*args, destination=destination, prefix=prefix, keep_vars=keep_vars)
+        finally:
+            self._modules.clear()
+            self._modules[_ALL] = layer
+
+    def _load_tree(
+        self,
+        state_dict: dict[str, Any],
+        metadata: Any,
+        prefix: str,
+        strict: bool,
+        assign: bool,
+        missing: list[str],
+        unexpected: list[str],
+        errors: list[str],
+    ) -> None:
+        rest = dict(state_dict)
+        whole: dict[str, Any] = {}
+        for name, box in _boxes(self.layer, every_name=True, persistent=True):
+            keys = [f"{prefix}{i}.{name}" for i in range(self.n)]
+            absent = [key for key in keys if key not in rest]
+            values = [rest.pop(key, None) for key in keys]
+            if len(absent) == self.n and f"{prefix}{_ALL}.{name}" in rest:
+                whole[f"{prefix}{_ALL}.{name}"] = rest.pop(f"{prefix}{_ALL}.{name}")
+                continue
+            missing += absent
+            whole[f"{prefix}{_ALL}.{name}"] = self._joined(box, keys, values, assign, errors)
+        if metadata is not None:
+            first, all_of_them = f"{prefix}0", f"{prefix}{_ALL}"
+            metadata = {
+                **metadata,
+                **{all_of_them + k[len(first) :]: v for k, v in metadata.items() if _below(k, first)},
+            }
+        super()._load_tree(
+            OrderedDict({**whole, **rest}), metadata, prefix, strict, assign, missing, unexpected, errors
+        )
+
+    def _joined(self, box: ArrayBox, keys: list[str], values: list[Any], assign: bool, errors: list[str]) -> Any:
+        """The parts that a state dict has as one array; the box's own parts where it has none."""
+        shape = box.shape[1:]
+        parts: list[Any] = []
+        for i, (key, value) in enumerate(zip(keys, values, strict=True)):
+            part = None
+            if value is not None:
+                try:
+                    part = to_array(value, key)
+                except (TypeError, OverflowError):
+                    errors.append(
+                        f'While copying the parameter named "{key}", expected an array, got {describe(value)}'
+                    )
+                else:
+                    part = part.reshape(()) if part.shape == (1,) and shape == () else part
+                    if part.shape != shape:
+                        errors.append(
+                            f"size mismatch for {key}: copying a param with shape {tuple(part.shape)} from checkpoint, the "
+                            f"shape in current model is {tuple(shape)}."
+                        )
+                        part = None
+            if part is None:
+                part = box.peek()[i]
+            parts.append(part if assign else part.astype(box.dtype))
+        return _stack(parts)
+
+    def __repr__(self) -> str:
+        inner = repr(self.layer).replace("\n", "\n  ")
+        place = f"0-{self.n - 1}" if self.n > 1 else "0"
+        return f"{self._get_name()}(\n  ({place}): {self.n} x {inner}\n)"
+
+
+def _parse_remat(function: str, remat: Any) -> tuple[Any] | None:
+    if remat is None or remat is False:
+        return None
+    return (None if remat is True else parse_policy(function, remat),)
+
+
+def _types(tree: Any) -> list[Any]:
+    return [(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in jax.tree.leaves(tree)]
+
+
+def _below(name: str, parent: str) -> bool:
+    return name == parent or name.startswith(f"{parent}.")
+
+
+def _boxes(layer: Module, every_name: bool = False, persistent: bool = False) -> list[tuple[str, ArrayBox]]:
+    """The names and boxes of a layer: each once, or by all its names; all, or those of the ``state_dict``."""
+    seen: set[int] = set()
+    found: list[tuple[str, ArrayBox]] = []
+    for path, module in layer.named_modules(remove_duplicate=not every_name):
+        for name, box in itertools.chain(module._parameters.items(), module._buffers.items()):
+            skipped = persistent and name in module._buffers and name in module._non_persistent_buffers_set
+            if box is None or skipped or (id(box) in seen and not every_name):
+                continue
+            seen.add(id(box))
+            found.append((f"{path}.{name}" if path else name, box))
+    return found
+
+
+def _stack(parts: list[Any]) -> jax.Array:
+    """Arrays along a new first axis, without a compilation where that can be had."""
+    if any(isinstance(p, Tracer) or not p.is_fully_addressable or len(p.sharding.device_set) > 1 for p in parts):
+        return jnp.stack(parts)
+    return beside(to_array(np.stack([np.asarray(p) for p in parts])), parts[0])
+
+
+def _stacked(function: str, layers: list[Any]) -> Module:
+    """The first of the layers, with the arrays of all."""
+    for layer in layers:
+        if not isinstance(layer, Module):
+            fail(TypeError, function, "each layer", "a Module", layer)
+    first = layers[0]
+    for i, other in enumerate(layers[1:], 1):
+        difference = _difference(first, other)
+        if difference is not None:
+            raise ValueError(f"{function}: layers must be alike, and layer {i} has {difference} than layer 0")
+    named = [dict(_boxes(layer)) for layer in layers]
+    for name, box in named[0].items():
+        if is_lazy(box):
+            raise ValueError(f"{function}: {name} of a layer has no shape yet; initialize the layers first")
+    if len({id(box) for boxes in named for box in boxes.values()}) != sum(map(len, named)):
+        raise ValueError(f"{function}: layers must have arrays of their own, got some that share a Parameter or Buffer")
+    for name, box in named[0].items():
+        grads = [getattr(boxes[name], "grad", None) for boxes in named]
+        if isinstance(box, Parameter):
+            box.grad = None
+        box.data = _stack([boxes[name].data for boxes in named])
+        set_layers(box, len(layers))
+        if isinstance(box, Parameter) and all(isinstance(grad, jax.Array) for grad in grads):
+            box.grad = _stack(grads)
+    return first
+
+
+def _difference(first: Module, other: Module) -> str | None:
+    """In what a layer differs from the first, in words; ``None`` if in its numbers alone."""
+    modules, others = dict(first.named_modules()), dict(other.named_modules())
+    if list(modules) != list(others):
+        return "other submodules"
+    for path, module in modules.items():
+        where = f" of {path!r}" if path else ""
+        twin = others[path]
+        if type(module) is not type(twin):
+            return f"another class{where}, {type(twin).__name__},"
+        if type(module).get_extra_state is not HasStateDict.get_extra_state:
+            return f"an extra state{where}, which cannot be stacked, rather"
+        if any(getattr(module, registry) or getattr(twin, registry) for registry in REGISTRIES):
+            return f"hooks{where}, to be registered on .layer of the result, rather"
+        if module._stateful_key_() != twin._stateful_key_():
+            name = _differing_attribute(module, twin)
+            if name is not None:
+                return f"another {name!r}{where}"
+    boxes, of_twin = dict(_boxes(first)), dict(_boxes(other))
+    if list(boxes) != list(of_twin):
+        return "other parameters or buffers"
+    for name, box in boxes.items():
+        mine = () if is_lazy(box) else (box.shape, box.dtype, box.requires_grad)
+        its = () if is_lazy(of_twin[name]) else (of_twin[name].shape, of_twin[name].dtype, of_twin[name].requires_grad)
+        if mine != its:
+            return f"another shape, dtype or requires_grad of {name!r}"
+    return None
+
+
+def _differing_attribute(module: Module, twin: Module) -> str | None:
+    registries = {"_parameters", "_buffers", "_modules", "_stateful_origin_", *REGISTRIES}
+    mine, its = vars(module), vars(twin)
+    for name in sorted((mine.keys() | its.keys()) - registries):
+        if name not in mine or name not in its:
+            return name
+        a, b = mine[name], its[name]
+        try:
+            same = a is b or (type(a) is type(b) and bool(np.all(a == b)))
+        except (TypeError, ValueError):
+            same = False
+        if not same and not isinstance(a, Module):
+            return name
+    return None
+
+
+class _Closed(OrderedDict[int, Any]):
+    """The hooks of one layer's part: there can be none of its own."""
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        raise RuntimeError(
+            "one layer of an nn.Repeated cannot have hooks of its own; register them on .layer of it, for all layers, or keep "
+            "the layers apart, in a Sequential"
+        )
+
+
+def _part(module: Module, i: int, made: dict[int, Any]) -> Any:
+    """A Module like the one with the stacked arrays, with the parts of one layer."""
+    if id(module) in made:
+        return made[id(module)]
+    new = object.__new__(type(module))
+    made[id(module)] = new
+    new.__dict__.update(module.__dict__)
+    new.__dict__.update((registry, _Closed()) for registry in REGISTRIES)
+    for kind in ("_parameters", "_buffers"):
+        parts: dict[str, Any] = {}
+        for name, box in vars(module)[kind].items():
+            if box is not None and id(box) not in made:
+                made[id(box)] = part_of(box, i)
+            parts[name] = None if box is None else made[id(box)]
+        new.__dict__[kind] = parts
+    new.__dict__["_modules"] = {n: None if m is None else _part(m, i, made) for n, m in module._modules.items()}
+    return new
