@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import difflib
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import jax
@@ -11,11 +12,12 @@ import ml_dtypes
 import numpy as np
 from jax.core import Tracer
 
+from fnn.checkpoint.files import Unfit, copied
 from fnn.functional.checks import describe
 from fnn.nn.placement import Device, Place, parse_device
 from fnn.stateful.boxes import Box
 
-__all__ = ["DTYPES", "Read", "Sharding", "fit", "host_array", "place_of", "to_device"]
+__all__ = ["DTYPES", "Places", "Read", "Sharding", "check_place", "fit", "host_array", "to_device"]
 
 Sharding: TypeAlias = "jax.sharding.Sharding | Mapping[str, jax.sharding.Sharding] | None"
 
@@ -52,31 +54,60 @@ def fit(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     if array.dtype.kind in "iu":
         limits = np.iinfo(narrow)
         fits = not array.size or (limits.min <= array.min() and array.max() <= limits.max)
-        out = array.astype(narrow) if fits else array
+        out = copied(array, narrow) if fits else array
     else:
         with np.errstate(over="ignore"):
-            out = array.astype(narrow)
+            out = copied(array, narrow)
         fits = bool((np.isfinite(out) | ~np.isfinite(array)).all())
     if not fits:
-        raise ValueError(
+        raise Unfit(
             f"it is {array.dtype.name} with numbers that {narrow.name} cannot hold; "
             'jax.config.update("jax_enable_x64", True) lets JAX keep 64 bits'
         )
     return out
 
 
-def place_of(device: Device, sharding: Sharding) -> Any:
-    """The two arguments as a function from a tensor's name to where it shall lie (``None``: JAX's default)."""
-    if device is not None and sharding is not None:
-        raise ValueError("device and sharding say the same thing: give one of them")
-    if isinstance(sharding, Mapping):
-        return sharding.get
-    if sharding is not None and not isinstance(sharding, jax.sharding.Sharding):
-        raise TypeError(
-            f"sharding must be a jax.sharding.Sharding or a mapping of names to them, got {describe(sharding)}"
-        )
-    place = sharding if sharding is not None else parse_device(device)
-    return lambda name: place
+class Places:
+    """The arguments ``device`` and ``sharding`` as a function from a tensor's name to where it shall lie.
+
+    Args:
+        device: where all shall lie; ``None`` for JAX's default.
+        sharding: in its place one for all, or a mapping of names to shardings.
+        prefix: what the names in a file begin with, and those of the mapping do not.
+
+    Raises:
+        ValueError: if both are given.
+        TypeError: if a sharding is none.
+    """
+
+    def __init__(self, device: Device, sharding: Sharding, prefix: str = "") -> None:
+        if device is not None and sharding is not None:
+            raise Unfit("device and sharding say the same thing: give one of them")
+        self._prefix = prefix
+        self._by_name: Mapping[str, Any] | None = sharding if isinstance(sharding, Mapping) else None
+        self._place: Place | None = parse_device(device) if self._by_name is not None or sharding is None else sharding
+        for name, one in (self._by_name or {}).items():
+            self._check_one(one, f" at {name!r}")
+        if sharding is not None and self._by_name is None:
+            self._check_one(sharding, "")
+
+    def _check_one(self, one: Any, where: str) -> None:
+        if not isinstance(one, jax.sharding.Sharding):
+            what = "sharding must be a jax.sharding.Sharding or a mapping of names to them"
+            raise TypeError(f"{what}, got {describe(one)}{where}")
+
+    def __call__(self, name: str) -> Any:
+        return self._place if self._by_name is None else self._by_name.get(name.removeprefix(self._prefix))
+
+    def check(self, names: Iterable[str]) -> None:
+        """Raises ValueError if the mapping has a name that is not among those of the file."""
+        there = [name.removeprefix(self._prefix) for name in names]
+        for name in self._by_name.keys() - set(there) if self._by_name else ():
+            near = difflib.get_close_matches(str(name), there, 1)
+            raise Unfit(
+                f"sharding has the name {name!r:.80}, which no tensor has; "
+                + (f"the nearest is {near[0]!r}" if near else f"they have names such as {there[:3]}")
+            )
 
 
 Read: TypeAlias = Callable[[tuple[slice, ...] | None], np.ndarray[Any, Any]]
@@ -89,14 +120,12 @@ def to_device(read: Read, shape: tuple[int, ...], place: Place | None) -> jax.Ar
     Raises:
         ValueError: if its numbers do not fit (see ``fit``), or its shape does not fit the sharding.
     """
+    if isinstance(place, jax.sharding.Sharding):
+        check_place(shape, place)
     if not isinstance(place, jax.sharding.Sharding) or len(place.device_set) == 1:
         return jax.device_put(fit(read(None)), place)  # the memory may be taken over
     devices: dict[tuple[Any, ...], list[Any]] = {}
-    try:
-        indices = place.addressable_devices_indices_map(shape)
-    except (ValueError, IndexError) as error:
-        raise ValueError(f"its shape {shape} does not fit {place}: {error}") from error
-    for device, index in indices.items():
+    for device, index in place.addressable_devices_indices_map(shape).items():
         devices.setdefault(tuple((one.start, one.stop) for one in index or ()), []).append(device)
     parts: list[jax.Array] = []
     for bounds, homes in devices.items():
@@ -105,6 +134,15 @@ def to_device(read: Read, shape: tuple[int, ...], place: Place | None) -> jax.Ar
             home = jax.sharding.SingleDeviceSharding(device, memory_kind=place.memory_kind)
             parts.append(jax.device_put(part, home))
     return jax.make_array_from_single_device_arrays(shape, place, parts)
+
+
+def check_place(shape: tuple[int, ...], place: jax.sharding.Sharding) -> None:
+    """Raises ValueError if an array of the shape cannot be spread so."""
+    try:
+        place.check_compatible_aval(shape)  # pyright: ignore[reportAttributeAccessIssue]
+        place.shard_shape(shape)
+    except (ValueError, IndexError, AssertionError) as error:
+        raise Unfit(f"its shape {shape} does not fit {place}: {error}") from error
 
 
 def host_array(value: Any, what: str) -> np.ndarray[Any, Any] | None:

@@ -21,10 +21,12 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-__all__ = ["FileParts", "copied", "naming", "write_whole"]
+__all__ = ["FileParts", "Unfit", "check_regular", "copied", "is_unfit", "naming", "naming_tensor", "write_whole"]
 
 # jaxlib takes over a host array that begins at a multiple of this without copying it.
 _ALIGNMENT = 64
+# New memory costs a fault a page, of 4 KB a hundred thousand for 500 MB, longer than the copy; Linux has pages of this size too.
+_HUGE_PAGE = 1 << 21
 _PIECE = 1 << 30
 
 
@@ -33,9 +35,9 @@ class FileParts:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        check_regular(path)
         self._file: BinaryIO = open(path, "rb", buffering=0)
-        status = os.fstat(self._file.fileno())
-        self.size: int = status.st_size
+        self.size: int = os.fstat(self._file.fileno()).st_size
         self._map: mmap.mmap | None = None
         self._lock = threading.Lock()
 
@@ -91,18 +93,52 @@ class FileParts:
         self._file.close()
 
 
+def check_regular(path: Path) -> None:
+    """Raises ValueError for a pipe or a device, of which reading may never end; a folder is left to ``open``."""
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise ValueError("it is no regular file but a pipe, a socket or a device; copy what comes of it into a file")
+
+
 def room(size: int) -> np.ndarray[Any, Any]:
     """New memory for so many bytes, which jaxlib can take over."""
+    if size >= _HUGE_PAGE and hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError):  # no such memory any more, or no such pages: then numpy's
+            return _huge_room(size)
     out = np.empty(size + _ALIGNMENT, np.uint8)
     start = -out.ctypes.data % _ALIGNMENT
     return out[start : start + size]
 
 
-def copied(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """The same numbers in new memory, row by row."""
-    out = room(array.nbytes).view(array.dtype).reshape(array.shape)
-    np.copyto(out, array)
+def _huge_room(size: int) -> np.ndarray[Any, Any]:
+    """Memory on huge pages, but for what is behind the last whole one: so it takes no more than it has bytes."""
+    memory = mmap.mmap(-1, size + _HUGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    out = np.frombuffer(memory, np.uint8)
+    start = -out.ctypes.data % _HUGE_PAGE
+    memory.madvise(mmap.MADV_HUGEPAGE, start, size // _HUGE_PAGE * _HUGE_PAGE)
+    return out[start : start + size]
+
+
+def copied(array: np.ndarray[Any, Any], dtype: np.dtype[Any] | None = None) -> np.ndarray[Any, Any]:
+    """The same numbers in new memory, row by row; with a dtype, rounded to it."""
+    kind: np.dtype[Any] = array.dtype if dtype is None else dtype
+    out = room(array.size * kind.itemsize).view(kind).reshape(array.shape)
+    np.copyto(out, array, casting="unsafe")
     return out
+
+
+class Unfit(ValueError):
+    """A file is whole and does not fit what was asked of it: a sharding, a dtype, an amount of memory.
+
+    Whoever loads sees a plain ValueError that it is the cause of.
+    """
+
+
+def is_unfit(error: BaseException | None) -> bool:
+    """Whether an error comes of ``Unfit``: another file would not help."""
+    while error is not None and not isinstance(error, Unfit):
+        error = error.__cause__
+    return error is not None
 
 
 @contextmanager
@@ -119,6 +155,15 @@ def naming(function: str, path: Path) -> Iterator[None]:
     except (ValueError, TypeError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{function}: {path}: {error}") from error
+
+
+@contextmanager
+def naming_tensor(name: str) -> Iterator[None]:
+    """A failure inside says which tensor it was about."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"tensor {name!r}: {error}") from error
 
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import operator
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+import jax
 import numpy as np
 
-from fnn.checkpoint.arrays import Sharding, place_of
+from fnn.checkpoint.arrays import Places, Sharding
+from fnn.checkpoint.files import is_unfit, naming
 from fnn.checkpoint.store import FileStore, Saved, Store
+from fnn.checkpoint.structure import refusal
 from fnn.functional.checks import fail
 from fnn.functional.explained import explained
 from fnn.nn.placement import Device
@@ -62,10 +67,12 @@ class Manager:
         every: int = 1,
         backend: Literal["files", "orbax"] = "files",
     ) -> None:
-        if keep is not None and (isinstance(keep, bool) or not isinstance(keep, int) or keep < 1):
-            fail(ValueError, "Manager", "keep", "at least 1, or None", keep)
-        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-            fail(ValueError, "Manager", "every", "at least 1", every)
+        if keep is not None and (not _is_int(keep) or keep < 1):
+            fail(ValueError, "Manager", "keep", "an int of at least 1, or None", keep)
+        if not _is_int(every) or every < 1:
+            fail(ValueError, "Manager", "every", "an int of at least 1", every)
+        if best is not None and not isinstance(best, str):
+            fail(TypeError, "Manager", "best", "the name of a metric, or None", best)
         if mode not in ("min", "max"):
             fail(ValueError, "Manager", "mode", "'min' or 'max'", mode)
         if backend not in ("files", "orbax"):
@@ -76,7 +83,8 @@ class Manager:
         self.mode: Literal["min", "max"] = mode
         self.every = every
         self._damaged: set[int] = set()  # those that load() passed over
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with naming("Manager", self.folder):
+            self._make_folder()
         self._store: Store
         if backend == "files":
             self._store = FileStore(self.folder)
@@ -84,6 +92,12 @@ class Manager:
             from fnn.checkpoint.orbax import OrbaxStore
 
             self._store = OrbaxStore(self.folder)
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, "it is a file and no folder") from None
 
     @explained
     def save(
@@ -99,23 +113,27 @@ class Manager:
         Args:
             step: its number.
             state: what ``fnn.save`` takes, or a function without arguments that returns it, called only if it is saved.
-            metrics: numbers by name; the one called ``best`` decides which is the best.
+            metrics: numbers by name; the one called ``best`` decides which is the best. NaN is never the best.
             force: saves at any step.
 
         Returns:
             whether it was saved.
 
         Raises:
-            TypeError: if something in the state cannot be saved.
+            TypeError: if something in the state cannot be saved, or a metric is no number.
             ValueError: if the metric that decides is not among them, or the folder has a later step, of another run.
             OSError: if it cannot be written; older checkpoints are as they were.
         """
+        if not _is_int(step):
+            fail(TypeError, "Manager.save", "step", "an int", step)
         step = operator.index(step)
         if not 0 <= step < 10**18:
             fail(ValueError, "Manager.save", "step", "at least 0 and below 10**18", step)
         if step % self.every and not force:
             return False
-        numbers = {name: float(value) for name, value in (metrics or {}).items()}
+        if hasattr(state, "state_dict"):  # a Module can be called, too
+            raise TypeError(f"Manager.save: state {refusal(state)}")
+        numbers = {name: _number(name, value) for name, value in (metrics or {}).items()}
         if self.best is not None and self.best not in numbers:
             raise ValueError(
                 f"Manager.save: metrics must have {self.best!r}, by which the best is chosen, got {list(numbers)}"
@@ -169,13 +187,15 @@ class Manager:
 
         Raises:
             FileNotFoundError: if the step is not there.
-            ValueError: if it is damaged.
+            ValueError: if it is damaged, or the sharding does not fit it.
         """
-        place_of(device, sharding)
+        with naming("Manager.load", self.folder):
+            Places(device, sharding)
         self._store.wait()
         if step is not None:
-            if isinstance(step, bool) or not isinstance(step, int | np.integer):
+            if not _is_int(step):
                 fail(TypeError, "Manager.load", "step", "an int or None", step)
+            step = operator.index(step)
             if step not in self._store.steps():
                 raise FileNotFoundError(f"Manager.load: step {step} is not among {self.steps()} in {self.folder}")
             return self._store.read(step, device, sharding)
@@ -183,6 +203,8 @@ class Manager:
             try:
                 return self._store.read(newest, device, sharding)
             except ValueError as error:
+                if is_unfit(error):
+                    raise
                 self._damaged.add(newest)
                 warn(f"Manager.load: step {newest} is passed over: {error}")
         return None
@@ -218,3 +240,22 @@ class Manager:
 
     def __repr__(self) -> str:
         return f"Manager({str(self.folder)!r}, keep={self.keep}, best={self.best!r})"
+
+
+def _is_int(value: Any) -> bool:
+    """Whether it is a whole number, of numpy or JAX too."""
+    if isinstance(value, jax.Array):
+        return not value.shape and jax.numpy.issubdtype(value.dtype, jax.numpy.integer)
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _number(name: Any, value: Any) -> float:
+    """A metric as a float."""
+    if not isinstance(name, str):
+        fail(TypeError, "Manager.save", "metrics", "a dict of names to numbers", {name: value})
+    number = None
+    with suppress(TypeError, ValueError, OverflowError):
+        number = None if isinstance(value, str | bytes | bytearray) else float(value)
+    if number is None:
+        fail(TypeError, "Manager.save", f"metrics[{name!r}]", "a number", value)
+    return number

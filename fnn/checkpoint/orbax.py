@@ -8,7 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fnn.checkpoint.arrays import Sharding, place_of
+from fnn.checkpoint.arrays import Places, Sharding, check_place
+from fnn.checkpoint.files import naming, naming_tensor
 from fnn.checkpoint.store import Saved
 from fnn.checkpoint.structure import flatten, unflatten
 from fnn.nn.placement import Device
@@ -32,6 +33,7 @@ class OrbaxStore:
             item_names=("arrays", "about"),
             item_handlers={"arrays": orbax.StandardCheckpointHandler(), "about": orbax.JsonCheckpointHandler()},
         )
+        self._folder = folder
         self._writing: int | None = None
         self._metrics: dict[int, dict[str, float]] = {}
 
@@ -58,16 +60,15 @@ class OrbaxStore:
 
     def read(self, step: int, device: Device, sharding: Sharding) -> Saved:
         self._manager.wait_until_finished()
-        args, place = self._orbax.args, place_of(device, sharding)
+        args, place = self._orbax.args, Places(device, sharding)
         about = self._about(step)
         arrays: dict[str, jax.Array] = {}
         empty = {name: jnp.zeros(shape, dtype) for name, (dtype, shape) in about["empty"].items()}
-        if about["arrays"]:
-            found = self._manager.item_metadata(step)["arrays"]
-            wanted = {
-                name: jax.ShapeDtypeStruct(one.shape, one.dtype, sharding=_sharding(place(name)))
-                for name, one in found.items()
-            }
+        found = self._manager.item_metadata(step)["arrays"] if about["arrays"] else {}
+        with naming("Manager.load", self._folder / str(step)):
+            place.check([*found, *empty])
+            wanted = {name: _wanted(name, one, place) for name, one in found.items()}
+        if wanted:
             arrays = self._manager.restore(step, args=args.Composite(arrays=args.StandardRestore(wanted)))["arrays"]
         return Saved(step, unflatten(about["structure"], {**arrays, **empty}.__getitem__), about["metrics"])
 
@@ -97,6 +98,14 @@ class OrbaxStore:
 
 def _array(value: Any) -> jax.Array:
     return value.data if isinstance(value, Box) else jnp.asarray(value)
+
+
+def _wanted(name: str, one: Any, place: Places) -> jax.ShapeDtypeStruct:
+    """What Orbax shall make of an array."""
+    sharding = _sharding(place(name))
+    with naming_tensor(name):
+        check_place(tuple(one.shape), sharding)
+    return jax.ShapeDtypeStruct(one.shape, one.dtype, sharding=sharding)
 
 
 def _sharding(place: Any) -> jax.sharding.Sharding:

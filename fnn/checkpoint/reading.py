@@ -13,22 +13,31 @@ from types import TracebackType
 from typing import Any, Self
 
 import jax
-import numpy as np
 
-from fnn.checkpoint.arrays import Sharding, place_of, to_device
-from fnn.checkpoint.files import FileParts, naming
+from fnn.checkpoint.arrays import Places, Sharding, to_device
+from fnn.checkpoint.files import FileParts, Unfit, check_regular, naming, naming_tensor
 from fnn.checkpoint.safetensors import SafetensorsFile
 from fnn.checkpoint.torch_file import TorchFile, is_old_torch
+from fnn.functional.checks import fail
 from fnn.functional.explained import explained
 from fnn.nn.placement import Device
 
-__all__ = ["Checkpoint", "load", "open_checkpoint"]
+__all__ = ["Checkpoint", "load", "open_checkpoint", "read_whole"]
 
 _LARGEST_INDEX = 1 << 28
+# Views of torch that repeat their numbers may take this many bytes beyond four times the file.
+_REPEATED = 1 << 28
 
 
 @explained
-def load(path: str | os.PathLike[str], *, device: Device = None, sharding: Sharding = None, mmap: bool = True) -> Any:
+def load(
+    path: str | os.PathLike[str],
+    *,
+    device: Device = None,
+    sharding: Sharding = None,
+    mmap: bool = True,
+    max_bytes: int | None = None,
+) -> Any:
     """Reads a checkpoint: a file of safetensors or of torch, parts with an index, or a folder that holds one of these.
 
     Tensors become arrays, everything around them is as it was saved: dicts, lists, tuples, numbers, strings. Torch is not
@@ -43,13 +52,16 @@ def load(path: str | os.PathLike[str], *, device: Device = None, sharding: Shard
             by itself, in a program of several processes each process its own, so that no tensor need fit into the host's memory.
         mmap: reads from a torch file only what the tensors need, as torch's own ``mmap=True``; ``False`` reads every storage
             whole first and compares its checksum.
+        max_bytes: how much memory all tensors together may take. A small file of torch can hold views that repeat its numbers
+            without end; by default tensors take at most 256 MiB beyond four times the file.
 
     Returns:
         An ordered dict of names to arrays for plain safetensors and parts; else what was saved.
 
     Raises:
         FileNotFoundError: if there is no such file, or a part of it is missing.
-        ValueError: if the file is damaged, of an unknown kind, or holds what is not read, naming it.
+        ValueError: if the file is damaged, of an unknown kind, or holds what is not read, naming it; if its tensors take more
+            than ``max_bytes``, or ``sharding`` names one that is not there.
         ImportError: if it is safetensors and that package is missing.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.load.html
@@ -65,22 +77,39 @@ def load(path: str | os.PathLike[str], *, device: Device = None, sharding: Shard
     """
     path = Path(path)
     with naming("load", path):
-        place = place_of(device, sharding)
+        place = Places(device, sharding)
+    return read_whole("load", path, place, mmap, max_bytes)
+
+
+def read_whole(function: str, path: Path, place: Places, mmap: bool = True, max_bytes: int | None = None) -> Any:
+    """What ``load`` does, for errors that begin with another function's name."""
+    _check_most(function, max_bytes)
+    with naming(function, path):
         found = _locate(path)
     if found.suffix == ".json":
-        with Checkpoint("load", found, place, mmap) as parts:
+        with Checkpoint(function, found, place, mmap, max_bytes) as parts:
+            with naming(function, found):
+                place.check(parts)
             return OrderedDict((name, parts[name]) for name in parts)
-    with naming("load", found):
+    with naming(function, found):
         parts = FileParts(found)
         try:
-            return _open(parts, mmap).load(place)
+            file = _open(parts, mmap)
+            place.check(file.names)
+            _check_amount(file.memory(), parts.size, max_bytes, "its tensors take")
+            return file.load(place)
         finally:
             parts.close()
 
 
 @explained
 def open_checkpoint(
-    path: str | os.PathLike[str], *, device: Device = None, sharding: Sharding = None, mmap: bool = True
+    path: str | os.PathLike[str],
+    *,
+    device: Device = None,
+    sharding: Sharding = None,
+    mmap: bool = True,
+    max_bytes: int | None = None,
 ) -> Checkpoint:
     """Opens a checkpoint as a mapping that reads one tensor at a time, when it is asked for.
 
@@ -89,6 +118,7 @@ def open_checkpoint(
         device: where the arrays shall lie.
         sharding: in place of ``device``, a sharding for all or a mapping of names to shardings.
         mmap: as in ``load``.
+        max_bytes: how much memory one tensor may take, by default 256 MiB beyond four times the file.
 
     Returns:
         A mapping of names to arrays, for a ``with`` statement, or to be closed. In a nested checkpoint the names are
@@ -96,7 +126,8 @@ def open_checkpoint(
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is damaged, of an unknown kind, or holds what is not read.
+        ValueError: if the file is damaged, of an unknown kind, or holds what is not read, or ``sharding`` names a tensor that
+            is not there.
 
     Source: https://huggingface.co/docs/safetensors/index
 
@@ -109,10 +140,18 @@ def open_checkpoint(
         (['a'], (3, 2), (3, 2))
     """
     path = Path(path)
+    _check_most("open_checkpoint", max_bytes)
     with naming("open_checkpoint", path):
-        place = place_of(device, sharding)
+        place = Places(device, sharding)
         found = _locate(path)
-    return Checkpoint("open_checkpoint", found, place, mmap)
+    checkpoint = Checkpoint("open_checkpoint", found, place, mmap, max_bytes)
+    try:
+        with naming("open_checkpoint", found):
+            place.check(checkpoint)
+    except BaseException:
+        checkpoint.close()
+        raise
+    return checkpoint
 
 
 class Checkpoint(Mapping[str, jax.Array]):
@@ -123,12 +162,21 @@ class Checkpoint(Mapping[str, jax.Array]):
         path: a file or an index of parts.
         place: gives for a name where its array shall lie.
         mmap: as in ``load``.
+        max_bytes: how much memory one tensor may take.
 
     Source: https://huggingface.co/docs/safetensors/index
     """
 
-    def __init__(self, function: str, path: Path, place: Callable[[str], Any], mmap: bool = True) -> None:
+    def __init__(
+        self,
+        function: str,
+        path: Path,
+        place: Callable[[str], Any],
+        mmap: bool = True,
+        max_bytes: int | None = None,
+    ) -> None:
         self.path = path
+        self._most = max_bytes
         self._function = function
         self._place = place
         self._files: dict[Path, _OneFile] = {}
@@ -139,24 +187,23 @@ class Checkpoint(Mapping[str, jax.Array]):
                     if part not in self._files:
                         self._files[part] = _OneFile(function, part, mmap)
                     self._home[name] = self._files[part]
-                    if name not in self._files[part].names:
+                    if name not in self._files[part].there:
                         raise ValueError(
                             f"{function}: {path}: it says that {part.name} has {name!r}, which is not there"
                         )
             else:
                 self._files[path] = _OneFile(function, path, mmap)
-                self._home = dict.fromkeys(self._files[path].names, self._files[path])
+                self._home = dict.fromkeys(self._files[path].file.names, self._files[path])
         except BaseException:
             self.close()
             raise
 
     def __getitem__(self, name: str) -> jax.Array:
         home = self._home[name]
-        with naming(self._function, home.path):
-            try:
-                return to_device(partial(home.read, name), home.describe(name)[0], self._place(name))
-            except ValueError as error:
-                raise ValueError(f"tensor {name!r}: {error}") from error
+        with naming(self._function, home.path), naming_tensor(name):
+            file = home.file
+            _check_amount(file.memory(name), home.parts.size, self._most, "it takes")
+            return to_device(partial(file.read, name), file.describe(name)[0], self._place(name))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._home)
@@ -179,7 +226,7 @@ class Checkpoint(Mapping[str, jax.Array]):
         Raises:
             KeyError: if there is no such tensor.
         """
-        shape, dtype = self._home[name].describe(name)
+        shape, dtype = self._home[name].file.describe(name)
         return jax.ShapeDtypeStruct(shape, dtype)
 
     def close(self) -> None:
@@ -207,23 +254,28 @@ class _OneFile:
         with naming(function, path):
             self.parts = FileParts(path)
             try:
-                self._file = _open(self.parts, mmap)
+                self.file = _open(self.parts, mmap)
             except BaseException:
                 self.parts.close()
                 raise
+        self.there = frozenset(self.file.names)
 
-    @property
-    def names(self) -> list[str]:
-        return list(self._file.views) if isinstance(self._file, TorchFile) else self._file.names
 
-    def describe(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-        if isinstance(self._file, TorchFile):
-            view = self._file.views[name]
-            return view.shape, view.cast or view.dtype
-        return self._file.describe(name)
+def _check_most(function: str, max_bytes: int | None) -> None:
+    if max_bytes is not None and (isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 0):
+        fail(ValueError, function, "max_bytes", "a number of bytes, or None", max_bytes)
 
-    def read(self, name: str, index: tuple[slice, ...] | None = None) -> np.ndarray[Any, Any]:
-        return self._file.read(name, index)
+
+def _check_amount(wanted: int, size: int, most: int | None, what: str) -> None:
+    """Small files that would blow the memory are refused, so that a file of somebody else can be loaded without fear."""
+    if wanted <= (4 * size + _REPEATED if most is None else most):
+        return
+    if most is not None:
+        raise Unfit(f"{what} {wanted} bytes of memory, more than max_bytes={most}")
+    raise Unfit(
+        f"{what} {wanted} bytes of memory and the file has {size}: it has views that repeat numbers, which JAX writes out; "
+        f"where that is meant, max_bytes={wanted} allows it"
+    )
 
 
 def _open(parts: FileParts, mmap: bool) -> SafetensorsFile | TorchFile:
@@ -257,6 +309,7 @@ def _open(parts: FileParts, mmap: bool) -> SafetensorsFile | TorchFile:
 
 def _index(function: str, path: Path) -> dict[str, Path]:
     with naming(function, path):
+        check_regular(path)
         if path.stat().st_size > _LARGEST_INDEX:
             raise ValueError("it is too large for an index")
         try:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from fnn.checkpoint.arrays import DTYPES, to_device
-from fnn.checkpoint.files import FileParts, copied
+from fnn.checkpoint.files import FileParts, copied, naming_tensor
 from fnn.checkpoint.structure import METADATA_KEY, arrays_of, flatten, is_array, unflatten
 
 __all__ = ["SafetensorsFile", "write"]
@@ -104,6 +104,11 @@ class SafetensorsFile:
         dtype, shape, _ = self._entries[name]
         return shape, dtype
 
+    def memory(self, name: str | None = None) -> int:
+        """How many bytes one array or all of them take, once they are read."""
+        names = self._entries if name is None else (name,)
+        return sum(math.prod(self._entries[n][1]) * self._entries[n][0].itemsize for n in names)
+
     def read(self, name: str, index: tuple[slice, ...] | None = None) -> np.ndarray[Any, Any]:
         """The numbers of one array or of a part of it, in memory of its own."""
         dtype, shape, start = self._entries[name]
@@ -120,10 +125,8 @@ class SafetensorsFile:
         """All of it: names to arrays, or what the structure in the header says."""
         arrays: OrderedDict[str, Any] = OrderedDict()
         for name, (_, shape, _) in self._entries.items():
-            try:
+            with naming_tensor(name):
                 arrays[name] = to_device(partial(self.read, name), shape, place(name))
-            except ValueError as error:
-                raise ValueError(f"tensor {name!r}: {error}") from error
         text = self.metadata.get(METADATA_KEY)
         return arrays if text is None else unflatten(text, arrays.__getitem__)
 

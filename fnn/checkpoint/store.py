@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from fnn.checkpoint.arrays import Sharding
+from fnn.checkpoint.arrays import Places, Sharding
 from fnn.checkpoint.files import FileParts, naming
-from fnn.checkpoint.reading import load
+from fnn.checkpoint.reading import read_whole
 from fnn.checkpoint.safetensors import SafetensorsFile
 from fnn.checkpoint.structure import METADATA_KEY, unflatten
 from fnn.checkpoint.writing import save
@@ -59,17 +58,16 @@ class FileStore:
         return self.folder / f"step_{step}.safetensors"
 
     def steps(self) -> list[int]:
-        found = (_FILE.fullmatch(name) for name in os.listdir(self.folder))
-        return [int(match[1]) for match in found if match]
+        with naming("Manager", self.folder), os.scandir(self.folder) as entries:
+            found = [(_FILE.fullmatch(entry.name), entry) for entry in entries]
+            return [int(match[1]) for match, entry in found if match and not entry.is_dir()]
 
     def write(self, step: int, state: Any, metrics: dict[str, float]) -> None:
         save({"state": state, "metrics": metrics, "step": step}, self.path(step))
         self._metrics[step] = metrics
 
     def read(self, step: int, device: Device, sharding: Sharding) -> Saved:
-        if isinstance(sharding, Mapping):
-            sharding = {f"state.{name}": place for name, place in sharding.items()}
-        saved = load(self.path(step), device=device, sharding=sharding)
+        saved = read_whole("Manager.load", self.path(step), Places(device, sharding, "state."))
         if type(saved) is not dict or saved.keys() != {"state", "metrics", "step"}:
             raise ValueError(f"Manager: {self.path(step)}: it is none that a Manager wrote")
         return Saved(saved["step"], saved["state"], saved["metrics"])

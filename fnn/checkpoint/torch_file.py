@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 import sys
@@ -16,7 +17,7 @@ import jax
 import numpy as np
 
 from fnn.checkpoint.arrays import to_device
-from fnn.checkpoint.files import FileParts, copied
+from fnn.checkpoint.files import FileParts, copied, naming_tensor
 from fnn.checkpoint.torch_names import Storage, TensorView, find, storage_of
 from fnn.checkpoint.unpickler import Known, Unpickler
 
@@ -30,8 +31,6 @@ _MOST_NAMES = 10_000_000
 _LONGEST_NAME = 10_000
 _LONGEST_NAMES = 1 << 27  # characters of all together
 _HEADER = 30  # bytes of the fixed part of an entry's header in a zip file
-# Tensors that repeat their numbers may together take this many bytes beyond four times the file.
-_REPEATED = 1 << 28
 
 
 def is_old_torch(head: bytes) -> bool:
@@ -76,15 +75,16 @@ class TorchFile:
         storage = storage_of(identity, self._keys)
         if self._keys == 6 and identity[5] is not None:
             return self._old_view(storage, identity[5])
+        size = storage.nbytes
         seen = self._storages.setdefault(storage.key, storage)
-        if seen.nbytes != storage.nbytes and seen.nbytes and storage.nbytes:
+        if seen is not storage and size and seen.nbytes and seen.nbytes != size:
             raise ValueError(f"storage {storage.key!r:.40} has two sizes")
-        if self._keys == 5 and storage.nbytes:
+        if self._keys == 5 and size:
             place = self._places.get(storage.key)
             if place is None:
                 raise ValueError(f"it is damaged or truncated: the numbers of storage {storage.key!r:.40} are missing")
-            if place.size < storage.nbytes:
-                raise ValueError(f"storage {storage.key!r:.40} has {place.size} bytes, {storage.nbytes} wanted")
+            if place.size < size:
+                raise ValueError(f"storage {storage.key!r:.40} has {place.size} bytes, {size} wanted")
         return storage
 
     # The two formats
@@ -253,20 +253,23 @@ class TorchFile:
                 todo.extend((f"{dot}{key}"[: _LONGEST_NAME + 1], item, False) for key, item in reversed(items))
                 if isinstance(value, OrderedDict) and hasattr(value, "_metadata"):
                     todo.append((f"{dot}_metadata", value._metadata, False))  # pyright: ignore[reportAttributeAccessIssue]
-        self._check_amount()
-
-    def _check_amount(self) -> None:
-        allowed = 4 * self.parts.size + _REPEATED
-        wanted = 0
-        for view in dict.fromkeys(self.views.values()):
-            wanted += max(view.nbytes, view.span * view.dtype.itemsize)
-            if wanted > allowed:
-                raise ValueError(
-                    f"its tensors repeat the numbers of {self.parts.size} bytes to more than {allowed}; in torch, save "
-                    "tensor.contiguous() if that is meant"
-                )
 
     # Values
+
+    @property
+    def names(self) -> list[str]:
+        """The names in the order of the structure."""
+        return list(self.views)
+
+    def describe(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """Shape and dtype of a tensor, as the file has it."""
+        view = self.views[name]
+        return view.shape, view.cast or view.dtype
+
+    def memory(self, name: str | None = None) -> int:
+        """How many bytes one tensor or all of them take, once they are read."""
+        views = set(self.views.values()) if name is None else (self.views[name],)
+        return sum(math.prod(v.shape) * max(v.dtype.itemsize, (v.cast or v.dtype).itemsize) for v in views)
 
     def read(self, name: str, index: tuple[slice, ...] | None = None) -> np.ndarray[Any, Any]:
         """The numbers of one tensor or of a part of it, in memory of its own."""
@@ -280,21 +283,23 @@ class TorchFile:
         start = self._start_of(place)
         if self._checked and place.checksum and not self._is_whole(view.storage.key, start):
             raise ValueError("it is corrupted: its checksum is wrong")
-        get = self.parts.read if index is None else self.parts.view
+        # A few numbers of a long stretch are taken out of the file where they lie.
+        whole = index is None and view.span * item <= view.nbytes
+        get = self.parts.read if whole else self.parts.view
         # numpy strides and swaps only dtypes of its own.
         kind = view.dtype if view.dtype.kind == "c" else np.dtype(f"u{item}")
         flat = get(start + view.offset * item, view.span * item).view(kind)
         array = np.lib.stride_tricks.as_strided(flat, view.shape, [s * item for s in view.strides], writeable=False)
-        if index is not None:
-            array = copied(array[index])
+        if whole and array.flags.c_contiguous:
+            array = flat.reshape(view.shape)
         else:
-            array = flat.reshape(view.shape) if array.flags.c_contiguous else np.ascontiguousarray(array)
+            array = copied(array if index is None else array[index])
         if view.dtype == np.bool_ and array.max() > 1:
             array = (array != 0).view(np.uint8)
-        array = (array.byteswap() if self._swap else array).view(view.dtype)
+        array = (array.byteswap(True) if self._swap else array).view(view.dtype)
         array = np.conj(array) if view.conjugate else array
         array = np.negative(array) if view.negative else array
-        return array if view.cast is None else array.astype(view.cast)
+        return array if view.cast is None else copied(array, view.cast)
 
     def _is_whole(self, key: str, start: int) -> bool:
         place = self._places[key]
@@ -310,11 +315,8 @@ class TorchFile:
         arrays: dict[TensorView, jax.Array] = {}
         for name, view in self.views.items():
             if view not in arrays:
-                try:
+                with naming_tensor(name):
                     arrays[view] = to_device(partial(self._read, view), view.shape, place(name))
-                except ValueError as error:
-                    raise ValueError(f"tensor {name!r}: {error}") from error
-
         return _filled(self.structure, arrays)
 
 

@@ -14,6 +14,7 @@ __all__ = ["Known", "Pending", "Unpickler", "hashable"]
 # Each step makes at most one small object, so that this bounds memory and time; a checkpoint of 300,000 tensors stays below.
 _MOST_STEPS = 10_000_000
 _MOST_DIGITS = 4000
+_INT, _UNSIGNED = struct.Struct("<i"), struct.Struct("<I")
 _TEXTS = frozenset((bytes, bytearray, str))
 _SIZED = _TEXTS | {list, tuple, dict, OrderedDict}
 
@@ -134,7 +135,11 @@ class Unpickler:
 
     def size(self, count: int) -> int:
         """An unsigned number of so many bytes."""
-        return int.from_bytes(self.take(count), "little")
+        start = self.position
+        self.position = end = start + count
+        if end > len(self.data):
+            raise ValueError(f"its pickle is damaged or truncated: {count} bytes wanted at byte {start}")
+        return int.from_bytes(self.data[start:end], "little")
 
     def line(self) -> bytes:
         end = self.data.find(b"\n", self.position, self.position + 10_000)
@@ -196,6 +201,30 @@ class Unpickler:
         self.memo[slot] = value
         if isinstance(value, Pending):
             value.slot = slot
+
+    # A pickle has about ten of each of these a tensor, so they are read without a detour.
+
+    def remember_long(self) -> None:
+        slot = _UNSIGNED.unpack_from(self.data, self.position)[0]
+        self.position += 4
+        self.remember(slot)
+
+    def remember_short(self) -> None:
+        slot = self.data[self.position]
+        self.position += 1
+        self.remember(slot)
+
+    def push_byte(self) -> None:
+        self.stack.append(self.data[self.position])
+        self.position += 1
+
+    def push_int(self) -> None:
+        self.stack.append(_INT.unpack_from(self.data, self.position)[0])
+        self.position += 4
+
+    def push_remembered(self) -> None:
+        self.stack.append(self.memo[self.data[self.position]])
+        self.position += 1
 
     def tuple_of(self, count: int) -> None:
         stack = self.stack
@@ -278,8 +307,9 @@ class Unpickler:
     def charge(self, values: Any) -> None:
         """Counts as steps what a call copies."""
         for value in values:
-            if type(value) in _SIZED:
-                self.copied += len(value) // (8 if type(value) in _TEXTS else 1)
+            kind = type(value)
+            if kind in _SIZED:
+                self.copied += len(value) // (8 if kind in _TEXTS else 1)
 
     def reduce(self) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
@@ -362,8 +392,8 @@ _STEPS: dict[int, Callable[[Unpickler], Any]] = {
     0x5D: lambda u: u.stack.append([]),
     0x7D: lambda u: u.stack.append({}),
     0x8F: lambda u: u.stack.append(set()),
-    0x4A: lambda u: u.stack.append(int.from_bytes(u.take(4), "little", signed=True)),
-    0x4B: lambda u: u.stack.append(u.byte()),
+    0x4A: Unpickler.push_int,
+    0x4B: Unpickler.push_byte,
     0x4D: lambda u: u.stack.append(u.size(2)),
     0x8A: lambda u: u.push_long(u.byte()),
     0x8B: lambda u: u.push_long(u.size(4)),
@@ -387,11 +417,11 @@ _STEPS: dict[int, Callable[[Unpickler], Any]] = {
     0x31: Unpickler.items,
     0x32: lambda u: u.stack.append(u.stack[-1]),
     0x67: lambda u: u.stack.append(u.memo[int(u.line())]),
-    0x68: lambda u: u.stack.append(u.memo[u.byte()]),
+    0x68: Unpickler.push_remembered,
     0x6A: lambda u: u.stack.append(u.memo[u.size(4)]),
     0x70: lambda u: u.remember(int(u.line())),
-    0x71: lambda u: u.remember(u.byte()),
-    0x72: lambda u: u.remember(u.size(4)),
+    0x71: Unpickler.remember_short,
+    0x72: Unpickler.remember_long,
     0x94: lambda u: u.remember(len(u.memo)),
     0x85: lambda u: u.tuple_of(1),
     0x86: lambda u: u.tuple_of(2),

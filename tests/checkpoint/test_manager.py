@@ -92,8 +92,9 @@ def test_places(tmp_path):
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"keep": 0}, "keep must be at least 1, or None, got 0"),
-        ({"every": 0}, "every must be"),
+        ({"keep": 0}, "keep must be an int of at least 1, or None, got 0"),
+        ({"keep": 1.5}, "keep must be an int of at least 1, or None, got 1.5"),
+        ({"every": -2}, "every must be an int of at least 1, got -2"),
         ({"mode": "least"}, "mode must be 'min' or 'max', got 'least'"),
         ({"backend": "tar"}, "backend must be"),
     ],
@@ -154,3 +155,104 @@ def test_only_steps_that_are_found_again_are_saved(tmp_path):
     manager.save(7, {"a": 1})
     (tmp_path / "step_007.safetensors").write_bytes(b"")
     assert manager.steps() == [7]
+
+
+METRICS = {
+    "text": ({"loss": "3"}, r"metrics\['loss'\] must be a number, got '3'"),
+    "nothing": ({"loss": None}, r"metrics\['loss'\] must be a number, got None"),
+    "a list": ({"loss": [1.0]}, r"metrics\['loss'\] must be a number, got \[1\.0\]"),
+    "an array": ({"loss": np.ones(2)}, r"metrics\['loss'\] must be a number, got float64\[2\]"),
+    "a complex number": ({"loss": 1j}, r"metrics\['loss'\] must be a number, got 1j"),
+    "too large": ({"loss": 10**400}, r"metrics\['loss'\] must be a number, got 1000"),
+    "another one": ({"loss": 1, "acc": object}, r"metrics\['acc'\] must be a number, got <class"),
+    "a key": ({3: 1.0}, r"metrics must be a dict of names to numbers, got \{3: 1\.0\}"),
+    "no dict": (1.0, r"metrics must be a dict or None, got 1\.0"),
+}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_metrics_that_are_no_numbers(tmp_path, name):
+    metrics, why = METRICS[name]
+    manager = Manager(tmp_path, keep=1, best="loss")
+    manager.save(1, {"a": 1}, {"loss": np.float32(2)})
+    with pytest.raises(TypeError, match=f"Manager.save: {why}"):
+        manager.save(2, lambda: pytest.fail("the state is not made"), metrics)
+    assert manager.steps() == [1]
+    assert manager.load().metrics == {"loss": 2}
+
+
+@pytest.mark.parametrize("step", [True, 1.0, "1", None, np.ones(1), jnp.ones(())])
+def test_steps_that_are_none(tmp_path, step):
+    manager = Manager(tmp_path)
+    with pytest.raises(TypeError, match=r"Manager\.save: step must be an int, got"):
+        manager.save(step, {"a": 1})
+    assert manager.steps() == []
+
+
+def test_ints_of_numpy_and_jax(tmp_path):
+    manager = Manager(tmp_path, np.int64(2), every=np.int32(1))
+    for step in (np.int64(3), jnp.int32(4), np.uint8(5)):
+        assert manager.save(step, {"a": 1})
+    assert manager.steps() == [4, 5]
+    assert manager.load(jnp.int32(4)).step == manager.load(np.uint8(4)).step == 4
+
+
+@pytest.mark.parametrize("best", [3, True, ["loss"], b"loss"])
+def test_best_is_a_name(tmp_path, best):
+    with pytest.raises(TypeError, match="Manager: best must be the name of a metric, or None, got"):
+        Manager(tmp_path, best=best)
+
+
+def test_infinite_metrics(tmp_path):
+    manager = Manager(tmp_path, keep=1, best="loss")
+    for step, loss in enumerate([float("nan"), float("inf"), 1.0, float("-inf"), float("nan")]):
+        manager.save(step, {"a": 1}, {"loss": loss})
+    assert (manager.best_step(), manager.steps()) == (3, [3, 4])
+    assert Manager(tmp_path, best="loss").best_step() == 3
+    assert Manager(tmp_path, best="loss", mode="max").best_step() == 3
+
+
+def test_folders_that_are_none(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for folder in ("file", "file/run"):
+        with pytest.raises(NotADirectoryError, match=f"Manager: .*{folder}: "):
+            Manager(tmp_path / folder)
+    manager = Manager(tmp_path / "run")
+    (tmp_path / "run" / "step_3.safetensors").mkdir()
+    assert manager.load() is None
+    (tmp_path / "run" / "step_3.safetensors").rmdir()
+    (tmp_path / "run").rmdir()
+    for call in (manager.load, manager.steps, lambda: manager.save(1, {"a": 1})):
+        with pytest.raises(FileNotFoundError, match=r"Manager: no such file: .*run"):
+            call()
+
+
+def test_what_does_not_fit_is_no_damage(tmp_path):
+    """A wrong sharding or a missing x64 must not make a run begin anew."""
+    import jax
+
+    manager = Manager(tmp_path)
+    manager.save(1, {"layer": {"weight": np.ones((3, 2))}, "count": np.array(2**40)})
+    mesh = jax.make_mesh((1,), ("m",))
+    deep = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(None, None, None, "m"))
+    there = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    with jax.enable_x64(True):
+        for sharding, why in (
+            ({"layer.wieght": there}, r"name 'layer\.wieght', which no tensor has; the nearest is 'layer\.weight'"),
+            ({"layer.weight": deep}, r"tensor 'state\.layer\.weight': its shape \(3, 2\) does not fit"),
+        ):
+            with pytest.raises(ValueError, match=rf"Manager\.load: .*step_1\.safetensors: .*{why}"):
+                manager.load(sharding=sharding)
+        assert manager.load(sharding={"layer.weight": there}).step == 1
+    with jax.enable_x64(False), pytest.raises(ValueError, match=r"tensor 'state\.count': it is int64"):
+        manager.load()
+
+
+def test_an_object_with_a_state_dict_is_no_state(tmp_path):
+    manager = Manager(tmp_path)
+    for state in (fnn.nn.Linear(2, 3), fnn.Generator()):
+        with pytest.raises(
+            TypeError, match=rf"state must be an array.*got {type(state).__name__}; save its state_dict\(\)"
+        ):
+            manager.save(1, state)
+    assert manager.steps() == []

@@ -1,5 +1,7 @@
 """Tensors that are spread over devices: each part is read by itself, and none of them whole."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
@@ -79,9 +81,9 @@ def test_parts_of_views_of_torch():
         with fnn.open_checkpoint(folder + file) as checkpoint:
             (home,) = checkpoint._files.values()
             for name in checkpoint:
-                whole = home.read(name)
+                whole = home.file.read(name)
                 part = index[: whole.ndim]
-                assert home.read(name, part).tobytes() == whole[part].tobytes(), name
+                assert home.file.read(name, part).tobytes() == whole[part].tobytes(), name
 
 
 def test_threads_read_one_checkpoint(tmp_path):
@@ -100,3 +102,26 @@ def test_the_file_ends_before_the_part(tmp_path):
     with pytest.raises(ValueError, match="truncated"):
         parts.view(parts.size - 4, 8)
     parts.close()
+
+
+@pytest.mark.parametrize("kind", ["x.safetensors", "x.pt", "x.safetensors.index.json"])
+def test_a_name_that_no_tensor_has(tmp_path, kind):
+    fnn.save({"layer.weight": np.ones((3, 2)), "layer.bias": np.ones(3)}, tmp_path / kind.removesuffix(".index.json"))
+    if kind.endswith(".json"):
+        names = dict.fromkeys(("layer.weight", "layer.bias"), kind.removesuffix(".index.json"))
+        (tmp_path / kind).write_text(json.dumps({"weight_map": names}))
+    there = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    for function in (fnn.load, fnn.open_checkpoint):
+        for name, near in (
+            ("layer.wieght", r"the nearest is 'layer\.weight'"),
+            ("0", r"they have names such as \['layer\.weight', 'layer\.bias'\]"),
+        ):
+            what = rf"{function.__name__}: .*{kind}: sharding has the name '{name}', which no tensor has; {near}"
+            with pytest.raises(ValueError, match=what):
+                function(tmp_path / kind, sharding={"layer.bias": there, name: there})
+        with pytest.raises(
+            TypeError, match=r"sharding must be .* a mapping of names to them, got 'x' at 'layer\.bias'"
+        ):
+            function(tmp_path / kind, sharding={"layer.bias": "x"})
+    assert list(fnn.load(tmp_path / kind, sharding={})) == ["layer.weight", "layer.bias"]
+    assert list(fnn.load(tmp_path / kind, sharding={"layer.bias": there})) == ["layer.weight", "layer.bias"]

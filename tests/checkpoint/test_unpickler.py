@@ -9,6 +9,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fnn
@@ -172,9 +173,54 @@ def test_hostile_pickles(tmp_path, name, old, nothing_runs):
 @pytest.mark.parametrize("name", SIZES)
 def test_tensors_that_are_none(tmp_path, name):
     path = as_zip(tmp_path / "bad.pt", PROTO + b"(" + SIZES[name] + b"t.")
+    with pytest.raises(ValueError, match=r"bad\.pt: "):
+        fnn.load(path)
+    with pytest.raises(ValueError, match=r"bad\.pt: "), fnn.open_checkpoint(path) as checkpoint:
+        dict(checkpoint)
+
+
+def test_views_that_repeat_numbers_are_read_where_that_is_meant(tmp_path):
+    """300 MB of 16 bytes: too much for a file of somebody else, and as torch has it where the caller says so."""
+    body = PROTO + b"(" + tensor(4, 1, (75 * 10**6,), (0,)) + tensor(4, 0, (4,), (1,)) + b"t."
+    path = as_zip(tmp_path / "x.pt", body, [(b"data/0", struct.pack("<4f", 1, 2, 3, 4))])
+    with pytest.raises(ValueError, match=r"load: .*x\.pt: its tensors take 300000016 .*max_bytes=300000016 allows it"):
+        fnn.load(path)
+    repeated, whole = fnn.load(path, max_bytes=300000016)
+    assert repeated.shape == (75 * 10**6,)
+    assert (repeated == 2).all()
+    with pytest.raises(ValueError, match="more than max_bytes=300000015"):
+        fnn.load(path, max_bytes=300000015)
+    with fnn.open_checkpoint(path) as checkpoint:  # only what is asked for counts
+        assert (checkpoint["1"] == whole).all()
+        with pytest.raises(ValueError, match=r"tensor '0': it takes 300000000 .*max_bytes=300000000 allows it"):
+            checkpoint["0"]
+    with fnn.open_checkpoint(path, max_bytes=3 * 10**8) as checkpoint:
+        assert (checkpoint["0"] == 2).all()
     for function in (fnn.load, fnn.open_checkpoint):
-        with pytest.raises(ValueError, match=r"bad\.pt: "):
-            function(path)
+        with pytest.raises(ValueError, match=r"max_bytes must be a number of bytes, or None, got -1"):
+            function(path, max_bytes=-1)
+
+
+def test_a_dtype_that_grows_counts(tmp_path):
+    """torch's own tensors of other devices are saved as arrays to be cast, here of one byte to eight."""
+    grows = (
+        b"ctorch._utils\n_rebuild_device_tensor_from_cpu_tensor\n("
+        + tensor(16, 0, (64 * 10**6,), (0,), kind="ByteStorage")
+        + b"ctorch\nfloat64\n"
+        + text("cpu")
+        + b"\x89tR"
+    )
+    with pytest.raises(ValueError, match="its tensors take 512000000 bytes"):
+        fnn.load(as_zip(tmp_path / "x.pt", PROTO + grows + b"."))
+
+
+def test_many_narrow_parts_of_one_large_tensor(tmp_path):
+    """Columns of a matrix, each of which spans all of it: what they hold counts, and not what lies between."""
+    numbers = np.arange(2**20, dtype=np.float32).reshape(-1, 512)
+    columns = b"".join(tensor(2**20, n, (2**11, 1), (512, 1)) for n in range(512))
+    path = as_zip(tmp_path / "x.pt", PROTO + b"(" + columns + b"t.", [(b"data/0", numbers.tobytes())])
+    back = fnn.load(path)
+    assert all((np.asarray(back[n]) == numbers[:, n : n + 1]).all() for n in range(512))
 
 
 def test_the_corpus_is_sound(tmp_path):
