@@ -48,6 +48,8 @@ def as_array(function: str, argument: str, value: Any) -> jax.Array:
         # Under a trace too the values stay known, for the checks that read them.
         with jax.ensure_compile_time_eval():
             return jnp.asarray(value)
+    if isinstance(value, int):
+        check_64_bits(f"{function}: {argument}", value)
     if hasattr(value, "__jax_array__") or isinstance(value, bool | int | float | complex):
         return jnp.asarray(value)
     if isinstance(value, list | tuple):
@@ -61,22 +63,42 @@ def as_array(function: str, argument: str, value: Any) -> jax.Array:
         fail(TypeError, function, argument, "an array", value)
 
 
-def check_64_bits(what: str, value: np.ndarray[Any, Any] | np.generic) -> None:
-    """Raises OverflowError if 64-bit types are off and JAX would cut integers of 64 bits down to others.
+def check_64_bits(what: str, value: Any) -> None:
+    """Raises OverflowError if JAX would cut integers down: those of 64 bits where such types are off, Python's always.
 
     Args:
         what: the function and the argument, for the message.
-        value: what is to become an array.
+        value: an array of numpy or a number that is to become an array.
     """
-    if value.dtype.kind in "iu" and value.dtype.itemsize == 8 and value.size:
+    wide = _too_wide(value)
+    if wide is not None:
+        got, narrow = wide
+        advice = '; jax.config.update("jax_enable_x64", True) lets JAX keep 64 bits' if narrow.itemsize < 8 else ""
+        raise OverflowError(f"{what} must be of numbers that {narrow.name} can hold, got {describe(got)}{advice}")
+
+
+def is_cut(value: Any) -> bool:
+    """Whether a value is, or has, an integer that JAX would cut down."""
+    return isinstance(value, int | np.ndarray | np.generic) and _too_wide(value) is not None
+
+
+def _too_wide(value: np.ndarray[Any, Any] | np.generic | int) -> tuple[int, np.dtype[Any]] | None:
+    """A number that JAX would cut down, and the dtype that it would have."""
+    if isinstance(value, int):
+        if -(2**31) <= value < 2**31:
+            return None
+        narrow, least, most = np.dtype(jax.dtypes.canonicalize_dtype(np.int64)), value, value
+    elif value.dtype.kind in "iu" and value.dtype.itemsize == 8 and value.size:
         narrow = np.dtype(jax.dtypes.canonicalize_dtype(value.dtype))
-        limits, least, most = np.iinfo(narrow), value.min(), value.max()
-        if narrow != value.dtype and (least < limits.min or most > limits.max):
-            got = int(least if least < limits.min else most)
-            raise OverflowError(
-                f"{what} must be of numbers that {narrow.name} can hold, got {got}; "
-                'jax.config.update("jax_enable_x64", True) lets JAX keep 64 bits'
-            )
+        if narrow == value.dtype:
+            return None
+        least, most = int(value.min()), int(value.max())
+    else:
+        return None
+    limits = np.iinfo(narrow)
+    if least < limits.min or most > limits.max:
+        return least if least < limits.min else most, narrow
+    return None
 
 
 def as_optional_array(function: str, argument: str, value: Any) -> jax.Array | None:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from fnn.amp.casting import follow_autocast
 from fnn.functional.arrays import ArrayLike
 from fnn.functional.checks import check_64_bits
 from fnn.nn.html import array_html
@@ -43,7 +44,7 @@ def to_array(value: Data, name: str = "data") -> jax.Array:
         value = value.data
     if hasattr(value, "detach") and hasattr(value, "numpy"):
         value = _from_torch(value)
-    if isinstance(value, np.ndarray | np.generic):
+    if isinstance(value, np.ndarray | np.generic | int):
         check_64_bits(name, value)
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         return jax.device_put(np.array(value))  # compiles nothing; the copy keeps the caller's memory apart
@@ -72,6 +73,7 @@ else:
         __slots__ = ()
 
 
+@follow_autocast
 class ArrayBox(TensorMethods, _Array):  # pyright: ignore[reportIncompatibleMethodOverride, reportIncompatibleVariableOverride]
     """The common half of ``Parameter`` and ``Buffer``: reads like an array, and can be written in place.
 

@@ -11,7 +11,7 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from fnn.functional.arrays import ArrayLike, index_dtype, is_weak
-from fnn.functional.checks import as_array, fail
+from fnn.functional.checks import as_array, check_64_bits, fail
 
 __all__ = [
     "Number",
@@ -144,6 +144,10 @@ def combined(
     if floating and kind_of(common) < 2:
         common = _FLOAT
     work = _FLOAT if common in _HALF and any(is_number(v) for v in operands) else common
+    if kind_of(work) < 2:
+        for value in operands:
+            if isinstance(value, int):
+                check_64_bits("a number", value)
     out = rule(*(np.asarray(v).astype(work) if is_number(v) else v.astype(work) for v in operands))
     return out.astype(common) if work != common and out.dtype == work else out
 

@@ -37,6 +37,9 @@ DOORS = {
     "copy_": lambda value: Counting().count.copy_(value),
     "add_": lambda value: Counting().count.add_(value),
     "update": lambda value: fnn.update(Counting(), {}, {"count": value}),
+    "fnn.jit": lambda value: fnn.jit(lambda x: x)(value),
+    "a tree for fnn.jit": lambda value: fnn.jit(lambda x: x["a"][1])({"a": [1.0, value]}),
+    "a result of fnn.jit": lambda value: fnn.jit(lambda x: value)(1.0),
     "functional_call": lambda value: fnn.functional_call(nn.BatchNorm1d(1), *_with(value), jnp.ones((2, 1))),
 }
 
@@ -51,6 +54,29 @@ def _with(value):
 def test_refused(door, value):
     with pytest.raises(OverflowError, match=f"must be of numbers that int32 can hold, got {value}; .*jax_enable_x64"):
         DOORS[door](np.array(value))
+
+
+@pytest.mark.parametrize("door", sorted({*DOORS} - {"indices", "targets", "functional_call", "update"}))
+@pytest.mark.parametrize("value", [BIG, -BIG, 2**80])
+def test_numbers_of_python_are_refused(door, value):
+    with pytest.raises(OverflowError, match=f"must be of numbers that int32 can hold, got {value}; .*jax_enable_x64"):
+        DOORS[door](value)
+    with jax.enable_x64(True), pytest.raises(OverflowError, match=f"of numbers that int64 can hold, got {2**80}(\n|$)"):
+        DOORS[door](2**80)
+
+
+def test_arguments_of_jit_that_fit_become_int32():
+    double = fnn.jit(lambda x: x + x)
+    for value in (np.array([3]), np.int64(3), np.array(3, np.uint64)):
+        assert int(double(value).sum()) == 6
+    assert double._cache_size() == 3
+    with pytest.raises(OverflowError, match=r"fnn\.jit: argument x of .* must be of numbers that int32 can hold, got"):
+        double(np.array([BIG]))
+    torch = pytest.importorskip("torch")
+    with pytest.raises(OverflowError, match=r"fnn\.jit: argument x of .* must be of numbers that int32 can hold, got"):
+        double(torch.tensor([BIG]))
+    with jax.enable_x64(True):
+        assert double(np.array([BIG])).tolist() == [2 * BIG]
 
 
 def test_load_state_dict_names_the_key_and_changes_nothing():
@@ -93,3 +119,12 @@ def test_batches_beyond_2_to_24_are_counted():
     for _ in range(3):
         norm(jnp.ones((2, 1)))
     assert norm.num_batches_tracked.item() == 2**24 + 3
+
+
+def test_batches_beyond_what_int32_holds_are_counted_no_more():
+    norm = nn.BatchNorm1d(1, momentum=None)
+    norm.num_batches_tracked.copy_(2**31 - 2)
+    for _ in range(3):
+        norm(jnp.ones((2, 1)))
+    assert norm.num_batches_tracked.item() == 2**31 - 1
+    assert 0 <= norm.running_mean.item() < 1e-8

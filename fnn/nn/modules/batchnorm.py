@@ -139,6 +139,12 @@ def _zero_count(device: Device) -> jax.Array:
     return jax.device_put(np.zeros((), jax.dtypes.canonicalize_dtype(np.int64)), parse_device(device))
 
 
+@jax.jit
+def _next(count: jax.Array) -> jax.Array:
+    """One more; the largest number stays, where the next would be negative."""
+    return count + (count < jnp.iinfo(count.dtype).max).astype(count.dtype)
+
+
 class _BatchNorm(_NormBase):
     @property
     def _axis_name(self) -> AxisName | None:
@@ -153,7 +159,7 @@ class _BatchNorm(_NormBase):
         if self.training and not self.track_running_stats:
             mean = var = None
         count = self.num_batches_tracked if self.training and self.track_running_stats else None
-        seen: Any = None if count is None else count.peek() + 1
+        seen: Any = None if count is None else _next(count.peek())
         momentum: Any = self.momentum
         if momentum is None:
             momentum = 0.0 if seen is None else 1.0 / seen
