@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from fnn.functional.checks import fail
 from fnn.functional.explained import explained
+from fnn.stateful.warning import warn
 
 __all__ = ["rename", "strip_prefix"]
 
@@ -18,6 +20,8 @@ T = TypeVar("T")
 def rename(state: Mapping[str, T], rules: Mapping[str, str]) -> OrderedDict[str, T]:
     """The same entries under other names: every rule is applied to each name, one after the other.
 
+    A rule that matches no name is a warning.
+
     Args:
         state: names to arrays.
         rules: regular expressions to replacements, as ``re.sub`` takes them; an expression may match anywhere in a name.
@@ -26,7 +30,7 @@ def rename(state: Mapping[str, T], rules: Mapping[str, str]) -> OrderedDict[str,
         A new dict in the same order.
 
     Raises:
-        ValueError: if two entries would get one name, or an expression is none.
+        ValueError: if two entries would get one name, or an expression or a replacement is none.
 
     Source: https://docs.python.org/3/library/re.html#re.sub
 
@@ -35,22 +39,33 @@ def rename(state: Mapping[str, T], rules: Mapping[str, str]) -> OrderedDict[str,
         >>> dict(fnn.checkpoint.rename({"h.0.gamma": 1, "h.0.beta": 2}, {"gamma$": "weight", "beta$": "bias", "^h": "layers"}))
         {'layers.0.weight': 1, 'layers.0.bias': 2}
     """
-    compiled: list[tuple[re.Pattern[str], str]] = []
+    compiled: list[tuple[str, re.Pattern[str], str]] = []
     for expression, replacement in rules.items():
+        if not isinstance(expression, str | re.Pattern) or not (isinstance(replacement, str) or callable(replacement)):
+            fail(TypeError, "rename", "rules", "regular expressions to replacements", {expression: replacement})
         try:
-            compiled.append((re.compile(expression), replacement))
+            compiled.append((expression, re.compile(expression), replacement))
         except re.error as error:
             raise ValueError(f"rename: {expression!r} is no regular expression: {error}") from None
     out: OrderedDict[str, T] = OrderedDict()
     came_from: dict[str, str] = {}
+    idle = set(rules) if state else set()
     for old, value in state.items():
-        new = old
-        for expression, replacement in compiled:
-            new = expression.sub(replacement, new)
+        new = _name("rename", old)
+        for rule, expression, replacement in compiled:
+            try:
+                new, count = expression.subn(replacement, new)
+            except (re.error, IndexError) as error:
+                raise ValueError(f"rename: {replacement!r} is no replacement for {rule!r}: {error}") from None
+            if count:
+                idle.discard(rule)
         if new in out:
             raise ValueError(f"rename: {came_from[new]!r} and {old!r} would both be {new!r}")
         out[new] = value
         came_from[new] = old
+    if idle:
+        names = ", ".join(repr(rule) for rule in rules if rule in idle)
+        warn(f"rename: no name matches {names}; there are names such as {list(state)[:3]}")
     return out
 
 
@@ -77,8 +92,14 @@ def strip_prefix(state: Mapping[str, T], prefix: str) -> OrderedDict[str, T]:
     """
     out: OrderedDict[str, T] = OrderedDict()
     for old, value in state.items():
-        new = old.removeprefix(prefix)
+        new = _name("strip_prefix", old).removeprefix(prefix)
         if new in out:
             raise ValueError(f"strip_prefix: two entries would be {new!r}")
         out[new] = value
     return out
+
+
+def _name(function: str, name: Any) -> str:
+    if not isinstance(name, str):
+        fail(TypeError, function, "state", "a dict of names, which are strings", {name: "..."})
+    return name

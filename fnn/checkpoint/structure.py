@@ -6,7 +6,7 @@ import base64
 import dataclasses
 import json
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -116,8 +116,14 @@ def shown(path: tuple[Any, ...]) -> str:
 def refusal(value: Any) -> str:
     """What is wrong with a value that no checkpoint can hold, and what to do."""
     advice = ""
-    if hasattr(value, "state_dict"):
-        advice = "; save its state_dict()"
+    if isinstance(value, type):
+        advice = f" {value.__name__}, a class itself"
+    elif hasattr(value, "state_dict"):
+        advice = "; save its state_dict(): objects are not pickled"
+    elif isinstance(value, np.random.Generator):
+        advice = "; save its bit_generator.state"
+    elif isinstance(value, Iterable) and not hasattr(value, "read"):
+        advice = "; save a list of it"
     elif hasattr(value, "get_state"):
         advice = "; save its get_state()"
     elif dataclasses.is_dataclass(value):

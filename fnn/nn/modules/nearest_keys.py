@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 __all__ = ["suggestion"]
 
 _LOOKED_AT = 20
 _NAMED = 3
+_DICTS = 50
 
 
-def suggestion(missing: Sequence[str], unexpected: Sequence[str]) -> str | None:
+def suggestion(
+    missing: Sequence[str], unexpected: Sequence[str], state_dict: Mapping[Any, Any] | None = None
+) -> str | None:
     """A line that says how the keys found could become the missing ones, or ``None`` if that is not to be seen.
 
     Args:
         missing: the keys that the module wants.
         unexpected: the keys that it does not know.
+        state_dict: what was given, which may be a whole checkpoint and hold another dict that is meant.
 
     Returns:
-        A common prefix that one side has, else the nearest key of the first few; ``None`` if nothing is near.
+        The dict inside that has the keys, else a common prefix that one side has, else the nearest key of the first few;
+        ``None`` if nothing is near.
 
     Example:
         >>> suggestion(["a"], ["net.a"])
@@ -28,6 +35,9 @@ def suggestion(missing: Sequence[str], unexpected: Sequence[str]) -> str | None:
     """
     if not missing or not unexpected:
         return None
+    inner = _inside(missing, state_dict or {})
+    if inner is not None:
+        return inner
     more = _prefix(missing, unexpected)
     if more is not None:
         prefix, key, count = more
@@ -45,6 +55,27 @@ def suggestion(missing: Sequence[str], unexpected: Sequence[str]) -> str | None:
     pairs = [(key, difflib.get_close_matches(key, unexpected[:1000], 1, 0.75)) for key in missing[:_NAMED]]
     near = ", ".join(f'"{found[0]}" for "{key}"' for key, found in pairs if found)
     return f"Found {near}: fnn.checkpoint.rename(state_dict, {{regex: replacement}}) changes names." if near else None
+
+
+def _inside(missing: Sequence[str], state_dict: Mapping[Any, Any]) -> str | None:
+    """Of the dicts in a checkpoint the one that has most of the missing keys, as they are or behind a prefix."""
+    found: list[tuple[int, str, str | None]] = []
+    todo: list[tuple[str, Mapping[Any, Any]]] = [("", state_dict)]
+    for path, one in todo:
+        todo += [(f"{path}[{k!r}]", v) for k, v in one.items() if isinstance(v, Mapping)][: _DICTS - len(todo)]
+        if path:
+            there = [key for key in one if isinstance(key, str)]
+            more = _prefix(missing, there)
+            found.append((sum(key in one for key in missing), path, None))
+            found.append((0, path, None) if more is None else (more[2], path, more[0]))
+    count, path, prefix = max(found, key=lambda one: one[0], default=(0, "", None))
+    if 2 * count < len(missing):
+        return None
+    meant = f"state_dict{path}"
+    if prefix is not None:
+        meant = f"fnn.checkpoint.strip_prefix({meant}, {json.dumps(prefix)})"
+    shown = path[1:-1].replace("][", " / ")
+    return f"Found {count} of {len(missing)} missing keys under {shown}: load_state_dict({meant})."
 
 
 def _prefix(short: Sequence[str], long: Sequence[str]) -> tuple[str, str, int] | None:

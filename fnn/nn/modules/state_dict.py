@@ -206,7 +206,7 @@ class HasStateDict(Stateful):
                 errors.insert(0, f"Unexpected key(s) in state_dict: {names}. ")
             if strict and missing:
                 errors.insert(0, "Missing key(s) in state_dict: {}. ".format(", ".join(f'"{k}"' for k in missing)))
-            advice = suggestion(missing, unexpected) if strict else None
+            advice = suggestion(missing, unexpected, state_dict) if strict else None
             if missing and not state_dict:
                 advice = "state_dict must have the keys that state_dict() of such a module gives, got an empty one"
             if advice:
