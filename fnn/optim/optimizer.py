@@ -29,7 +29,7 @@ from fnn.stateful.boxes import INSTEAD, Box, Cell
 from fnn.stateful.protocol import Stateful, static_key
 from fnn.stateful.scopes import note_part, refuse_stray, require_known
 from fnn.stateful.structure import structure_changed
-from fnn.stateful.tracing import trace_state
+from fnn.stateful.tracing import is_eager, trace_state
 from fnn.transforms.backward import check_closure, value_and_grad
 from fnn.transforms.jit.function import jit
 
@@ -566,6 +566,9 @@ class Optimizer(Hooks, Stateful):
         follow(present)
         made: list[Parameter] = []
         for group in self.param_groups:
+            if is_eager():  # what is frozen is parted before the trace, so that the program serves the next call too
+                moving = [p for p in group["params"] if p.requires_grad or p._grad._data is not None]
+                self._that_step_together(group, moving)
             wanting = self._wanting(group)
             if wanting:
                 made += self._create_slots(self._transform(group), wanting)

@@ -7,9 +7,10 @@ import inspect
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from itertools import chain, repeat
 from operator import setitem
+from types import MappingProxyType
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 import jax
@@ -47,6 +48,7 @@ Q = ParamSpec("Q")
 R = TypeVar("R")
 
 _OWNERS_KEPT = 16
+_NOTHING: Mapping[int, Any] = MappingProxyType({})
 _PATIENCE = 5
 
 
@@ -93,6 +95,7 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         self._donate = donate
         self._programs: dict[Hashable, Program] = {}
         self._numbers: dict[Hashable, int] = {}
+        self._written: dict[Hashable, Mapping[int, Any]] = {}  # of a structure, the numbers that programs write
         self._contexts: OrderedDict[int, _ForOwner] = OrderedDict()
         self._useless = 0  # traces, one after another, that no later call could use
         self._lock = threading.RLock()
@@ -124,6 +127,7 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         with self._lock:
             self._programs.clear()
             self._numbers.clear()
+            self._written.clear()
             self._contexts.clear()
 
     def _cache_size(self) -> int:
@@ -149,9 +153,10 @@ class JitFunction(CompiledFunction, Generic[P, R]):
             given_args, given_kwargs = put_back(args, kwargs, static)
             function: Callable[..., Any] = self.__wrapped__
             return function(*(() if owner is None else (owner,)), *given_args, **given_kwargs)
-        kinds, cell_arrays, numbers = gathered.cell_inputs()
+        state, wide = self._number(gathered), setting("jax_enable_x64")
+        kinds, cell_arrays, numbers = gathered.cell_inputs(self._written.get((state, wide), _NOTHING))
         key = (
-            self._number(gathered),
+            state,
             self._number(found),
             gathered.optional_key(),
             tree,
@@ -169,6 +174,16 @@ class JitFunction(CompiledFunction, Generic[P, R]):
             trace = Trace(self.__wrapped__, self._compiler_options)
             try:
                 trace.run(owner, found, gathered, leaves, tree, static, kinds, cell_arrays, numbers)
+                written = self._written.get((state, wide), _NOTHING)
+                if not trace.written.items() <= written.items():
+                    self._written[state, wide] = written = {**written, **trace.written}
+                if trace.turns:
+                    # The numbers that it writes are arrays after it: taken in as arrays, the program serves the next call too.
+                    trace.undo()
+                    kinds, cell_arrays, numbers = gathered.cell_inputs(written)
+                    key = (*key[:6], kinds, *key[7:])
+                    trace = Trace(self.__wrapped__, self._compiler_options)
+                    trace.run(owner, found, gathered, leaves, tree, static, kinds, cell_arrays, numbers)
             except BaseException:
                 self._undo(gathered, trace)
                 raise

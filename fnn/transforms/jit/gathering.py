@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from operator import setitem
 from typing import Any, NamedTuple
 
@@ -107,6 +107,7 @@ class Gathered:
             tuple(positions[id(root)] for root in roots),
         )
         self._cell_wide: bool | None = None
+        self._cells_written: Mapping[int, Any] | None = None
         self._last_values: list[Any] = []
         self._cell_numbers: tuple[Any, ...] = ()
         self._cell_inputs: tuple[tuple[Any, ...], list[Any], Any] = (), [], None
@@ -190,22 +191,34 @@ class Gathered:
             self._optional_version = -1 if current_scopes() else version
         return self._optional_key
 
-    def cell_inputs(self) -> tuple[tuple[Any, ...], list[Any], Any]:
-        """The cells' values: their types, those that are arrays, and the Python numbers as one array, kept while equal."""
+    def cell_inputs(self, written: Mapping[int, Any]) -> tuple[tuple[Any, ...], list[Any], Any]:
+        """The cells' values: their types, those that are arrays, and the Python numbers as one array, kept while equal.
+
+        Args:
+            written: the positions of the cells that programs write, with the dtypes that they give them. A Python number there is
+                made the array that it will be after the call, so that one program serves both.
+        """
         if not self.cells:
             return (), [], None
         values = [cell.get() for cell in self.cells]
         wide = setting("jax_enable_x64")
-        if wide is not self._cell_wide or not same_objects(values, self._last_values):
-            kinds = tuple(_kind(value, cell.real) for value, cell in zip(values, self.cells, strict=True))
+        same = wide is self._cell_wide and written is self._cells_written
+        if not same or not same_objects(values, self._last_values):
+            given = list(values)
+            kinds = [_kind(value, cell.real) for value, cell in zip(values, self.cells, strict=True)]
+            for i, dtype in written.items():
+                if kinds[i] is not None:
+                    given[i], kinds[i] = jax.device_put(np.asarray(values[i], dtype)), None
             numbers = tuple(v for v, kind in zip(values, kinds, strict=True) if kind is not None)
             packed = self._cell_inputs[2]
-            if wide is not self._cell_wide or numbers != self._cell_numbers:
+            if not same or numbers != self._cell_numbers:
                 packed = jax.device_put(np.array(numbers, np.float64 if wide else np.float32))
-            arrays = [v for v, kind in zip(values, kinds, strict=True) if kind is None]
+            arrays = [v for v, kind in zip(given, kinds, strict=True) if kind is None]
+            kinds = tuple(kinds)
             if current_scopes():  # traced values perhaps, and not to be kept
                 return kinds, arrays, packed
-            self._cell_wide, self._last_values, self._cell_numbers = wide, values, numbers
+            self._cell_wide, self._cells_written = wide, written
+            self._last_values, self._cell_numbers = values, numbers
             self._cell_inputs = kinds, arrays, packed
         return self._cell_inputs
 

@@ -60,6 +60,8 @@ class Trace:
     def __init__(self, function: Callable[..., Any], compiler_options: dict[str, Any] | None) -> None:
         self.program: Program = Program()
         self.reusable: bool = True
+        self.written: dict[int, Any] = {}
+        self.turns: bool = False
         self._function = function
         self._options = compiler_options
         self._scope = Scope("fnn.jit", strict=True)
@@ -95,6 +97,8 @@ class Trace:
         """Traces the function, once, and builds its program; tells by ``reusable`` whether later calls may use it too.
 
         They may not if the function changed the structure of an object, for then a later call starts from another one.
+        ``written`` has the positions and dtypes of the numbers that it writes. If one of them came as a Python number, ``turns``
+        is true and no program is built.
         """
         program, scope = self.program, self._scope
         objects = gathered.objects()
@@ -145,7 +149,7 @@ class Trace:
                 [scope.values[id(gathered.boxes[i])] for i in written],
                 flat,
                 [scope.values[id(box)] for box in program.new_boxes],
-                [after[i] for i in program.cells],
+                [_strong(after[i]) for i in program.cells],
                 values,
             )
 
@@ -176,10 +180,15 @@ class Trace:
             if _FORMATTED.search(str(error)):
                 explain(error, self._function)
             raise
+        self.reusable = not (program.new_boxes or program.new_values or gathered.changed())
+        if self.reusable:
+            self.written = {i: new.dtype for i, new in zip(program.cells, shape[3], strict=True) if new.shape == ()}
+            self.turns = any(kinds[i] is not None for i in self.written)
+            if self.turns:
+                return
         if not nested:
             warn_of_hooks("fnn.jit", gathered.objects())
         self._build(gathered, contents, positions, jaxpr, shape)
-        self.reusable = not (program.new_boxes or program.new_values or gathered.changed())
 
     def _build(self, gathered: Gathered, contents: list[Any], written: list[int], jaxpr: Any, shape: Any) -> None:
         program = self.program
@@ -301,6 +310,12 @@ def _bind_back(scope: Scope, module: Module, before: dict[str, Buffer | None]) -
         after[name] = box
     for name, box in own.items():
         scope.record(box, values[name])  # pyright: ignore[reportArgumentType]
+
+
+def _strong(value: Any) -> jax.Array:
+    """A number with a type of its own, as it comes in at the next call; a weak one would be compiled for once more."""
+    array = jnp.asarray(value)
+    return jax.lax.convert_element_type(array, array.dtype)
 
 
 def _is_type(value: Any) -> bool:
