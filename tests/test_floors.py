@@ -12,6 +12,7 @@ import fnn
 ROOT = Path(fnn.__file__).parent
 TESTS = Path(__file__).parent
 FLOORS = {
+    "amp": 0,
     "random": 0,
     "stateful": 0,
     "kernels": 1,

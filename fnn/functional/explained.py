@@ -17,6 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from fnn.amp.autocast_mode import context, opened
+from fnn.amp.casting import Casting
+from fnn.amp.lists import POLICIES
 from fnn.functional.checks import describe, fail
 from fnn.stateful.boxes import Box
 from fnn.stateful.remedies import with_remedy_of
@@ -35,8 +38,11 @@ def explained(function: Function, *, names_parts: bool = True) -> Function:
     annotations; the first that does not fit becomes a TypeError in the form of ``fail``, unless the error names it
     already. If all fit, the error stays what it is, but for one that comes from another function within: that gets the name
     of the one that was called, unless ``names_parts`` is false, as for those that run a model.
+
+    Functions of ``fnn.functional`` that ``autocast`` has in its lists cast their arguments within it.
     """
     tell = explanation
+    policy = POLICIES.get(function.__qualname__) if function.__module__.startswith("fnn.functional.") else None
 
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
@@ -47,7 +53,22 @@ def explained(function: Function, *, names_parts: bool = True) -> Function:
                 raise
             raise told from None
 
-    return stand_in(call, function)
+    if policy is None:
+        return stand_in(call, function)
+    casting, used, autocast = Casting(function, policy), opened, context
+
+    def call_or_cast(*args: Any, **kwargs: Any) -> Any:
+        try:
+            if used and (state := autocast.value) is not None:
+                return casting.run(state, args, kwargs)
+            return function(*args, **kwargs)
+        except Exception as error:
+            told = tell(function, args, kwargs, error, names_parts)
+            if told is None:
+                raise
+            raise told from None
+
+    return stand_in(call_or_cast, function)
 
 
 def explained_run(function: Function) -> Function:

@@ -9,6 +9,7 @@ from typing import Any, Literal, overload
 import jax
 import jax.numpy as jnp
 
+from fnn.amp.autocast_mode import is_autocast_enabled
 from fnn.functional.activation.softmax import softmax_of
 from fnn.functional.arrays import ArrayLike, known, widen
 from fnn.functional.checks import (
@@ -101,12 +102,12 @@ def _multi_head(
         )
 
     def heads(x: jax.Array) -> jax.Array:
-        return x.reshape(x.shape[0], batch, num_heads, size // num_heads).transpose(1, 2, 0, 3)
+        return x.astype(dtype).reshape(x.shape[0], batch, num_heads, size // num_heads).transpose(1, 2, 0, 3)
 
     q, k, v = (
         heads(query),
         *(
-            heads(x) if given is None else given.reshape(batch, num_heads, *given.shape[1:])
+            heads(x) if given is None else given.astype(dtype).reshape(batch, num_heads, *given.shape[1:])
             for x, given in zip((key, value), static, strict=True)
         ),
     )
@@ -125,7 +126,8 @@ def _multi_head(
         if rng is not None:
             kept = dropout(kept, p, rng=rng)
         out = jnp.matmul(kept, widen(v)).astype(dtype)
-        kept = (jnp.mean(kept, 1) if average else kept).astype(dtype)
+        kept = jnp.mean(kept, 1) if average else kept
+        kept = kept if is_autocast_enabled() else kept.astype(dtype)  # what softmax gives
     else:
         if merged is not None and merged.dtype == jnp.bool_:
             merged = ~merged
@@ -415,7 +417,8 @@ def multi_head_attention_forward(
     rest = {n: as_optional_array(name, n, a) for n, a in rest.items()}
     floating = {**x, **projection, "out_proj_weight": out_weight, **rest}
     check_floating(name, **floating)
-    check_same_dtype(name, **floating)
+    if not is_autocast_enabled():  # the projections cast
+        check_same_dtype(name, **floating)
     _check_inputs(name, x, embed, bool(use_separate_proj_weight))
     sizes = [x[n].shape[-1] for n in x]
     for (argument, w), size in zip(projection.items(), sizes, strict=False):

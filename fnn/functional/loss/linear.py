@@ -9,6 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from fnn.amp.autocast_mode import current
+from fnn.amp.casting import in_float32
 from fnn.functional.arrays import ArrayLike, widen
 from fnn.functional.checks import (
     as_array,
@@ -60,7 +62,7 @@ class LinearCrossEntropyOptions:
     acc_dtype: Any = None
 
 
-@partial(jax.jit, static_argnames=("ignore_index", "reduction", "chunk", "as_index"))
+@partial(jax.jit, static_argnames=("ignore_index", "reduction", "chunk", "as_index", "product"))
 def _chunked(
     input: jax.Array,
     linear_weight: jax.Array,
@@ -72,6 +74,7 @@ def _chunked(
     reduction: str,
     chunk: int,
     as_index: bool,
+    product: Any,
 ) -> jax.Array:
     dtype = input.dtype
     rows, outputs = input.shape[0], linear_weight.shape[:-1]
@@ -79,7 +82,8 @@ def _chunked(
     matrix, bias, weight = widen(linear_weight), widen(linear_bias), widen(weight)
 
     def terms(x: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
-        logits = widen(jax.lax.dot_general(x, matrix.astype(dtype), (((1,), (matrix.ndim - 1,)), ((), ()))))
+        x, rows_of = x.astype(product), matrix.astype(product)
+        logits = widen(jax.lax.dot_general(x, rows_of, (((1,), (matrix.ndim - 1,)), ((), ()))))
         logits = logits if bias is None else logits + bias
         if as_index:
             return index_terms(logits, t, weight, ignore_index, smoothing, 1, True)
@@ -153,6 +157,10 @@ def linear_cross_entropy(
     labels = as_array(name, "target", target)
     bias = as_optional_array(name, "linear_bias", linear_bias)
     factors = as_optional_array(name, "weight", weight)
+    state = current()
+    if state is not None:  # as of a linear layer and a loss: the product in its dtype, the rest in float32
+        x, matrix, labels, bias, factors = in_float32(x, matrix, labels, bias, factors)
+    product = x.dtype if state is None or x.dtype != jnp.float32 else state.dtype
     check_floating(name, input=x, linear_weight=matrix)
     check_same_dtype(name, input=x, linear_weight=matrix, linear_bias=bias)
     check_rank(name, "input", x, 1, 2)
@@ -180,6 +188,6 @@ def linear_cross_entropy(
     chunk = getattr(options, "batch_chunk_size", None)
     chunk = max(64, matrix.shape[-1] // 2) if chunk is None else as_int(name, "batch_chunk_size", chunk, 1)
     if x.ndim == 2:
-        return _chunked(x, matrix, labels, bias, factors, smoothing, ignored, reduction, chunk, as_index)
+        return _chunked(x, matrix, labels, bias, factors, smoothing, ignored, reduction, chunk, as_index, product)
     inner = "sum" if reduction == "none" else reduction
-    return _chunked(x[None], matrix, labels[None], bias, factors, smoothing, ignored, inner, chunk, as_index)
+    return _chunked(x[None], matrix, labels[None], bias, factors, smoothing, ignored, inner, chunk, as_index, product)

@@ -153,8 +153,9 @@ class JitFunction(CompiledFunction, Generic[P, R]):
             given_args, given_kwargs = put_back(args, kwargs, static)
             function: Callable[..., Any] = self.__wrapped__
             return function(*(() if owner is None else (owner,)), *given_args, **given_kwargs)
-        state, wide = self._number(gathered), setting("jax_enable_x64")
-        kinds, cell_arrays, numbers = gathered.cell_inputs(self._written.get((state, wide), _NOTHING))
+        state = self._number(gathered)
+        written = self._written.get((state, setting("jax_enable_x64")), _NOTHING) if self._written else _NOTHING
+        kinds, cell_arrays, numbers = gathered.cell_inputs(written)
         key = (
             state,
             self._number(found),
@@ -174,9 +175,9 @@ class JitFunction(CompiledFunction, Generic[P, R]):
             trace = Trace(self.__wrapped__, self._compiler_options)
             try:
                 trace.run(owner, found, gathered, leaves, tree, static, kinds, cell_arrays, numbers)
-                written = self._written.get((state, wide), _NOTHING)
                 if not trace.written.items() <= written.items():
-                    self._written[state, wide] = written = {**written, **trace.written}
+                    written = {**written, **trace.written}
+                    self._written[state, setting("jax_enable_x64")] = written
                 if trace.turns:
                     # The numbers that it writes are arrays after it: taken in as arrays, the program serves the next call too.
                     trace.undo()

@@ -1,0 +1,239 @@
+"""``autocast``: within it, listed functions compute in a dtype that is good for them, whatever that of their arguments."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
+
+from fnn.stateful.warning import warn
+
+__all__ = [
+    "autocast",
+    "get_autocast_dtype",
+    "is_autocast_available",
+    "is_autocast_cache_enabled",
+    "is_autocast_enabled",
+]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# The dtype that a type of device casts to unless told otherwise.
+_DEFAULTS: dict[str, Any] = {
+    "cpu": jnp.bfloat16,
+    "cuda": jnp.float16,
+    "gpu": jnp.float16,
+    "rocm": jnp.float16,
+    "tpu": jnp.bfloat16,
+    "xla": jnp.bfloat16,
+    "mps": jnp.float16,
+}
+_HALVES = (np.dtype(jnp.bfloat16), np.dtype(jnp.float16))
+
+
+class Autocast(NamedTuple):
+    """What an enabled ``autocast`` says."""
+
+    dtype: np.dtype[Any]
+    device_type: str | None
+    cache_enabled: bool
+
+
+# A context of JAX's, each thread's own: what it holds is part of the key of every trace and program.
+context: Any = jax.make_user_context(default_value=None)
+
+# Not empty as soon as there was one: until then nobody need look into the context, which takes six times as long.
+opened: list[bool] = []
+
+
+class _Entered(threading.local):
+    """The contexts that this thread is in, outermost first."""
+
+    def __init__(self) -> None:
+        self.managers: list[Any] = []
+
+
+_entered = _Entered()
+
+
+def current() -> Autocast | None:
+    """The autocast that this thread is in, ``None`` if in none or in one that is not enabled."""
+    return context.value if opened else None
+
+
+class autocast:
+    """Mixed precision: within it products run in half precision, and what needs range or precision in float32.
+
+    A context manager, and a decorator of functions. Functions of ``fnn.nn.functional``, the layers that call them and the
+    methods of Parameters cast what they are given, by torch's lists for CUDA (``fnn.amp.lists``), on every device; operators and
+    functions of JAX's take arrays as they are. Parameters stay as they are, and get gradients of their own dtype. float64 is
+    left alone. It works eagerly and while JAX or ``fnn.jit`` trace, and is part of the key of compiled programs. With
+    ``float16`` small gradients vanish unless the loss is scaled: see ``fnn.amp.GradScaler``.
+
+    Args:
+        device_type: "cuda", "cpu", "tpu" and so on, or the dtype itself. It settles the default of ``dtype`` alone: float16 for
+            "cuda", "gpu" and "mps", else bfloat16.
+        dtype: ``jnp.bfloat16`` or ``jnp.float16``. A wider one turns casting off, with a warning.
+        enabled: whether to cast; false within another ``autocast`` turns that off.
+        cache_enabled: accepted for torch's signature. In a compiled program a parameter that is used twice is cast once.
+
+    Raises:
+        RuntimeError: if there is no such type of device.
+        TypeError: if ``dtype`` is no floating dtype.
+
+    Source: https://docs.pytorch.org/docs/2.13/amp.html#torch.autocast
+
+    Example:
+        >>> import fnn, jax.numpy as jnp
+        >>> layer, x = fnn.nn.Linear(2, 2), jnp.ones((1, 2), jnp.float32)
+        >>> with fnn.autocast(dtype=jnp.bfloat16):
+        ...     y = layer(x)
+        ...     p = fnn.nn.functional.softmax(y, -1)
+        >>> y.dtype.name, p.dtype.name, layer.weight.dtype.name
+        ('bfloat16', 'float32', 'float32')
+    """
+
+    def __init__(
+        self,
+        device_type: str | DTypeLike | None = None,
+        dtype: DTypeLike | None = None,
+        enabled: bool = True,
+        cache_enabled: bool | None = None,
+    ) -> None:
+        if device_type is not None and not (isinstance(device_type, str) and device_type in _DEFAULTS):
+            if dtype is not None or not _is_floating(device_type):
+                raise RuntimeError(
+                    f"autocast: device_type must be one of {', '.join(map(repr, _DEFAULTS))}, or a dtype, got {device_type!r}"
+                )
+            device_type, dtype = None, device_type
+        kind = None if device_type is None else str(device_type)
+        if dtype is None:
+            dtype = jnp.bfloat16 if kind is None else _DEFAULTS[kind]
+        elif not _is_floating(dtype):
+            raise TypeError(f"autocast: dtype must be jnp.bfloat16 or jnp.float16, got {dtype!r}")
+        self.device_type: str | None = kind
+        self.dtype: np.dtype[Any] = jnp.dtype(dtype)
+        if enabled and self.dtype not in _HALVES:
+            warn(f"autocast: dtype must be bfloat16 or float16, got {self.dtype.name}: nothing is cast")
+            enabled = False
+        self.enabled: bool = bool(enabled)
+        self.cache_enabled: bool = cache_enabled is None or bool(cache_enabled)
+
+    def __enter__(self) -> Self:
+        opened[:] = [True]
+        manager = context(Autocast(self.dtype, self.device_type, self.cache_enabled) if self.enabled else None)
+        manager.__enter__()
+        _entered.managers.append(manager)
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        _entered.managers.pop().__exit__(*raised)
+
+    def __call__(self, function: Function) -> Function:
+        """A function that runs in this ``autocast``."""
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return function(*args, **kwargs)
+
+        return call  # pyright: ignore[reportReturnType]
+
+    def __repr__(self) -> str:
+        device = "" if self.device_type is None else f"{self.device_type!r}, "
+        return f"fnn.autocast({device}dtype={self.dtype.name}, enabled={self.enabled})"
+
+
+def _is_floating(dtype: Any) -> bool:
+    try:
+        return bool(jnp.issubdtype(jnp.dtype(dtype), jnp.floating))
+    except TypeError:
+        return False
+
+
+def is_autocast_available(device_type: str) -> bool:
+    """Whether ``autocast`` takes a type of device.
+
+    Args:
+        device_type: "cuda", "cpu" and so on.
+
+    Returns:
+        whether it does.
+
+    Source: https://docs.pytorch.org/docs/2.13/amp.html#torch.amp.is_autocast_available
+
+    Example:
+        >>> import fnn
+        >>> fnn.amp.is_autocast_available("cuda")
+        True
+    """
+    return device_type in _DEFAULTS
+
+
+def is_autocast_enabled(device_type: str | None = None) -> bool:
+    """Whether functions cast their arguments here.
+
+    Args:
+        device_type: accepted for torch's signature; one ``autocast`` holds for all devices.
+
+    Returns:
+        whether the caller is in an ``autocast`` that is enabled.
+
+    Source: ``torch.is_autocast_enabled``
+
+    Example:
+        >>> import fnn
+        >>> with fnn.autocast("cpu"):
+        ...     fnn.is_autocast_enabled()
+        True
+    """
+    return current() is not None
+
+
+def get_autocast_dtype(device_type: str | None = None) -> np.dtype[Any]:
+    """The dtype that ``autocast`` casts to.
+
+    Args:
+        device_type: outside of ``autocast``, the type of device whose default is asked for.
+
+    Returns:
+        that of the ``autocast`` in force, else the default.
+
+    Raises:
+        RuntimeError: if there is no such type of device.
+
+    Source: ``torch.get_autocast_dtype``
+
+    Example:
+        >>> import fnn
+        >>> fnn.get_autocast_dtype("cuda").name
+        'float16'
+    """
+    if device_type is not None and device_type not in _DEFAULTS:
+        known = ", ".join(map(repr, _DEFAULTS))
+        raise RuntimeError(f"get_autocast_dtype: device_type must be one of {known}, got {device_type!r}")
+    state = current()
+    return jnp.dtype(jnp.bfloat16 if device_type is None else _DEFAULTS[device_type]) if state is None else state.dtype
+
+
+def is_autocast_cache_enabled() -> bool:
+    """Whether the ``autocast`` in force was given ``cache_enabled``, which changes nothing here.
+
+    Returns:
+        what it was given; true by default.
+
+    Source: ``torch.is_autocast_cache_enabled``
+
+    Example:
+        >>> import fnn
+        >>> fnn.amp.is_autocast_cache_enabled()
+        True
+    """
+    state = current()
+    return state is None or state.cache_enabled

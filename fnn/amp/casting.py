@@ -1,0 +1,172 @@
+"""The casts that ``autocast`` makes of the arguments of a function."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fnn.amp.autocast_mode import Autocast, context, opened
+from fnn.amp.lists import POLICIES, UNLESS, Policy
+from fnn.stateful.boxes import Box
+
+__all__ = ["Casting", "follow_autocast", "in_float32"]
+
+Class = TypeVar("Class", bound=type)
+
+_FLOAT16, _FLOAT32, _FLOAT64 = map(np.dtype, (np.float16, np.float32, np.float64))
+
+
+class Casting:
+    """What ``autocast`` does to a function.
+
+    Args:
+        function: the function; its annotations tell which arguments are arrays.
+        policy: its policy.
+    """
+
+    def __init__(self, function: Callable[..., Any], policy: Policy) -> None:
+        self.function = function
+        self.policy = policy
+        self._unless = UNLESS.get(function.__name__)
+        self._taken: tuple[tuple[bool, ...], frozenset[str]] | None = None
+
+    def run(self, state: Autocast, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The function of arguments that are cast. What it calls takes them as they are: the cast is made once."""
+        if self._unless is not None and self._has_option(*self._unless, args, kwargs):
+            return self.function(*args, **kwargs)
+        args, kwargs = self.arguments(state, args, kwargs)
+        with context(None):
+            return self.function(*args, **kwargs)
+
+    def _has_option(self, name: str, value: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        place = [*inspect.signature(self.function).parameters].index(name)
+        return kwargs.get(name, args[place] if place < len(args) else None) == value
+
+    def arguments(
+        self, state: Autocast, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments, cast."""
+        if self._taken is None:
+            self._taken = _arrays_among(self.function)
+        by_place, by_name = self._taken
+        places = [i for i, taken in enumerate(by_place[: len(args)]) if taken]
+        names = [name for name in kwargs if name in by_name]
+        to = self._target(state, [*(args[i] for i in places), *(kwargs[name] for name in names)])
+        if to is None:
+            return args, kwargs
+        every, named = list(args), dict(kwargs)
+        for i in places:
+            every[i] = _cast(every[i], to)
+        for name in names:
+            named[name] = _cast(named[name], to)
+        return tuple(every), named
+
+    def _target(self, state: Autocast, values: list[Any]) -> np.dtype[Any] | None:
+        """The dtype to cast to; ``None`` if nothing is to be cast."""
+        dtypes = {dtype for dtype in _dtypes(values) if _is_cast(dtype)}
+        if not dtypes:
+            return None
+        if self.policy is Policy.LOW:
+            return state.dtype
+        if self.policy is Policy.WIDEST and dtypes == {state.dtype}:
+            return None
+        if self.policy is Policy.REFUSED and state.dtype == _FLOAT16:
+            name = self.function.__name__
+            raise RuntimeError(
+                f"{name}: its gradients may overflow in float16, so autocast refuses it: give {name}_with_logits what goes into "
+                f"the sigmoid, or call it in fnn.autocast(enabled=False) with float32 arrays"
+            )
+        return _FLOAT32
+
+
+def _arrays_among(function: Callable[..., Any]) -> tuple[tuple[bool, ...], frozenset[str]]:
+    """Which parameters take arrays, and not numbers that may be traced: by their places and by their names."""
+    by_place: list[bool] = []
+    by_name: set[str] = set()
+    for name, parameter in inspect.signature(function).parameters.items():
+        kinds = [kind.strip() for kind in str(parameter.annotation).split("|")]
+        takes = any("ArrayLike" in kind or "jax.Array" in kind for kind in kinds)
+        takes = name == "self" or (takes and {"float", "int", "bool", "Number"}.isdisjoint(kinds))
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            by_place.append(takes)
+        if takes:
+            by_name.add(name)
+    return tuple(by_place), frozenset(by_name)
+
+
+def _dtypes(values: Iterable[Any]) -> Iterator[np.dtype[Any]]:
+    """The dtypes of all the arrays."""
+    for value in values:
+        if type(value) in (list, tuple):
+            yield from _dtypes(value)
+        elif (dtype := _dtype_of(value)) is not None:
+            yield dtype
+
+
+def _dtype_of(value: Any) -> np.dtype[Any] | None:
+    """The dtype that an array has in JAX; ``None`` of anything else."""
+    dtype = getattr(value, "dtype", None)
+    return np.dtype(jax.dtypes.canonicalize_dtype(dtype)) if isinstance(dtype, np.dtype) else None
+
+
+def _is_cast(dtype: np.dtype[Any]) -> bool:
+    return dtype != _FLOAT64 and bool(jnp.issubdtype(dtype, jnp.floating))
+
+
+def _cast(value: Any, to: np.dtype[Any]) -> Any:
+    """The value with its floating arrays, but those of float64, in a dtype; what is an array by itself stays one of numpy."""
+    if type(value) in (list, tuple):
+        return type(value)(_cast(item, to) for item in value)
+    dtype = _dtype_of(value)
+    if dtype is None or dtype == to or not _is_cast(dtype):
+        return value
+    if isinstance(value, Box):
+        value = value.data
+    elif isinstance(value, np.ndarray | np.generic):
+        value = value.astype(dtype)  # float64, where JAX has none
+    elif not isinstance(value, jax.Array):
+        value = jnp.asarray(value)
+    return value.astype(to)
+
+
+def in_float32(*arrays: Any) -> Iterator[Any]:
+    """The arrays, those of a floating dtype other than float64 in float32; ``None`` passes."""
+    return (_cast(array, _FLOAT32) for array in arrays)
+
+
+class _Given:
+    """What a method sees for the box whose method it is: the array cast."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+
+
+def follow_autocast(cls: Class) -> Class:
+    """Makes the methods of a class of boxes that are in the lists cast the array of the box and their arguments."""
+    for name, policy in POLICIES.items():
+        method = getattr(cls, name, None)
+        if method is not None:
+            setattr(cls, name, _method(method, policy))
+    return cls
+
+
+def _method(method: Callable[..., Any], policy: Policy) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if opened and (state := context.value) is not None:
+            given, kwargs = casting.arguments(state, (self, *args), kwargs)
+            box = given[0]
+            with context(None):
+                return method(box if box is self else _Given(box), *given[1:], **kwargs)
+        return method(self, *args, **kwargs)
+
+    casting = Casting(method, policy)
+    return call
