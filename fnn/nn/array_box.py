@@ -13,13 +13,14 @@ from jax.core import Tracer
 
 from fnn.amp.casting import follow_autocast
 from fnn.functional.arrays import ArrayLike
-from fnn.functional.checks import check_64_bits
+from fnn.functional.checks import check_64_bits, describe
 from fnn.nn.html import array_html
 from fnn.nn.placement import Place, beside
 from fnn.nn.tensor_methods import TensorMethods
 from fnn.nn.tensor_methods.absent import ADVICE
 from fnn.stateful.boxes import Box
 from fnn.tensor import elementwise, indexing
+from fnn.tensor.promotion import cast
 
 __all__ = ["ArrayBox", "Data", "SupportsArray", "to_array"]
 
@@ -51,7 +52,9 @@ def to_array(value: Data, name: str = "data") -> jax.Array:
     try:
         array = jnp.asarray(value)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} must be an array, got {value!r}") from error
+        raise TypeError(f"{name} must be an array, got {describe(value)}") from error
+    if jnp.issubdtype(array.dtype, jax.dtypes.extended):
+        raise TypeError(f"{name} must be an array of numbers, got {describe(array)}")
     if isinstance(array, Tracer) or array.weak_type:
         return jax.lax.convert_element_type(array, array.dtype) if array.weak_type else array
     return array
@@ -180,9 +183,9 @@ class ArrayBox(TensorMethods, _Array):  # pyright: ignore[reportIncompatibleMeth
         """Copies an array in, cast to this dtype and broadcast to this shape; returns the box.
 
         Raises:
-            ValueError: if ``src`` does not broadcast to the shape.
+            ValueError: if ``src`` does not broadcast to the shape, or has a number that no integer of this dtype stands for.
         """
-        array = to_array(src, "copy_: src")
+        array = cast("copy_: src", to_array(src, "copy_: src"), self.dtype)
         try:
             array = jnp.broadcast_to(array, self.shape)
         except ValueError:
@@ -195,12 +198,12 @@ class ArrayBox(TensorMethods, _Array):  # pyright: ignore[reportIncompatibleMeth
         """Sets every element to a number; returns the box.
 
         Raises:
-            ValueError: if ``value`` has axes.
+            ValueError: if ``value`` has axes, or is a number that no integer of this dtype stands for.
         """
         number = to_array(value, "fill_: value")
         if number.ndim:
             raise ValueError(f"fill_: value must be a number or a 0-D array, got shape {number.shape}")
-        return self._reshape_in_place(jnp.broadcast_to(number.astype(self.dtype), self.shape))
+        return self._reshape_in_place(jnp.broadcast_to(cast("fill_: value", number, self.dtype), self.shape))
 
     def zero_(self) -> Self:
         """Sets every element to 0; returns the box."""
@@ -210,7 +213,8 @@ class ArrayBox(TensorMethods, _Array):  # pyright: ignore[reportIncompatibleMeth
         return indexing.getitem(self.data, index)
 
     def __setitem__(self, index: Any, value: Data) -> None:
-        self.write(beside(indexing.setitem(self.data, index, to_array(value, "[]=: value")), self.peek()))
+        new = cast("[]=: value", to_array(value, "[]=: value"), self.dtype)
+        self.write(beside(indexing.setitem(self.data, index, new), self.peek()))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

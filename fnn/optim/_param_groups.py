@@ -11,6 +11,7 @@ from typing import Any, Self
 import jax
 import numpy as np
 
+from fnn.functional.checks import fail
 from fnn.nn.array_box import to_array
 from fnn.nn.parameter import Parameter
 from fnn.optim._explained import listed
@@ -283,8 +284,18 @@ def match_saved(
     JSON and Orbax make strings of the keys of dicts, and Orbax arrays of numbers.
 
     Raises:
+        TypeError: if they are no list of dicts, each with a list of the numbers of its parameters.
         ValueError: if the groups are not as many, or not as large.
     """
+    if not isinstance(saved, list | tuple):
+        fail(TypeError, function, "state_dict['param_groups']", "a list of dicts", saved)
+    for i, old in enumerate(saved):
+        if not isinstance(old, Mapping):
+            fail(TypeError, function, f"state_dict['param_groups'][{i}]", "a dict", old)
+        numbers = old.get("params")
+        if not isinstance(numbers, list | tuple) or not all(isinstance(n, Hashable) for n in numbers):
+            expected = "a dict with the numbers of its parameters in a list under 'params'"
+            fail(TypeError, function, f"state_dict['param_groups'][{i}]", expected, old)
     if len(saved) != len(groups):
         raise ValueError(
             f"{function}: loaded state dict has a different number of parameter groups, expected {len(groups)}, got "

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
+from fnn.functional.arrays import known
+from fnn.functional.checks import fail
 from fnn.nn.array_box import to_array
 from fnn.nn.parameter import Parameter
 from fnn.nn.placement import along
@@ -17,6 +19,7 @@ from fnn.optim._slots import SharedState, Slot
 from fnn.optim.transform import Transform, apply_updates
 from fnn.stateful.boxes import Box
 from fnn.stateful.structure import structure_changed
+from fnn.tensor.promotion import cast, kind_of
 
 MakeBox = Callable[[str, Any], Box]
 
@@ -98,13 +101,17 @@ def _type(transform: Transform[Any]) -> Any:
     return type(jax.eval_shape(transform.init, [jax.ShapeDtypeStruct((1, 1), jnp.float32)]))
 
 
+_COUNTS = ("step", "n_iter", "func_evals")
+
+
 def read(
     function: str, key: Any, saved: Mapping[str, Any], transform: Transform[Any], parameters: Sequence[Parameter]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The shared and the own arrays of a saved state, in the dtypes that the transform has for the parameters.
 
     Raises:
-        ValueError: if one is missing or of another shape.
+        TypeError: if one is no array, or complex where the parameters are not.
+        ValueError: if one is missing or of another shape, or a count is no number at least 0.
     """
     shared: dict[str, Any] = {}
     own: dict[str, Any] = {}
@@ -114,7 +121,13 @@ def read(
             continue
         if name not in saved:
             raise ValueError(f"{function}: state of parameter {key!r} lacks {name!r}")
-        array = to_array(saved[name], f"{function}: {name}").astype(example.dtype)
+        array = to_array(saved[name], f"{function}: {name}")
+        if kind_of(array.dtype) > max(2, kind_of(example.dtype)):
+            fail(TypeError, function, f"{name} of parameter {key!r}", "of real numbers", array)
+        if name in _COUNTS and not isinstance(expected, list) and (count := known(array)) is not None:
+            if not (count >= 0).all():  # nor is NaN
+                fail(ValueError, function, f"{name} of parameter {key!r}", "a number at least 0", count.item())
+        array = cast(f"{function}: {name}", array, example.dtype)
         if array.shape != example.shape:
             raise ValueError(
                 f"{function}: {name} of parameter {key!r} must have shape {example.shape}, got {array.shape}"

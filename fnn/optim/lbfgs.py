@@ -125,6 +125,10 @@ def _flatten(params: PyTree) -> tuple[jax.Array, Callable[[jax.Array], Any]]:
     return ravel_pytree(params)
 
 
+_SIMPLE = ("func_evals", "n_iter", "d", "t", "H_diag", "prev_flat_grad", "prev_loss")
+_HISTORIES = ("old_dirs", "old_stps", "ro")
+
+
 class LBFGS(Optimizer):
     """L-BFGS, with a fixed step or a search for the strong Wolfe conditions; the rule is ``lbfgs``.
 
@@ -236,21 +240,28 @@ class LBFGS(Optimizer):
         return out
 
     def _import_state(self, named: dict[str, Any], group: Mapping[str, Any]) -> dict[str, Any]:
+        name_of = "LBFGS.load_state_dict"
+        if not {*named} & {*_SIMPLE, *_HISTORIES}:
+            fail(ValueError, name_of, "state_dict", "one of LBFGS, whose state has 'n_iter' and others", [*named])
         example = jax.eval_shape(self._transform(group).init, [p.data for p in group["params"]])
         out: dict[str, Any] = {name: jnp.zeros(v.shape, v.dtype) for name, v in example._asdict().items()}
-        size = group["history_size"]
-        kept = {name: list(named.get(name, ()))[-size:] for name in ("old_dirs", "old_stps", "ro")}
+        kept = {name: named.get(name, ()) for name in _HISTORIES}
         for name, rows in kept.items():
-            if not rows:
-                continue
-            block = jnp.stack([to_array(row) for row in rows]).astype(out[name].dtype)
-            if block.shape[1:] != out[name].shape[1:]:
-                expected = out[name].shape[1:]
-                raise ValueError(f"LBFGS.load_state_dict: {name} must have rows of {expected}, got {block.shape[1:]}")
-            out[name] = out[name].at[: len(rows)].set(block)
-        simple = ("func_evals", "n_iter", "d", "t", "H_diag", "prev_flat_grad", "prev_loss")
-        out |= {name: to_array(named[name]) for name in simple if name in named}
-        return {**out, "num_old": len(kept["ro"]), "step": 1}
+            if not isinstance(rows, list | tuple) or len(rows) != len(kept["ro"]):
+                fail(TypeError, name_of, name, "a list of arrays, as many as in the other histories", rows)
+        size = min(group["history_size"], len(kept["ro"]))
+        for name, rows in kept.items():
+            arrays = [to_array(row, f"{name_of}: {name}[{i}]") for i, row in enumerate(rows)][len(rows) - size :]
+            expected = out[name].shape[1:]
+            for array in arrays:
+                if array.shape != expected:
+                    raise ValueError(f"{name_of}: {name} must have rows of {expected}, got {array.shape}")
+                if jnp.iscomplexobj(array) and not jnp.iscomplexobj(out[name]):
+                    fail(TypeError, name_of, name, "of real numbers", array)
+            if arrays:
+                out[name] = out[name].at[:size].set(jnp.stack(arrays).astype(out[name].dtype))
+        out |= {name: named[name] for name in _SIMPLE if name in named}
+        return {**out, "num_old": size, "step": 1}
 
     # The step
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fnn.functional.checks import fail
 from fnn.functional.explained import explained, explained_constructor
 from fnn.nn.parameter import Parameter
 from fnn.optim import _param_groups, _slots, _state
@@ -436,8 +437,8 @@ class Optimizer(Hooks, Stateful):
             state_dict: what ``state_dict`` of an optimizer with as many parameters in as many groups returned.
 
         Raises:
-            TypeError: if it is no dict.
-            ValueError: if it is no state of an optimizer, or groups or shapes do not fit; the optimizer is then as it was before.
+            TypeError: if it is no dict, or something in it is not of the kind that it has to be.
+            ValueError: if it is no state of an optimizer, or groups or shapes do not fit. The optimizer is then as it was before.
 
         Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.Optimizer.load_state_dict.html.
 
@@ -478,7 +479,11 @@ class Optimizer(Hooks, Stateful):
         slots: dict[Parameter, Slot] = {}
         group_of = {id(p): i for i, g in enumerate(groups) for p in g["params"]}
         transforms = [self._transform(group) for group in groups]
+        if not isinstance(saved, Mapping):
+            fail(TypeError, name, "state_dict['state']", "a dict", saved)
         for key, values in saved.items():
+            if not isinstance(values, Mapping):
+                fail(TypeError, name, f"state_dict['state'][{key!r}]", "a dict", values)
             parameter = parameters.get(key)
             if parameter is None:
                 raise ValueError(f"{name}: state of parameter {key!r}, which is in no group")

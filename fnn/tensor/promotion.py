@@ -10,12 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-from fnn.functional.arrays import ArrayLike, index_dtype, is_weak
+from fnn.functional.arrays import ArrayLike, index_dtype, is_weak, known
 from fnn.functional.checks import as_array, check_64_bits, fail
+from fnn.stateful.warning import warn
 
 __all__ = [
     "Number",
     "can_cast",
+    "cast",
     "combined",
     "default_of_number",
     "floated",
@@ -150,6 +152,39 @@ def combined(
                 check_64_bits("a number", value)
     out = rule(*(np.asarray(v).astype(work) if is_number(v) else v.astype(work) for v in operands))
     return out.astype(common) if work != common and out.dtype == work else out
+
+
+def cast(what: str, array: jax.Array, dtype: DTypeLike) -> jax.Array:
+    """An array in the dtype of that which takes it over, as torch's ``copy_``.
+
+    Of complex numbers for a real dtype only the real parts go in, with a warning.
+
+    Args:
+        what: the function and the argument, for messages.
+        array: the array.
+        dtype: the dtype.
+
+    Raises:
+        ValueError: if a floating number that is known is one that no integer of the dtype stands for: NaN, infinite, too large.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> cast("copy_: src", jnp.array([2.5]), jnp.int32).tolist()
+        [2]
+    """
+    old, new = kind_of(array.dtype), kind_of(dtype)
+    if old == 3 and new < 3:
+        warn(f"{what} is complex and goes into {jnp.dtype(dtype).name}: the imaginary parts are discarded")
+        array = array.real
+    if old >= 2 and new == 1 and (values := known(array)) is not None and values.size:
+        limits = jnp.iinfo(dtype)
+        wide = values.astype(np.float64)
+        bad = ~((wide > float(limits.min) - 1) & (wide < float(limits.max) + 1))
+        if bad.any():
+            raise ValueError(
+                f"{what} must be of numbers that {jnp.dtype(dtype).name} can hold, got {wide[bad].flat[0]}"
+            )
+    return array if array.dtype == dtype else array.astype(dtype)
 
 
 def parse(function: str, dtype: DTypeLike | None) -> np.dtype[Any] | None:

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fnn.functional.checks import fail
 from fnn.functional.explained import explained
 from fnn.nn.array_box import ArrayBox, to_array
 from fnn.nn.modules.hooks import RemovableHandle, add_hook
@@ -17,6 +18,7 @@ from fnn.nn.placement import beside
 from fnn.stateful.protocol import Stateful
 from fnn.stateful.scopes import current_scopes
 from fnn.stateful.structure import structure_changed
+from fnn.tensor.promotion import cast
 
 __all__ = ["HasStateDict"]
 
@@ -166,7 +168,11 @@ class HasStateDict(Stateful):
                 f"current model is {tuple(box.shape)}."
             )
         elif not assign:
-            array = array.astype(box.dtype) if array.dtype != box.dtype else array
+            try:
+                array = cast(key, array, box.dtype)
+            except ValueError as error:
+                error_msgs.append(f"While copying the parameter named {error}")
+                return
             box.data = array if is_lazy(box) else beside(array, box.peek())
         elif isinstance(value, ArrayBox):
             setattr(self, name, value)
@@ -188,11 +194,20 @@ class HasStateDict(Stateful):
             the missing and the unexpected keys.
 
         Raises:
-            TypeError: if ``state_dict`` is no mapping.
+            TypeError: if ``state_dict`` is no mapping, or a key of it no string.
             RuntimeError: listing every mismatch; the module is then as it was before.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"load_state_dict: expected state_dict to be dict-like, got {type(state_dict).__name__}")
+        for key in state_dict:
+            if not isinstance(key, str):
+                fail(
+                    TypeError,
+                    f"{type(self).__name__}.load_state_dict",
+                    "state_dict",
+                    "a dict with strings as keys",
+                    key,
+                )
         missing: list[str] = []
         unexpected: list[str] = []
         errors: list[str] = []

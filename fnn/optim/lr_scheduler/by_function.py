@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from fnn.functional.checks import fail
@@ -35,9 +35,16 @@ class _ByFunction(LRScheduler):
         del state["lr_lambdas"]
         return {**state, "lr_lambdas": [callable_state(f) for f in self.lr_lambdas]}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes over a ``state_dict``, of this library or of torch."""
-        super().load_state_dict({k: v for k, v in state_dict.items() if k != "lr_lambdas"})
+    def _check_state(self, function: str, state_dict: Any) -> None:
+        super()._check_state(function, state_dict)
+        attributes, count = state_dict.get("lr_lambdas"), len(self.lr_lambdas)
+        right = isinstance(attributes, list | tuple) and len(attributes) == count
+        if not right or not all(a is None or isinstance(a, dict) for a in attributes):
+            expected = f"a dict with 'lr_lambdas', a list of {count}, each None or a dict"
+            fail(ValueError, function, "state_dict", expected, state_dict)
+
+    def _take_state(self, state_dict: Mapping[str, Any]) -> None:
+        super()._take_state({k: v for k, v in state_dict.items() if k != "lr_lambdas"})
         for function, attributes in zip(self.lr_lambdas, state_dict["lr_lambdas"], strict=True):
             if attributes is not None:
                 function.__dict__.update(attributes)

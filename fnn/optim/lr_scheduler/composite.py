@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
-from fnn.functional.explained import explained
+from fnn.functional.checks import fail
 from fnn.optim.lr_scheduler.plateau import ReduceLROnPlateau
 from fnn.optim.lr_scheduler.scheduler import LRScheduler, option_of_groups, set_option
 from fnn.optim.optimizer import Optimizer
@@ -53,10 +53,17 @@ class _Composite(LRScheduler):
         """Every attribute but the optimizer, with the ``state_dict`` of each scheduler."""
         return {**super().state_dict(), "_schedulers": [s.state_dict() for s in self._schedulers]}
 
-    @explained
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes over a ``state_dict``, of this library or of torch."""
-        super().load_state_dict({k: v for k, v in state_dict.items() if k != "_schedulers"})
+    def _check_state(self, function: str, state_dict: Any) -> None:
+        super()._check_state(function, state_dict)
+        parts, count = state_dict.get("_schedulers"), len(self._schedulers)
+        if not isinstance(parts, list | tuple) or len(parts) != count:
+            fail(ValueError, function, "state_dict", f"a dict with '_schedulers', a list of {count} dicts", state_dict)
+        for i, (scheduler, state) in enumerate(zip(self._schedulers, parts, strict=True)):
+            if isinstance(scheduler, LRScheduler):
+                scheduler._check_state(f"{function}: _schedulers[{i}]", state)
+
+    def _take_state(self, state_dict: Mapping[str, Any]) -> None:
+        super()._take_state({k: v for k, v in state_dict.items() if k != "_schedulers"})
         for scheduler, state in zip(self._schedulers, state_dict["_schedulers"], strict=True):
             scheduler.load_state_dict(state)
         structure_changed()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -178,9 +178,15 @@ class CyclicLR(_Cycle):
         own = self._scale_fn_custom
         return {**super().state_dict(), "_scale_fn_custom": None if own is None else callable_state(own)}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes over a ``state_dict``, of this library or of torch."""
-        super().load_state_dict({k: v for k, v in state_dict.items() if k != "_scale_fn_custom"})
+    def _check_state(self, function: str, state_dict: Any) -> None:
+        super()._check_state(function, state_dict)
+        attributes = state_dict.get("_scale_fn_custom", self)
+        if attributes is not None and not isinstance(attributes, dict):
+            expected = "a dict with '_scale_fn_custom', None or a dict"
+            fail(ValueError, function, "state_dict", expected, state_dict)
+
+    def _take_state(self, state_dict: Mapping[str, Any]) -> None:
+        super()._take_state({k: v for k, v in state_dict.items() if k != "_scale_fn_custom"})
         attributes = state_dict["_scale_fn_custom"]
         if attributes is not None and self._scale_fn_custom is not None:
             self._scale_fn_custom.__dict__.update(attributes)

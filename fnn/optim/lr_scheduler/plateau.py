@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import jax
@@ -187,8 +187,6 @@ class ReduceLROnPlateau(LRScheduler):
             )
         self.min_lrs = [self.default_min_lr] * count
 
-    @explained
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes over a ``state_dict``, of this library or of torch."""
-        super().load_state_dict(state_dict)
+    def _take_state(self, state_dict: Mapping[str, Any]) -> None:
+        super()._take_state(state_dict)
         self.mode_worse = math.inf if self.mode == "min" else -math.inf

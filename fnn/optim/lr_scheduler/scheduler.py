@@ -7,7 +7,7 @@ import copy
 import inspect
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from types import FunctionType
 from typing import Any, ClassVar, Self
 
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 
 from fnn.functional.checks import fail
-from fnn.functional.explained import checked, explained, explained_constructor
+from fnn.functional.explained import checked, explained, explained_constructor, is_number
 from fnn.optim.optimizer import Optimizer, ParamGroup
 from fnn.optim.typing import Number
 from fnn.stateful.boxes import INSTEAD, Cell, ElementCell
@@ -100,6 +100,24 @@ def plain(value: Any) -> Any:
     if type(value) is dict:
         return {k: plain(v) for k, v in value.items()}
     return copy.copy(value) if isinstance(value, dict) else value
+
+
+def _misfit(old: Any, new: Any) -> str | None:
+    """What an attribute must be, if the one that a ``state_dict`` has for it is of another kind than the present one."""
+    if isinstance(old, bool) or old is None or isinstance(old, Tracer):
+        return None
+    if is_number(old):
+        return None if is_number(new) else "a number"
+    if isinstance(old, str):
+        return None if isinstance(new, str) else "a string"
+    if isinstance(old, dict):
+        return None if isinstance(new, Mapping) else "a dict"
+    if isinstance(old, list | tuple):
+        if not isinstance(new, list | tuple) or len(new) != len(old):
+            return f"a list of {len(old)}"
+        found = (_misfit(a, b) for a, b in zip(old, new, strict=True))
+        return next((f"a list of {len(old)}, each {one}" for one in found if one), None)
+    return None
 
 
 def callable_state(function: Any) -> dict[str, Any] | None:
@@ -434,6 +452,10 @@ class LRScheduler(Stateful):
         Args:
             state_dict: what ``state_dict`` returned.
 
+        Raises:
+            TypeError: if it is no dict, or something in it is not of the kind that it has to be.
+            ValueError: if it is of another kind of scheduler, or for other groups. The scheduler is then as it was before.
+
         Source:
             https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.LRScheduler.html#torch.optim.lr_scheduler.LRScheduler.load_state_dict.
 
@@ -447,6 +469,24 @@ class LRScheduler(Stateful):
             [0.25]
         """
         self._refuse_stray(".load_state_dict: the state")
+        self._check_state(f"{type(self).__name__}.load_state_dict", state_dict)
+        self._take_state(state_dict)
+
+    def _check_state(self, function: str, state_dict: Any) -> None:
+        """Raises an error if ``_take_state`` would not go through, or leave what can make no step."""
+        if not isinstance(state_dict, Mapping):
+            fail(TypeError, function, "state_dict", "a dict", state_dict)
+        mine = self.state_dict()
+        if not {*mine} & {*state_dict}:
+            known = ", ".join(map(repr, mine))
+            fail(ValueError, function, "state_dict", f"one of {type(self).__name__}, with {known}", state_dict)
+        for key, value in state_dict.items():
+            if key not in mine or (value is None and key not in self._counters):
+                continue  # torch has None where an option was not given
+            if expected := _misfit(mine[key], plain(value)):
+                fail(TypeError, function, f"state_dict[{key!r}]", expected, value)
+
+    def _take_state(self, state_dict: Mapping[str, Any]) -> None:
         self.__dict__.update({k: plain(v) for k, v in state_dict.items() if k not in self._not_in_state})
         structure_changed()
 
