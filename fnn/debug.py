@@ -16,7 +16,7 @@ from fnn.stateful.boxes import Box
 from fnn.stateful.scopes import Scope, current_scopes
 from fnn.stateful.tracing import is_eager
 from fnn.stateful.watching import watching
-from fnn.transforms.jit.trace import is_inside
+from fnn.transforms.traced_values import is_inside
 from fnn.transforms.module_scopes import ModuleScopes
 from fnn.transforms.nonfinite import Origin, find_origin, kinds_of
 

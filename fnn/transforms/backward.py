@@ -19,6 +19,7 @@ from fnn.stateful.scopes import Scope
 from fnn.stateful.tracing import again_if_stale, is_eager
 from fnn.stateful.watching import current_watches, watched
 from fnn.transforms.hook_leaks import warn_of_hooks
+from fnn.transforms.traced_values import explain_traced
 
 __all__ = ["Target", "backward", "value_and_grad"]
 
@@ -108,9 +109,11 @@ def value_and_grad(
             for watch in current_watches() if watched else ():
                 names = [parameter.describe() for parameter in rest]
                 watch.gradients(differentiate, (values, zeros), names, (loss, of_dense, of_taps))
-    except BaseException:
+    except BaseException as error:
         if outcome:
             outcome[0].scope.undo()
+        if eager:
+            explain_traced(error, function, closure)
         raise
     outcome[0].publish(contents)
     read = outcome[0].scope.reads

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import linecache
-import os
-import re
-import traceback
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -36,17 +32,9 @@ from fnn.transforms.jit.arguments import put_back, type_of
 from fnn.transforms.jit.gathering import Gathered, cell_values_of
 from fnn.transforms.jit.programs import Program
 from fnn.transforms.jit.search import Found, is_stateful
+from fnn.transforms.traced_values import explain_traced
 
 __all__ = ["Trace"]
-
-_NOT_CONCRETE = (
-    jax.errors.ConcretizationTypeError,
-    jax.errors.TracerArrayConversionError,
-    jax.errors.TracerIntegerConversionError,
-    jax.errors.NonConcreteBooleanIndexError,
-)
-# Python's words about f"{loss:.3f}".
-_FORMATTED = re.compile(r"Tracer\.__format__")
 
 
 class Trace:
@@ -173,12 +161,8 @@ class Trace:
         try:
             with fresh_mark() if nested else mark(("fnn.jit", gathered.statics, found.values())):
                 jaxpr, shape = again_if_stale(trace, staged=True)
-        except _NOT_CONCRETE as error:
-            explain(error, self._function)
-            raise
-        except TypeError as error:
-            if _FORMATTED.search(str(error)):
-                explain(error, self._function)
+        except (TypeError, IndexError) as error:
+            explain_traced(error, "fnn.jit", self._function)
             raise
         self.reusable = not (program.new_boxes or program.new_values or gathered.changed())
         if self.reusable:
@@ -372,30 +356,3 @@ def _calls_back(jaxpr: Jaxpr) -> bool:
     return bool(jaxpr.effects) or any(
         "callback" in eqn.primitive.name or any(map(_calls_back, inner_jaxprs(eqn))) for eqn in jaxpr.eqns
     )
-
-
-def explain(error: BaseException, function: Callable[..., Any]) -> None:
-    """Adds to JAX's words about a traced value the line of the user's, and what to do."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not is_inside(f.filename)]
-    if not frames:
-        return
-    frame = frames[-1]
-    line = frame.line or linecache.getline(frame.filename, frame.lineno or 0).strip()
-    name = getattr(function, "__name__", type(function).__name__)
-    text = (
-        f"fnn.jit: while {name} was traced, {frame.name} in {frame.filename}, line {frame.lineno}, needed the value of a traced "
-        f"array: {line}\nIts value is known only when the program runs. Choose by jnp.where or jax.lax.cond instead of "
-        "if and while, return the array and look at it outside, print it by jax.debug.print, or name an argument that is a "
-        "constant in static_argnames."
-    )
-    with_remedy(error, "a-traced-value-was-needed")
-    error.args = (f"{text}\n\n{error.args[0] if error.args else ''}", *error.args[1:])
-
-
-_FNN = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_INSIDE = (_FNN + os.sep, os.path.dirname(jax.__file__ or "") + os.sep, "<frozen")
-
-
-def is_inside(file: str) -> bool:
-    """Whether a file belongs to fnn or JAX."""
-    return file.startswith(_INSIDE)
