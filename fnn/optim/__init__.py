@@ -11,6 +11,7 @@ from fnn.optim.adamax import Adamax, AdamaxState, adamax
 from fnn.optim.adamw import AdamW, adamw
 from fnn.optim.asgd import ASGD, ASGDState, asgd
 from fnn.optim.lbfgs import LBFGS, LBFGSState, lbfgs
+from fnn.optim.loss_scale import ScaledState, scaled
 from fnn.optim.nadam import NAdam, NAdamState, nadam
 from fnn.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from fnn.optim.radam import RAdam, RAdamState, radam
@@ -65,6 +66,7 @@ __all__ = [
     "RpropState",
     "SGD",
     "SGDState",
+    "ScaledState",
     "SparseAdam",
     "SparseAdamState",
     "Transform",
@@ -92,6 +94,7 @@ __all__ = [
     "register_optimizer_step_pre_hook",
     "rmsprop",
     "rprop",
+    "scaled",
     "schedule",
     "sgd",
     "sparse_adam",

@@ -19,9 +19,8 @@ from fnn.functional.explained import explained, explained_constructor
 from fnn.optim._checks import check_number
 from fnn.optim.loss_scale import check_factors, next_scale, select, unscale
 from fnn.optim.optimizer import Optimizer
-from fnn.optim.typing import Number
 from fnn.stateful.boxes import INSTEAD, Box, Cell, OptionalBox
-from fnn.stateful.protocol import Stateful
+from fnn.stateful.protocol import Identity, Stateful
 from fnn.stateful.scopes import Scope, note_part, refuse_stray
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import trace_state
@@ -34,7 +33,7 @@ _NUMBERS = ("growth_factor", "backoff_factor", "growth_interval")
 
 
 class _Iteration:
-    """What is known of one optimizer's gradients since the last ``update``: nothing, whether they overflowed, and that it stepped.
+    """What happened to one optimizer since the last ``update``: whether its gradients overflowed, and that it stepped.
 
     That a box is empty or full is part of what a program of ``fnn.jit`` depends on, so that an iteration may be split among
     several compiled functions, and each knows where it stands.
@@ -74,19 +73,19 @@ class GradScaler(Stateful):
         >>> import fnn, jax.numpy as jnp
         >>> model, x = fnn.nn.Linear(2, 1), jnp.ones((4, 2), jnp.float32)
         >>> optimizer = fnn.optim.SGD(model.parameters(), lr=0.1)
-        >>> scaler = fnn.amp.GradScaler()
+        >>> scaler = fnn.amp.GradScaler(init_scale=1024.0)
         >>> @fnn.jit
         ... def train_step(x):
         ...     def closure():
         ...         with fnn.autocast("cuda", dtype=jnp.float16):
-        ...             return scaler.scale(fnn.nn.functional.mse_loss(model(x), jnp.ones((4, 1))))
+        ...             return scaler.scale(fnn.nn.functional.mse_loss(model(x), x[:, :1]))
         ...     optimizer.zero_grad()
         ...     fnn.backward(closure, model)
         ...     scaler.step(optimizer)
         ...     scaler.update()
         >>> train_step(x)
         >>> scaler.get_scale()
-        65536.0
+        1024.0
     """
 
     def __init__(
@@ -111,11 +110,11 @@ class GradScaler(Stateful):
             "backoff_factor": backoff_factor,
             "growth_interval": interval,
         }
-        self._scale = Box(jnp.asarray(init_scale, jnp.float32).reshape(()), "scale of GradScaler")
-        self._growth_tracker = Box(jnp.zeros((), jnp.int32), "growth tracker of GradScaler")
-        self._begin()
+        self._begin(jnp.asarray(init_scale, jnp.float32).reshape(()), jnp.zeros((), jnp.int32))
 
-    def _begin(self) -> None:
+    def _begin(self, scale: jax.Array, growth_tracker: jax.Array) -> None:
+        self._scale = Box(scale, "scale of GradScaler")
+        self._growth_tracker = Box(growth_tracker, "growth tracker of GradScaler")
         # One iteration for each optimizer, in the order in which they were first seen.
         self._iterations: list[_Iteration] = [_Iteration()]
         self._places: weakref.WeakKeyDictionary[Optimizer, int] = weakref.WeakKeyDictionary()
@@ -160,14 +159,14 @@ class GradScaler(Stateful):
 
     @explained
     def unscale_(self, optimizer: Optimizer) -> None:
-        """Divides the gradients of an optimizer's parameters by the scale, before ``step`` would: to clip or look at them.
+        """Divides the gradients of an optimizer by the scale, before ``step`` would do so: to clip them, or look at them.
 
         Args:
             optimizer: the optimizer, whose parameters have their whole gradients.
 
         Raises:
-            RuntimeError: if it was called for this optimizer since the last ``update``, or ``step`` was; if there are no gradients.
-            ValueError: if a gradient is of float16, as it is of parameters of float16: cast in ``fnn.autocast`` instead.
+            RuntimeError: if it or ``step`` was called for this optimizer since the last ``update``; if there are no gradients.
+            ValueError: if a gradient is of float16, as those of parameters of float16 are.
 
         Source: https://docs.pytorch.org/docs/2.13/amp.html#torch.amp.GradScaler.unscale_
 
@@ -189,8 +188,9 @@ class GradScaler(Stateful):
             raise RuntimeError("unscale_() has already been called on this optimizer since the last update().")
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         if not parameters:
+            name = type(optimizer).__name__
             raise RuntimeError(
-                f"unscale_: the parameters of {type(optimizer).__name__} must have gradients, got none; fnn.backward computes them"
+                f"unscale_: the parameters of {name} must have gradients, got none; fnn.backward computes them"
             )
         grads = [p.grad for p in parameters]
         for parameter, grad in zip(parameters, grads, strict=True):
@@ -219,8 +219,8 @@ class GradScaler(Stateful):
             what ``optimizer.step`` returns; ``None`` if it is skipped, and under ``fnn.jit``.
 
         Raises:
-            RuntimeError: if it was called for this optimizer since the last ``update``; if a closure is given, as in torch: compute
-                the gradients by ``fnn.backward``; if there are no gradients.
+            RuntimeError: if it was called for this optimizer since the last ``update``; if there are no gradients; if a closure
+                is given, as in torch: compute the gradients before, by ``fnn.backward``.
 
         Source: https://docs.pytorch.org/docs/2.13/amp.html#torch.amp.GradScaler.step
 
@@ -285,8 +285,12 @@ class GradScaler(Stateful):
         else:
             found = [each.found.data for each in self._iterations if each.found._data is not None]
             if not found:
-                raise RuntimeError("update: step or unscale_ must be called before, got no gradients since the last update")
-            scale, tracker = next_scale(self._scale.data, self._growth_tracker.data, found, *map(self._number, _NUMBERS))
+                raise RuntimeError(
+                    "update: step or unscale_ must be called before, got no gradients since the last update"
+                )
+            scale, tracker = next_scale(
+                self._scale.data, self._growth_tracker.data, found, *map(self._number, _NUMBERS)
+            )
             self._scale.write(scale)
             self._growth_tracker.write(tracker)
         for iteration in self._iterations:
@@ -408,7 +412,9 @@ class GradScaler(Stateful):
             raise RuntimeError(f"{name}: state_dict must not be empty; it may be that of a scaler that was not enabled")
         wanted = {"scale", *_NUMBERS, "_growth_tracker"}
         if not wanted <= {*state_dict}:
-            fail(ValueError, name, "state_dict", f"one of a GradScaler, with {', '.join(sorted(wanted))}", [*state_dict])
+            fail(
+                ValueError, name, "state_dict", f"one of a GradScaler, with {', '.join(sorted(wanted))}", [*state_dict]
+            )
         values = {key: np.asarray(state_dict[key]).item() for key in wanted}
         check_factors(name, values["scale"], *(values[key] for key in _NUMBERS))
         self._numbers.update({key: values[key] for key in _NUMBERS})
@@ -421,12 +427,13 @@ class GradScaler(Stateful):
                 "GradScaler: it can be copied and pickled at the beginning of an iteration or after update(), not between"
             )
         left_out = ("_iterations", "_places", "_stateful_origin_")
-        return {name: value for name, value in self.__dict__.items() if name not in left_out}
+        state = {name: value for name, value in self.__dict__.items() if name not in left_out}
+        return {**state, "_scale": self._scale.data, "_growth_tracker": self._growth_tracker.data}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update({**state, "_numbers": dict(state["_numbers"])})
         self._stateful_origin_ = trace_state()
-        self._begin()
+        self._begin(state["_scale"], state["_growth_tracker"])
 
     def __repr__(self) -> str:
         scale = self.get_scale()
@@ -446,8 +453,10 @@ class GradScaler(Stateful):
         return [Cell(self._numbers, name, real="factor" in name) for name in _NUMBERS]
 
     def _stateful_key_(self) -> Hashable:
-        # Which optimizer an iteration is of was settled when the function was traced.
-        return self._enabled, tuple(sorted((place, id(optimizer)) for optimizer, place in self._places.items()))
+        # A program knows which iteration is that of which optimizer.
+        several = len(self._places) > 1
+        places = tuple((place, Identity(optimizer)) for optimizer, place in self._places.items()) if several else ()
+        return self._enabled, places
 
     def _stateful_snapshot_(self) -> Callable[[], None]:
         iterations = list(self._iterations)
@@ -471,8 +480,9 @@ def _times(outputs: Any, scale: jax.Array) -> Any:
         return outputs * scale
     if isinstance(outputs, Iterable) and not isinstance(outputs, str | bytes | Mapping):
         items = [_times(item, scale) for item in outputs]
-        return type(outputs)(items) if type(outputs) in (list, tuple) else items
+        return tuple(items) if isinstance(outputs, tuple) else items
     fail(ValueError, "scale", "outputs", "an array or an iterable of arrays", outputs)
+    return None
 
 
 def _unless(overflow: jax.Array, step: Callable[[], Any]) -> None:
@@ -483,7 +493,9 @@ def _unless(overflow: jax.Array, step: Callable[[], Any]) -> None:
         step()
         if scope.made:
             names = ", ".join(box.describe() for box in list(scope.made.values())[:3])
-            raise RuntimeError(f"GradScaler.step: what a step that may be skipped writes must be there before, got new: {names}")
+            raise RuntimeError(
+                f"GradScaler.step: what a step that may be skipped writes must be there before, got new: {names}"
+            )
         return scope.written()
 
     for holder, new in scope.run(body):

@@ -152,9 +152,7 @@ def scaled(
         updates, inner = pair.update(treedef.unflatten(divided), state.inner, params, **extra)
         changes, treedef = flatten(updates)
         zeroed = [_unless(overflow, change) for change in changes]
-        scale, tracker = next_scale(
-            state.scale, state.growth_tracker, [found], growth_factor, backoff_factor, interval
-        )
+        scale, tracker = next_scale(state.scale, state.growth_tracker, [found], growth_factor, backoff_factor, interval)
         return treedef.unflatten(zeroed), ScaledState(scale, tracker, found, select(overflow, state.inner, inner))
 
     return Transform(init, update)
