@@ -87,7 +87,7 @@ RULES = [
 OPTIMIZERS: Pages = [
     ("optimizer", "Optimizer", ["fnn.optim.optimizer", "fnn.optim._hooks", "fnn.optim._stateless"]),
     ("algorithms", "Algorithms", [f"fnn.optim.{name}" for name in RULES]),
-    ("transforms", "Pure transforms", ["fnn.optim.transform"]),
+    ("transforms", "Pure transforms", ["fnn.optim.transform", "fnn.optim.loss_scale"]),
     ("states", "States", []),
 ]
 REFERENCE = [
@@ -119,6 +119,8 @@ REFERENCE = [
     Package("fnn.tools", "tools", "tools", "fnn.tools", []),
     Package("fnn.debug", "debug", "debug", "fnn.debug", []),
     Package("fnn.amp", "amp", "amp", "fnn.amp", []),
+    Package("fnn.utils", "utils", "torch_utils", "fnn.utils", []),
+    Package("fnn.utils.checkpoint", "utils.checkpoint", "torch_utils/checkpoint", "fnn.utils.checkpoint", []),
 ]
 
 
