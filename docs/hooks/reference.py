@@ -119,8 +119,7 @@ REFERENCE = [
     Package("fnn.tools", "tools", "tools", "fnn.tools", []),
     Package("fnn.debug", "debug", "debug", "fnn.debug", []),
     Package("fnn.amp", "amp", "amp", "fnn.amp", []),
-    Package("fnn.utils", "utils", "torch_utils", "fnn.utils", []),
-    Package("fnn.utils.checkpoint", "utils.checkpoint", "torch_utils/checkpoint", "fnn.utils.checkpoint", []),
+    Package("fnn.utils.checkpoint", "utils.checkpoint", "utils_checkpoint", "fnn.utils.checkpoint", []),
 ]
 
 
