@@ -92,10 +92,8 @@ def report() -> dict[str, Mapping[str, str]]:
 
 def sections() -> dict[str, str]:
     """The sections of the guide to errors, by the names that errors give them."""
-    package = Path(__file__).parent
-    # The wheel has a copy of the page; a clone has the page itself.
-    page = next(p for p in (package / "errors.md", package.parent / "docs/guide/errors.md") if p.is_file())
-    text = re.sub(r"\[([^\]]+)\](\[[^\]]+\]|\([^)]+\))", r"\1", page.read_text(encoding="utf-8"))
+    page = Path(__file__).with_name("errors.md").read_text(encoding="utf-8")
+    text = re.sub(r"\[([^\]]+)\](\[[^\]]+\]|\([^)]+\))", r"\1", page)
     parts = re.split(r"^## (.+)\n", text, flags=re.M)[1:]
     return {
         re.sub(r"\W+", "-", heading.lower()): f"{heading}\n\n{body.strip()}\n"

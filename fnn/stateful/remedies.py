@@ -12,7 +12,7 @@ _REMEDIES = "Remedies: python -m fnn explain "
 
 
 def with_remedy(error: E, section: str) -> E:
-    """Adds to an error the section of ``docs/guide/errors.md`` that is about it; returns the error.
+    """Adds to an error the section of ``fnn/errors.md``, a page of the guide, that is about it; returns the error.
 
     Args:
         error: the error, to be raised.
