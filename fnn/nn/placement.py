@@ -51,7 +51,9 @@ def parse_device(device: Device) -> Place | None:
     if device is None or isinstance(device, jax.Device | jax.sharding.Sharding):
         return device
     if not isinstance(device, str):
-        raise TypeError(f"device must be a jax.Device, a jax.sharding.Sharding or a name, got {describe(device)}")
+        raise TypeError(
+            f"device must be a jax.Device, a jax.sharding.Sharding or a name such as 'cpu', got {describe(device)}"
+        )
     name, _, index = device.partition(":")
     if name not in _PLATFORMS or (index and not index.isdigit()):
         raise RuntimeError(f"device must be {_NAMES}, got {describe(device)}")
@@ -179,7 +181,9 @@ def parse_to(*args: Any, any_dtype: bool = False, **kwargs: Any) -> tuple[np.dty
         elif isinstance(arg, str):
             place = arg
         else:
-            raise TypeError(f"to: expected a dtype, device, sharding or array, got {describe(arg)}")
+            raise TypeError(
+                f"to: expected a dtype (jnp.float16), a device or its name, a sharding or an array, got {describe(arg)}"
+            )
     if example is not None:
         dtype = example.dtype if dtype is None else dtype
         place = getattr(example, "device", None) if place is None else place

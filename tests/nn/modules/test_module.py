@@ -172,6 +172,11 @@ def test_names_that_are_neither_of_a_device_nor_of_a_dtype():
         ):
             net.to(name)
         assert all(net.state_dict()[key] is value for key, value in before.items())
+    for thing in (object(), [1], 3.5):
+        with pytest.raises(
+            TypeError, match=r"to: expected a dtype \(jnp.float16\), a device or its name, a sharding or an array"
+        ):
+            Net().to(thing)
     with pytest.raises(RuntimeError, match=r"there (is 1 device|are [0-9]+ devices) of this kind, counted from 0"):
         Net().to("cpu:99")
 
