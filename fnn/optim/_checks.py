@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+import numbers
 from typing import Any
+
+import jax
+import numpy as np
 
 from fnn.functional.arrays import known
 from fnn.functional.checks import fail
+from fnn.stateful.boxes import Box
 
 _INF = math.inf
 
@@ -44,6 +49,16 @@ def check_number(
     # NaN is in no range.
     if not (inside and (below == _INF or number < below) and (above == -_INF or number > above)):
         fail(ValueError, function, argument, expected, number)
+
+
+def check_divisor(function: str, argument: str, value: Any) -> None:
+    """Raises ValueError of a concrete number that is 0, where it would be divided by."""
+    if (
+        isinstance(value, numbers.Real | Box | jax.Array | np.ndarray | np.generic)
+        and (held := known(value)) is not None
+    ):
+        if held.size == 1 and held.item() == 0:
+            fail(ValueError, function, argument, "different from 0", value)
 
 
 def check_lr(function: str, lr: Any) -> None:

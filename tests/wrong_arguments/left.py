@@ -65,11 +65,15 @@ LEFT: set[tuple[str, ...]] = {
     # A traced array is refused where it would be kept.
     *(("nn.Transformer", a, "traced") for a in ("custom_encoder", "custom_decoder", "norm_first")),
     ("nn.PairwiseDistance", "p", "traced"),
+    *(
+        (f"nn.Transformer{n}", a, "traced")
+        for n in ("", "EncoderLayer", "DecoderLayer")
+        for a in ("dropout", "layer_norm_eps", "batch_first")
+    ),
     # Right in kind, and not there.
     ("checkpoint.Manager", "folder"),
     ("Manager.load", "step", "negative"),
     # torch's words, which lack the name of the function.
-    ("Sequential.load_state_dict", "state_dict"),
     ("parametrizations.orthogonal", "orthogonal_map"),
     ("parametrizations.spectral_norm", "n_power_iterations"),
     ("spectral_norm", "n_power_iterations"),
@@ -92,20 +96,6 @@ LEFT: set[tuple[str, ...]] = {
     *((f"{name}.insert", "index") for name in ("Sequential", "ModuleList")),
     ("ParameterList.append", "value"),
     *((f"init.{name}", "sparsity", "nan") for name in ("sparse", "sparse_")),
-    # An array where one number or a list of them is due fails at the conversion.
-    *(
-        (f"lr_scheduler.{name}", a)
-        for name in _SCHEDULERS
-        for a in ("base_lr", "max_lr", "base_momentum", "max_momentum")
-    ),
-    *(
-        (f"lr_scheduler.{name}", a)
-        for name in _SCHEDULERS
-        for a in ("swa_lr", "milestones", "step_size_up", "step_size_down")
-    ),
-    *((name, "epoch") for name in ("StepLR.step", "ReduceLROnPlateau.step")),
-    ("lr_scheduler.OneCycleLR", "total_steps", "none"),
-    ("schedule.one_cycle_lr", "total_steps", "none"),
     # Any object is taken, and looked at by another function, whose name the error has.
     ("swa_utils.AveragedModel", "device"),
     ("Sequential.to_empty", "device"),
@@ -123,30 +113,8 @@ LEFT: set[tuple[str, ...]] = {
     ),
     *((f"nn.{name}", "modules") for name in ("ModuleDict", "ModuleList")),
     ("Manager.save", "state"),
-    *(("nn.MultiheadAttention", a, "negative") for a in ("kdim", "vdim")),
     # Options that need one another, and sizes whose product is refused.
     *((f"optim.{name}", "nesterov") for name in ("SGD", "sgd")),
-    *(
-        (f"nn.{n}", a)
-        for n in ("RNNCellBase", "GRUCell", "LSTMCell", "RNNCell")
-        for a in ("input_size", "hidden_size", "num_chunks")
-    ),
-    *(
-        (f"nn.{n}", a)
-        for n in ("GRU", "LSTM", "RNN", "RNNBase")
-        for a in ("input_size", "hidden_size", "num_layers", "proj_size")
-    ),
-    *(
-        (f"nn.Transformer{n}", a)
-        for n in ("", "EncoderLayer", "DecoderLayer")
-        for a in ("d_model", "nhead", "activation")
-    ),
-    *(
-        (f"nn.Transformer{n}", a)
-        for n in ("", "EncoderLayer", "DecoderLayer")
-        for a in ("dropout", "layer_norm_eps", "batch_first")
-    ),
-    *(("nn.AdaptiveLogSoftmaxWithLoss", a) for a in ("cutoffs", "div_value")),
     # torch's AssertionError and AttributeError of pruning, and its words.
     *(
         (f"prune.{n}", a)
@@ -178,7 +146,6 @@ LEFT: set[tuple[str, ...]] = {
     *((f"optim.{n}", "params", "parameters") for n in ("Muon", "SparseAdam")),
     ("vector_to_parameters", "parameters"),
     ("clip_grads_with_norm_", "total_norm"),
-    *((f"nn.Transformer{n}", "dim_feedforward") for n in ("", "EncoderLayer", "DecoderLayer")),
     ("nn.AdaptiveLogSoftmaxWithLoss()", "input_"),
     ("nn.GroupNorm()", "input"),
     ("nn.Unflatten", "unflattened_size", "traced"),

@@ -10,11 +10,13 @@ import jax
 import jax.numpy as jnp
 
 from fnn import functional as F
-from fnn.functional.arrays import ArrayLike
-from fnn.functional.checks import as_array, check_index_range, check_integer, check_rank, check_shape
+from fnn.functional.arrays import ArrayLike, known
+from fnn.functional.checks import as_array, check_index_range, check_integer, check_rank, check_shape, fail
+from fnn.functional.explained import is_number
 from fnn.nn.modules.container import ModuleList, Sequential
 from fnn.nn.modules.linear import Linear
 from fnn.nn.modules.module import Module
+from fnn.nn.modules.utils import check_sizes
 from fnn.nn.placement import Device, DType
 
 __all__ = ["AdaptiveLogSoftmaxWithLoss"]
@@ -102,6 +104,9 @@ class AdaptiveLogSoftmaxWithLoss(Module):
                 "AdaptiveLogSoftmaxWithLoss: cutoffs must be unique, increasing integers between 1 and n_classes - 1 = "
                 f"{n_classes - 1}, at least one, got {cuts}"
             )
+        check_sizes("AdaptiveLogSoftmaxWithLoss", in_features=in_features)
+        if not is_number(div_value) or (value := known(div_value)) is None or not value > 0:
+            fail(ValueError, "AdaptiveLogSoftmaxWithLoss", "div_value", "a number above 0", div_value)
         self.in_features = in_features
         self.n_classes = n_classes
         self.cutoffs = [*cuts, n_classes]

@@ -12,7 +12,7 @@ from jax.core import Tracer
 
 from fnn.functional.checks import fail
 from fnn.optim.lr_scheduler.plateau import ReduceLROnPlateau
-from fnn.optim.lr_scheduler.scheduler import LRScheduler, option_of_groups, set_option
+from fnn.optim.lr_scheduler.scheduler import LRScheduler, epochs_of, option_of_groups, set_option
 from fnn.optim.optimizer import Optimizer
 from fnn.stateful.protocol import walk
 from fnn.stateful.structure import structure_changed
@@ -154,6 +154,7 @@ class SequentialLR(_Composite):
         self, optimizer: Optimizer, schedulers: list[LRScheduler], milestones: list[int], last_epoch: int = -1
     ) -> None:
         self._check_parts(schedulers, optimizer)
+        milestones = epochs_of("SequentialLR", "milestones", milestones)
         if len(milestones) != len(schedulers) - 1:
             raise ValueError(
                 f"SequentialLR: milestones must be one fewer than the schedulers ({len(schedulers)} of them), got "

@@ -9,6 +9,7 @@ import jax
 from jax.core import Tracer
 
 from fnn.functional.checks import fail
+from fnn.optim._checks import check_divisor
 from fnn.optim._scalars import HOST, both, branch, cos, where
 from fnn.optim.lr_scheduler.scheduler import LRScheduler
 from fnn.optim.optimizer import Optimizer
@@ -39,6 +40,7 @@ class CosineAnnealingLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: float, eta_min: float = 0.0, last_epoch: int = -1) -> None:
+        check_divisor("CosineAnnealingLR", "T_max", T_max)
         self.T_max = T_max
         self.eta_min = eta_min
         super().__init__(optimizer, last_epoch)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from fnn.functional.checks import check_choice, fail
 from fnn.functional.explained import is_number
+from fnn.optim._checks import check_divisor, check_number
 from fnn.optim._scalars import minimum, on_host
 from fnn.optim.lr_scheduler.scheduler import (
     LRScheduler,
@@ -32,9 +34,10 @@ class _Cycle(LRScheduler):
 
     use_beta1: bool
 
-    def _start_momentum(
-        self, base_momentum: Number | Sequence[Number], max_momentum: Number | Sequence[Number], last_epoch: int
+    def _momenta(
+        self, base_momentum: Number | Sequence[Number], max_momentum: Number | Sequence[Number]
     ) -> tuple[list[Number], list[Number]]:
+        """The two ends of each group, checked before anything is written."""
         name, optimizer = type(self).__name__, self.optimizer
         if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
             raise ValueError(
@@ -42,13 +45,14 @@ class _Cycle(LRScheduler):
             )
         self.use_beta1 = "betas" in optimizer.defaults
         low = per_group(self, "base_momentum", optimizer, base_momentum)
-        high = per_group(self, "max_momentum", optimizer, max_momentum)
+        return low, per_group(self, "max_momentum", optimizer, max_momentum)
+
+    def _start_momentum(self, momenta: tuple[list[Number], list[Number]], last_epoch: int) -> None:
         if last_epoch == -1:
-            for group, least, most in zip(optimizer.param_groups, low, high, strict=True):
+            for group, least, most in zip(self.optimizer.param_groups, *momenta, strict=True):
                 self._set_momentum(group, most)
                 group["max_momentum"] = most
                 group["base_momentum"] = least
-        return low, high
 
     def _set_momentum(self, group: ParamGroup, momentum: Any) -> None:
         if self.use_beta1:
@@ -114,10 +118,15 @@ class CyclicLR(_Cycle):
         if scale_fn is None:
             check_choice("CyclicLR", "mode", mode, ("triangular", "triangular2", "exp_range"))
             scale_mode = "iterations" if mode == "exp_range" else "cycle"
+        self.max_lrs: list[Number] = per_group(self, "max_lr", optimizer, max_lr)
+        for name, size in (("step_size_up", step_size_up), ("step_size_down", step_size_down)):
+            if size is not None and is_number(size):
+                check_number("CyclicLR", name, size, -sys.float_info.max, sys.float_info.max)
+        check_divisor("CyclicLR", "step_size_up", step_size_up)
+        momenta = self._momenta(base_momentum, max_momentum) if cycle_momentum else None
         if last_epoch == -1:
             for group, rate in zip(optimizer.param_groups, base_lrs, strict=True):
                 set_option(group, "lr", rate)
-        self.max_lrs: list[Number] = per_group(self, "max_lr", optimizer, max_lr)
         up = float(step_size_up)
         self.total_size: float = up + (up if step_size_down is None else float(step_size_down))
         self.step_ratio: float = up / self.total_size
@@ -126,10 +135,10 @@ class CyclicLR(_Cycle):
         self._scale_fn_custom = scale_fn
         self.scale_mode = scale_mode
         self.cycle_momentum = cycle_momentum
-        if cycle_momentum:
-            low, high = self._start_momentum(base_momentum, max_momentum, last_epoch)
-            self.base_momentums: list[Number] = low
-            self.max_momentums: list[Number] = high
+        if momenta is not None:
+            self._start_momentum(momenta, last_epoch)
+            self.base_momentums: list[Number] = momenta[0]
+            self.max_momentums: list[Number] = momenta[1]
         super().__init__(optimizer, last_epoch)
         self.base_lrs = base_lrs
 
@@ -261,7 +270,7 @@ class OneCycleLR(_Cycle):
         elif epochs is not None and steps_per_epoch is not None:
             total = _check_count("epochs", epochs) * _check_count("steps_per_epoch", steps_per_epoch)
         else:
-            raise ValueError("OneCycleLR: total_steps, or epochs and steps_per_epoch, must be given")
+            fail(ValueError, "OneCycleLR", "total_steps", "given, or else epochs and steps_per_epoch", total_steps)
         if not isinstance(pct_start, float) or not 0 <= pct_start <= 1:
             fail(ValueError, "OneCycleLR", "pct_start", "a float between 0 and 1", pct_start)
         check_choice("OneCycleLR", "anneal_strategy", anneal_strategy, ("cos", "linear"))
@@ -286,15 +295,17 @@ class OneCycleLR(_Cycle):
         for name, factor in (("div_factor", div_factor), ("final_div_factor", final_div_factor)):
             if not is_number(factor):
                 fail(TypeError, "OneCycleLR", name, "a number", factor)
+            check_divisor("OneCycleLR", name, factor)
         cycle_momentum = bool(cycle_momentum)
+        momenta = self._momenta(base_momentum, max_momentum) if cycle_momentum else None
         if last_epoch == -1:
             for group, most in zip(optimizer.param_groups, peaks, strict=True):
                 group["initial_lr"] = most / div_factor
                 group["max_lr"] = most
                 group["min_lr"] = group["initial_lr"] / final_div_factor
         self.cycle_momentum = cycle_momentum
-        if cycle_momentum:
-            self._start_momentum(base_momentum, max_momentum, last_epoch)
+        if momenta is not None:
+            self._start_momentum(momenta, last_epoch)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Number]:

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from fnn.optim._checks import check_number
+from fnn.optim._checks import check_divisor, check_number
 from fnn.optim._scalars import branch
-from fnn.optim.lr_scheduler.scheduler import LRScheduler
+from fnn.optim.lr_scheduler.scheduler import LRScheduler, epochs_of
 from fnn.optim.optimizer import Optimizer
 from fnn.optim.schedule.decay import (
     constant_factor,
@@ -44,6 +44,7 @@ class StepLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
+        check_divisor("StepLR", "step_size", step_size)
         self.step_size = step_size
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
@@ -87,7 +88,7 @@ class MultiStepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        self.milestones: Counter[int] = Counter(milestones)
+        self.milestones: Counter[int] = Counter(epochs_of("MultiStepLR", "milestones", milestones))
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 

@@ -112,6 +112,7 @@ class ReduceLROnPlateau(LRScheduler):
             epoch: the number of the epoch; deprecated as in torch.
 
         Raises:
+            TypeError: if ``epoch`` is no number.
             ValueError: if ``metrics`` is not one number.
             RuntimeError: if it is traced and this scheduler's state is not, or groups were added and ``min_lrs`` not.
 
@@ -125,6 +126,7 @@ class ReduceLROnPlateau(LRScheduler):
             >>> sgd.param_groups[0]["lr"]
             0.5
         """
+        self._check_epoch(epoch)
         self._begin_step()
         metric = self._read(metrics)
         if epoch is not None:

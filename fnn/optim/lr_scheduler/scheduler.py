@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 
 from fnn.functional.checks import fail
@@ -65,13 +66,15 @@ def set_option(group: ParamGroup, key: str, value: Any) -> None:
 
 
 def per_group(scheduler: Any, name: str, optimizer: Optimizer, value: Any) -> list[Any]:
-    """One value a group, from a list of as many or from a single one.
+    """One value a group, from a list of as many or from a single one, which may be an array of one element.
 
     Raises:
-        ValueError: if a list has another length.
+        ValueError: if a list has another length, or an array another size.
     """
     count = len(optimizer.param_groups)
     if not isinstance(value, list | tuple):
+        if math.prod(getattr(value, "shape", ())) != 1:
+            fail(ValueError, type(scheduler).__name__, name, f"a number or a list of {count}", value)
         return [value] * count
     if len(value) != count:
         raise ValueError(
@@ -79,6 +82,23 @@ def per_group(scheduler: Any, name: str, optimizer: Optimizer, value: Any) -> li
             f"{len(value)} values"
         )
     return list(value)
+
+
+def epochs_of(scheduler: str, name: str, value: Any) -> list[Any]:
+    """Epochs as a list; arrays of integers, which a table of epochs could not be asked for, as Python's.
+
+    Raises:
+        TypeError: if there is an array in it of more than one number, or of none that is whole.
+    """
+    epochs: list[Any] = []
+    for epoch in value:
+        if hasattr(epoch, "shape") and not isinstance(epoch, Tracer):
+            number = np.asarray(epoch)
+            if number.shape or number.dtype.kind not in "iu":
+                fail(TypeError, scheduler, name, "ints", value)
+            epoch = int(number)
+        epochs.append(epoch)
+    return epochs
 
 
 def note_optimizer_step(optimizer: Any, args: Any, kwargs: Any) -> None:
@@ -345,6 +365,7 @@ class LRScheduler(Stateful):
             epoch: the epoch to go to instead; deprecated as in torch.
 
         Raises:
+            TypeError: if ``epoch`` is no number.
             RuntimeError: in a JAX transformation that fnn does not run, where it would happen once, under an ``fnn.jit`` that did
                 not find this scheduler, or where it cannot run on a traced epoch.
 
@@ -359,12 +380,17 @@ class LRScheduler(Stateful):
             >>> sgd.param_groups[0]["lr"]
             0.5
         """
+        self._check_epoch(epoch)
         self._begin_step()
         self._warn_of_order()
         self._step_count = self._step_count + 1
         if epoch is not None:
             self._warn_of_epoch()
         self._update_lr(epoch)
+
+    def _check_epoch(self, epoch: Any) -> None:
+        if epoch is not None and not is_number(epoch):
+            fail(TypeError, f"{type(self).__name__}.step", "epoch", "a number or None", epoch)
 
     def _begin_step(self) -> None:
         """Checks that a running ``fnn.jit`` knows this object; outside of one, turns its counters into Python numbers."""

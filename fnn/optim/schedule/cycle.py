@@ -8,7 +8,7 @@ from typing import Any
 
 from fnn.functional.checks import as_int, check_choice, fail
 from fnn.functional.explained import checked
-from fnn.optim._checks import check_number
+from fnn.optim._checks import check_divisor, check_number
 from fnn.optim._scalars import as_count, branch, cos, floor, minimum, on_host, real, wide
 from fnn.optim.typing import Number, Schedule
 
@@ -95,10 +95,12 @@ def one_cycle_lr(
     elif epochs is not None and steps_per_epoch is not None:
         total = as_int(name, "epochs", epochs, minimum=1) * as_int(name, "steps_per_epoch", steps_per_epoch, minimum=1)
     else:
-        raise ValueError(f"{name}: total_steps, or epochs and steps_per_epoch, must be given")
+        fail(ValueError, name, "total_steps", "given, or else epochs and steps_per_epoch", total_steps)
     check_number(name, "pct_start", pct_start, 0, 1)
     check_choice(name, "anneal_strategy", anneal_strategy, ("cos", "linear"))
     check_choice(name, "returns", returns, ("lr", "momentum"))
+    check_divisor(name, "div_factor", div_factor)
+    check_divisor(name, "final_div_factor", final_div_factor)
     if returns == "lr":
         high = wide(max_lr)
         low = high / wide(div_factor)

@@ -162,7 +162,7 @@ def test_errors():
         (ValueError, "base_lr must have the same length", lambda: S.CyclicLR(sgd, [0.1], 0.2)),
         (ValueError, "max_lr must have the same length", lambda: S.CyclicLR(sgd, 0.1, [0.2] * 3)),
         (ValueError, "max_momentum must have the same length", lambda: S.CyclicLR(sgd, 0.1, 0.2, max_momentum=[0.9])),
-        (ValueError, "total_steps, or epochs", lambda: S.OneCycleLR(sgd, 0.1, epochs=3)),
+        (ValueError, "total_steps must be given, or else epochs", lambda: S.OneCycleLR(sgd, 0.1, epochs=3)),
         (ValueError, "total_steps must be a positive", lambda: S.OneCycleLR(sgd, 0.1, 0)),
         (ValueError, "epochs must be a positive", lambda: S.OneCycleLR(sgd, 0.1, epochs=-1, steps_per_epoch=2)),
         (ValueError, "steps_per_epoch must be", lambda: S.OneCycleLR(sgd, 0.1, epochs=1, steps_per_epoch=2.5)),

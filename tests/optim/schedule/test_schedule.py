@@ -155,7 +155,7 @@ def test_python_ints_are_float64_exact_with_x64_off():
         (lambda: S.cosine_annealing_lr(1.0, 0), "cosine_annealing_lr: T_max"),
         (lambda: S.cosine_annealing_warm_restarts(1.0, 0), "T_0"),
         (lambda: S.cosine_annealing_warm_restarts(1.0, 1, 0), "T_mult"),
-        (lambda: S.one_cycle_lr(1.0), "total_steps, or epochs"),
+        (lambda: S.one_cycle_lr(1.0), "total_steps must be given, or else epochs"),
         (lambda: S.one_cycle_lr(1.0, 10, pct_start=2.0), "pct_start"),
         (lambda: S.one_cycle_lr(1.0, 10, anneal_strategy="sin"), "anneal_strategy"),
         (lambda: S.one_cycle_lr(1.0, 10)(11), "count must be at most total_steps"),

@@ -14,6 +14,7 @@ from fnn.functional.checks import as_array
 from fnn.nn import init
 from fnn.nn.modules.linear import NonDynamicallyQuantizableLinear
 from fnn.nn.modules.module import Module
+from fnn.nn.modules.utils import check_sizes
 from fnn.nn.parameter import OptionalParameter, Parameter
 from fnn.nn.placement import Device, DType, empty
 
@@ -112,6 +113,8 @@ class MultiheadAttention(Module):
             raise ValueError(
                 f"MultiheadAttention: embed_dim must be divisible by num_heads, got {embed_dim} and {num_heads}"
             )
+        sizes = {"kdim": kdim, "vdim": vdim}
+        check_sizes("MultiheadAttention", **{name: size for name, size in sizes.items() if size is not None})
         self.embed_dim = embed_dim
         self.kdim = embed_dim if kdim is None else kdim
         self.vdim = embed_dim if vdim is None else vdim

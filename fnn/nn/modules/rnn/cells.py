@@ -10,6 +10,7 @@ from fnn import functional as F
 from fnn.functional.arrays import ArrayLike
 from fnn.nn import init
 from fnn.nn.modules.module import Module
+from fnn.nn.modules.utils import check_sizes
 from fnn.nn.parameter import OptionalParameter, Parameter
 from fnn.nn.placement import Device, DType, empty
 
@@ -58,6 +59,8 @@ class RNNCellBase(Module):
         dtype: DType = None,
     ) -> None:
         super().__init__()
+        sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_chunks": num_chunks}
+        check_sizes(type(self).__name__, **sizes)
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.bias = bias

@@ -9,6 +9,8 @@ import jax
 
 from fnn import functional as F
 from fnn.functional.arrays import ArrayLike
+from fnn.functional.checks import check_probability, fail
+from fnn.functional.explained import is_number
 from fnn.nn.modules.activation.attention import MultiheadAttention
 from fnn.nn.modules.activation.piecewise import ReLU
 from fnn.nn.modules.activation.smooth import GELU
@@ -16,12 +18,28 @@ from fnn.nn.modules.dropout import Dropout
 from fnn.nn.modules.linear import Linear
 from fnn.nn.modules.module import Module
 from fnn.nn.modules.normalization import LayerNorm
+from fnn.nn.modules.utils import check_sizes
 from fnn.nn.placement import Device, DType
 
 __all__ = ["TransformerDecoderLayer", "TransformerEncoderLayer"]
 
 Activation: TypeAlias = str | Callable[[Any], Any]
 """What stands between the linear maps: "relu", "gelu", a function or a Module."""
+
+
+def check_sizes_of_layers(layer: str, d_model: Any, nhead: Any, dim_feedforward: Any, dropout: Any) -> None:
+    """Raises an error that names the layer's own argument, where that of a part would name the part's.
+
+    Raises:
+        TypeError: if a size is no int.
+        ValueError: if one is too small, ``nhead`` does not divide ``d_model``, or the dropout is no probability.
+    """
+    check_sizes(layer, least=1, d_model=d_model, nhead=nhead)
+    check_sizes(layer, dim_feedforward=dim_feedforward)
+    if d_model % nhead:
+        fail(ValueError, layer, "nhead", f"a number that divides d_model ({d_model})", nhead)
+    if is_number(dropout):
+        check_probability(layer, "dropout", dropout)
 
 
 def _get_activation_fn(activation: Activation, layer: str = "_get_activation_fn") -> Callable[[Any], Any]:
@@ -109,6 +127,7 @@ class TransformerEncoderLayer(Module):
         dtype: DType = None,
     ) -> None:
         super().__init__()
+        check_sizes_of_layers("TransformerEncoderLayer", d_model, nhead, dim_feedforward, dropout)
         place: dict[str, Any] = {"device": device, "dtype": dtype}
         self.self_attn = MultiheadAttention(
             d_model, nhead, dropout=dropout, bias=bias, batch_first=batch_first, **place
@@ -251,6 +270,7 @@ class TransformerDecoderLayer(Module):
         dtype: DType = None,
     ) -> None:
         super().__init__()
+        check_sizes_of_layers("TransformerDecoderLayer", d_model, nhead, dim_feedforward, dropout)
         place: dict[str, Any] = {"device": device, "dtype": dtype}
         attention: dict[str, Any] = {"dropout": dropout, "bias": bias, "batch_first": batch_first, **place}
         self.self_attn = MultiheadAttention(d_model, nhead, **attention)

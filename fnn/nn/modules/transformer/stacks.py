@@ -16,7 +16,13 @@ from fnn.nn import init
 from fnn.nn.modules.container import ModuleList, Repeated
 from fnn.nn.modules.module import Module
 from fnn.nn.modules.normalization import LayerNorm
-from fnn.nn.modules.transformer.layers import Activation, TransformerDecoderLayer, TransformerEncoderLayer
+from fnn.nn.modules.transformer.layers import (
+    Activation,
+    TransformerDecoderLayer,
+    TransformerEncoderLayer,
+    _get_activation_fn,
+    check_sizes_of_layers,
+)
 from fnn.nn.placement import Device, DType, parse_device, parse_dtype
 
 __all__ = ["Transformer", "TransformerDecoder", "TransformerEncoder"]
@@ -289,6 +295,8 @@ class Transformer(Module):
         dtype: DType = None,
     ) -> None:
         super().__init__()
+        check_sizes_of_layers("Transformer", d_model, nhead, dim_feedforward, dropout)
+        _get_activation_fn(activation, "Transformer")
         place: dict[str, Any] = {"device": device, "dtype": dtype}
         options = (
             d_model,

@@ -136,7 +136,7 @@ def test_errors():
     for name in ("TransformerEncoderLayer", "TransformerDecoderLayer"):
         with pytest.raises(RuntimeError, match="activation"):
             getattr(nn, name)(6, 2, activation="tanh")
-        with pytest.raises(ValueError, match="divisible"):
+        with pytest.raises(ValueError, match="nhead must be a number that divides d_model"):
             getattr(nn, name)(6, 4)
     model = nn.Transformer(6, 2, 1, 1, 8)
     x = np.ones((4, 3, 6), np.float32)
