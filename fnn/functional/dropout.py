@@ -13,6 +13,7 @@ from fnn import random
 from fnn.functional.arrays import ArrayLike, known, widen, written
 from fnn.functional.checks import as_array, check_probability, fail
 from fnn.functional.explained import explained
+from fnn.random.bits import words
 from fnn.stateful.warning import warn
 
 __all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
@@ -23,7 +24,7 @@ _ALPHA = 1.7580993408473766
 
 def _keep(key: Any, p: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """A mask that is True with probability ``1 - p``."""
-    drawn = jax.random.bits(key, shape, jnp.uint32)
+    drawn = words(key, shape)
     return drawn >= (p * 2.0**32).astype(jnp.uint32)
 
 

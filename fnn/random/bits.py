@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from jax.core import Tracer
 
 from fnn.stateful.tracing import is_eager, setting
 
-__all__ = ["bits"]
+__all__ = ["bits", "fold_in", "words"]
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 
@@ -133,6 +134,77 @@ def check_draw(function: str, key: Any, shape: Any, dtype: Any, **numbers: Any) 
             )
 
 
+def _rounds(k0: Any, k1: Any, x0: Any, x1: Any) -> tuple[Any, Any]:
+    """Threefry-2x32 as operations of JAX, all 20 rounds written out: XLA makes one loop over the elements of them, where
+    ``jax.random`` has it run over the array five times, in a loop that takes twice as long to compile."""
+    keys = (k0, k1, k0 ^ k1 ^ np.uint32(0x1BD11BDA))
+    x0, x1 = x0 + keys[0], x1 + keys[1]
+    for group in range(5):
+        for r in _ROTATIONS[group % 2]:
+            x0 = x0 + x1
+            x1 = x0 ^ ((x1 << np.uint32(r)) | (x1 >> np.uint32(32 - r)))
+        x0 = x0 + keys[(group + 1) % 3]
+        x1 = x1 + keys[(group + 2) % 3] + np.uint32(group + 1)
+    return x0, x1
+
+
+def _key_words(key: Any) -> Any:
+    """The two words of a threefry key, traced or not; ``None`` of another key, or where JAX orders the bits otherwise."""
+    if not setting("jax_threefry_partitionable") or jnp.shape(key) not in ((), (2,)):
+        return None
+    if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
+        return jax.random.key_data(key) if jnp.shape(key) == () and str(jax.random.key_impl(key)) == _THREEFRY else None
+    return key if jnp.shape(key) == (2,) and str(setting("jax_default_prng_impl")) == _THREEFRY else None
+
+
+def words(key: Any, shape: Sequence[int]) -> jax.Array:
+    """Random 32-bit words within a program: equal to ``jax.random.bits(key, shape)``.
+
+    Args:
+        key: a JAX PRNG key, typed or legacy, traced or not.
+        shape: shape of the result.
+
+    Returns:
+        a uint32 array.
+
+    Example:
+        >>> import jax
+        >>> key = jax.random.key(0)
+        >>> bool((words(key, (3,)) == jax.random.bits(key, (3,))).all())
+        True
+    """
+    pair = _key_words(key)
+    size = math.prod(shape)
+    if pair is None or size >= 2**32:
+        return jax.random.bits(key, tuple(shape), np.uint32)
+    low = jax.lax.iota(np.uint32, size).reshape(shape)
+    first, second = _rounds(pair[0], pair[1], np.uint32(0), low)
+    return first ^ second
+
+
+def fold_in(key: Any, number: Any) -> Any:
+    """A key made of a key and a number within a program: equal to ``jax.random.fold_in(key, number)``.
+
+    Args:
+        key: a JAX PRNG key, typed or legacy, traced or not.
+        number: a number of no axes, of 32 bits without sign.
+
+    Returns:
+        a key of the same kind.
+
+    Example:
+        >>> import jax
+        >>> key = jax.random.key(0)
+        >>> bool((fold_in(key, 7) == jax.random.fold_in(key, 7)))
+        True
+    """
+    pair = _key_words(key)
+    if pair is None or jnp.ndim(number):
+        return jax.random.fold_in(key, number)
+    new = jnp.stack(_rounds(pair[0], pair[1], np.uint32(0), jnp.asarray(number).astype(np.uint32)))
+    return jax.random.wrap_key_data(new, impl=_THREEFRY) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else new
+
+
 def bits(key: Any, shape: Sequence[int]) -> Any:
     """Random 32-bit words: ``jax.random.bits(key, shape)``, computed by numpy when the key is concrete.
 
@@ -156,5 +228,5 @@ def _map_bits(key: Any, shape: Sequence[int], function: Callable[[Any], Any], dt
     """An elementwise function of ``bits(key, shape)``, of numpy where the key allows it."""
     host = _host_key(key)
     if host is None:
-        return function(jax.random.bits(key, tuple(shape), np.uint32))
+        return function(words(key, tuple(shape)))
     return _host_map(host, int(np.prod(shape, dtype=np.int64)), function, dtype).reshape(shape)

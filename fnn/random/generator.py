@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from fnn.random.bits import _THREEFRY, _threefry, check_key
+from fnn.random.bits import _THREEFRY, _threefry, check_key, fold_in
 from fnn.stateful.boxes import Box
 from fnn.stateful.donation import exclusive
 from fnn.stateful.protocol import Stateful
@@ -195,13 +195,15 @@ class Generator(Stateful):
             host = np.asarray(state)
             return np.concatenate(_threefry(host[:2], np.zeros(1, np.uint32), host[2:].copy()))
         state = jnp.asarray(state)
-        return jax.random.fold_in(jax.random.wrap_key_data(state[:-1], impl=self._impl), state[-1])
+        return fold_in(jax.random.wrap_key_data(state[:-1], impl=self._impl), state[-1])
 
     def _next_key_in_scope(self) -> Any:
         """Draws at the level of a scope, or in a transformation within it, such as jax.checkpoint, where the state cannot be
         written: there the draws are counted, for the state to take them up later."""
         scope = innermost()
         counts = self._draws if self._depth or scope is None else scope.draws
+        if scope is not None and not scope.may_draw:
+            raise RuntimeError("the scope around cannot take the new state")
         try:
             scope_to_write(self._box)
         except RuntimeError:
@@ -254,6 +256,19 @@ def count_draws(scope: Scope) -> None:
     """To be called when a scope is about to end: the states of generators count the draws in traces within it."""
     for generator in list(scope.draws):
         generator._take_up(scope.draws)
+
+
+def can_draw() -> bool:
+    """Whether the ambient generator's state can be written here, and so from a scope that hands on what it writes."""
+    generator = current_generator()
+    scope = innermost()
+    if scope is not None and not scope.may_draw:
+        return False
+    try:
+        scope_to_write(generator._box)
+    except RuntimeError:
+        return False
+    return True
 
 
 def settle_draws() -> None:

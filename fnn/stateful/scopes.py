@@ -44,6 +44,7 @@ class Scope:
         self.transform = transform
         self.strict = strict
         self.private = private
+        self.may_draw = True  # whether the scope around it, if it is asked, takes the state of random numbers
         self.trace: Any = None
         self.values: dict[Hashable, Any] = {}
         self.holders: dict[Hashable, Box | Cell] = {}  # keeps them alive, so that their keys stay their own

@@ -18,7 +18,7 @@ from fnn.nn.lifting.loops import Carried, Undiscovered, finish
 from fnn.nn.lifting.outcome import Outcome
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter
-from fnn.random.generator import Generator, current_generator, key_scope, next_key, settle_draws
+from fnn.random.generator import Generator, can_draw, current_generator, key_scope, next_key, settle_draws
 from fnn.stateful.scopes import Scope
 from fnn.stateful.tracing import again_if_stale, is_eager
 from fnn.transforms.backward import check_loss
@@ -124,6 +124,7 @@ def cond(pred: Any, true_fun: Callable[..., R], false_fun: Callable[..., R], *op
     if is_eager():
         return true_fun(*operands) if bool(pred) else false_fun(*operands)
     settle_draws()
+    draws = can_draw()
     carried = Carried("cond")
     given = Split(operands)
     results: dict[bool, Split] = {}
@@ -131,6 +132,7 @@ def cond(pred: Any, true_fun: Callable[..., R], false_fun: Callable[..., R], *op
     def branched(which: bool, function: Callable[..., Any]) -> Callable[..., Any]:
         def run(contents: list[Any], arrays: list[Any]) -> Any:
             scope = Scope("cond")
+            scope.may_draw = draws
 
             def body() -> Any:
                 carried.open(scope, contents)
@@ -246,6 +248,7 @@ class _Mapped:
         self._size = axis_size if axis_size is not None else self._length()
         self._outcomes: list[Outcome] = []
         self._draws = False
+        self._may_draw = True
 
     def _length(self) -> int:
         found: list[int] = []
@@ -266,6 +269,7 @@ class _Mapped:
 
     def run(self) -> Any:
         settle_draws()
+        self._may_draw = can_draw()
         try:
             output, contents = again_if_stale(lambda: self._attempt(None, None))
             if self._draws and self._randomness == "different":
@@ -304,6 +308,7 @@ class _Mapped:
     def _attempt(self, keys: Any, written_axis: Any) -> Any:
         def run(key: Any, mapped: list[Any], kwargs: dict[str, Any]) -> Any:
             scope = Scope("vmap")
+            scope.may_draw = self._may_draw
             rest = iter(mapped)
             args = [a if same else next(rest) for a, same in zip(self._args, self._constant, strict=True)]
 
@@ -435,6 +440,7 @@ def _differentiated(
 
         def run(values: list[Any], arrays: list[Any]) -> Any:
             scope = Scope(function)
+            scope.may_draw = draws
 
             def body() -> Any:
                 for box, value in zip(boxes, values, strict=True):
@@ -454,6 +460,7 @@ def _differentiated(
             return scope.run(body)
 
         settle_draws()
+        draws = can_draw()
         arrays = [array for _, array, _ in targets]
         try:
             (value, (aux, contents)), (of_boxes, of_arrays) = again_if_stale(

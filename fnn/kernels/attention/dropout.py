@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
+from fnn.random.bits import fold_in, words
+
 __all__ = ["Dropout"]
 
 
@@ -22,12 +24,12 @@ class Dropout(NamedTuple):
 
     def at(self, number: jax.Array) -> Dropout:
         """The rule for one of several parts."""
-        return self._replace(key=jax.random.fold_in(self.key, number))
+        return self._replace(key=fold_in(self.key, number))
 
     def factors(self, shape: tuple[int, ...], dtype: DTypeLike) -> jax.Array:
         """What each weight is multiplied by: 0 or 1 / (1 - p)."""
         p = jnp.asarray(self.p, jnp.result_type(float))
-        kept = jax.random.bits(self.key, shape, jnp.uint32) >= (p * 2.0**32).astype(jnp.uint32)
+        kept = words(self.key, shape) >= (p * 2.0**32).astype(jnp.uint32)
         # A traced p may be 1, where the scale is infinite but nothing is kept.
         return jnp.where(kept & (p < 1), 1 / jnp.where(p < 1, 1 - p, 1), 0).astype(dtype)
 

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from fnn.nn.lifting.outcome import Outcome
-from fnn.random.generator import settle_draws
+from fnn.random.generator import can_draw, settle_draws
 from fnn.stateful.boxes import Box
 from fnn.stateful.protocol import Stateful
 from fnn.stateful.scopes import Scope
@@ -62,6 +62,7 @@ def run_once(
 
     def run(arrays: list[Any]) -> tuple[list[Any], list[Any]]:
         scope = Scope(transform)
+        scope.may_draw = draws
 
         def body() -> tuple[list[Any], list[Any]]:
             results[:] = [Split(call(*given.join(arrays)))]
@@ -71,6 +72,7 @@ def run_once(
         return scope.run(body)
 
     settle_draws()
+    draws = can_draw()
     try:
         arrays, contents = through(run)(given.arrays)
     except BaseException:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from fnn.nn.lifting.outcome import Outcome
-from fnn.random.generator import count_draws, settle_draws
+from fnn.random.generator import can_draw, count_draws, settle_draws
 from fnn.stateful.boxes import Box, Cell
 from fnn.stateful.containers import traced_places
 from fnn.stateful.protocol import walk
@@ -18,7 +18,7 @@ from fnn.stateful.scopes import Scope
 __all__ = ["Carried", "Undiscovered", "finish", "scan", "unrolled"]
 
 
-class Undiscovered(Exception):
+class Undiscovered(BaseException):
     """Raised in a trace of the step: it writes what the loop does not carry yet."""
 
     def __init__(self, holders: list[tuple[Box | Cell, Any]]) -> None:
@@ -157,6 +157,7 @@ def scan(
         RuntimeError, TypeError: if the step changes what no loop can carry.
     """
     settle_draws()
+    draws = can_draw()
     carried = Carried(transform)
     others = {box.place() for box in sliced}
     stacks = [box.data for box in sliced]
@@ -164,6 +165,7 @@ def scan(
 
     def body(carry: tuple[Any, list[Any]], x: tuple[Any, list[Any]]) -> tuple[Any, Any]:
         scope = Scope(transform)
+        scope.may_draw = draws
 
         def run() -> tuple[Any, Any]:
             carried.open(scope, carry[1])

@@ -35,7 +35,7 @@ __all__ = ["Repeated"]
 _ALL = "*"
 
 
-class _OtherTypes(Exception):
+class _OtherTypes(BaseException):
     """Raised in a trace of the loop: a layer returns another shape or dtype than it was given."""
 
 
