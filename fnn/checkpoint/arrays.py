@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import jax
@@ -19,7 +17,7 @@ from fnn.functional.checks import describe
 from fnn.nn.placement import Device, Place, parse_device
 from fnn.stateful.boxes import Box
 
-__all__ = ["DTYPES", "Places", "Read", "Sharding", "ahead", "check_place", "fit", "host_array", "is_whole", "to_device"]
+__all__ = ["DTYPES", "Places", "Read", "Sharding", "check_place", "fit", "host_array", "to_device"]
 
 Sharding: TypeAlias = "jax.sharding.Sharding | Mapping[str, jax.sharding.Sharding] | None"
 
@@ -34,9 +32,6 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "float8_e8m0fnu": np.dtype(ml_dtypes.float8_e8m0fnu),
 }
 """The dtypes that both torch and JAX have, by their common name."""
-
-_READERS = 2
-_LARGE = 1 << 20
 
 _NARROW = {
     np.dtype(wide): np.dtype(narrow)
@@ -119,33 +114,6 @@ Read: TypeAlias = Callable[[tuple[slice, ...] | None], np.ndarray[Any, Any]]
 """Reads a tensor, or the part of it that slices say, into memory that nobody else holds."""
 
 
-def ahead(reads: Iterable[tuple[Read, int]]) -> Generator[Read, None, None]:
-    """The same reads; those of large tensors are begun before they are asked for, a few at a time, by threads.
-
-    The system's part, clearing memory and copying into it, is then done by several processors.
-
-    Args:
-        reads: each with how many bytes it reads.
-    """
-    waiting: deque[Read] = deque()
-    with ThreadPoolExecutor(_READERS, "fnn-checkpoint") as pool:
-        try:
-            for read, size in reads:
-                if size < _LARGE:
-                    waiting.append(read)
-                else:
-                    waiting.append(_begun(read, pool.submit(read, None)))
-                if len(waiting) > _READERS:
-                    yield waiting.popleft()
-            yield from waiting
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _begun(read: Read, whole: Future[np.ndarray[Any, Any]]) -> Read:
-    return lambda index: whole.result() if index is None else read(index)
-
-
 def to_device(read: Read, shape: tuple[int, ...], place: Place | None) -> jax.Array:
     """A tensor of a file as a ``jax.Array``; of one that is spread over devices, each part is read when its device gets it.
 
@@ -154,7 +122,7 @@ def to_device(read: Read, shape: tuple[int, ...], place: Place | None) -> jax.Ar
     """
     if isinstance(place, jax.sharding.Sharding):
         check_place(shape, place)
-    if place is None or is_whole(place):
+    if not isinstance(place, jax.sharding.Sharding) or len(place.device_set) == 1:
         return jax.device_put(fit(read(None)), place)  # the memory may be taken over
     devices: dict[tuple[Any, ...], list[Any]] = {}
     for device, index in place.addressable_devices_indices_map(shape).items():
@@ -175,11 +143,6 @@ def check_place(shape: tuple[int, ...], place: jax.sharding.Sharding) -> None:
         place.shard_shape(shape)
     except (ValueError, IndexError, AssertionError) as error:
         raise Unfit(f"its shape {shape} does not fit {place}: {error}") from error
-
-
-def is_whole(place: Place | None) -> bool:
-    """Whether a tensor lies on one device."""
-    return not isinstance(place, jax.sharding.Sharding) or len(place.device_set) == 1
 
 
 def host_array(value: Any, what: str) -> np.ndarray[Any, Any] | None:

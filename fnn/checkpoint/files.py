@@ -50,20 +50,15 @@ class FileParts:
         self._check(offset, size)
         out = room(size)
         view = out.data
-        done = 0
-        while done < size:
-            count = self._read_into(view[done : done + _PIECE], offset + done)
-            if not count:
-                raise ValueError(f"it became shorter while it was read, than {offset + size} bytes")
-            done += count
-        return out
-
-    def _read_into(self, memory: memoryview, offset: int) -> int:
-        if hasattr(os, "preadv"):
-            return os.preadv(self._file.fileno(), [memory], offset)
         with self._lock:  # two threads would move the position of one file
             self._file.seek(offset)
-            return self._file.readinto(memory)  # pyright: ignore[reportAttributeAccessIssue]
+            done = 0
+            while done < size:
+                count = self._file.readinto(view[done : done + _PIECE])  # pyright: ignore[reportAttributeAccessIssue]
+                if not count:
+                    raise ValueError(f"it became shorter while it was read, than {offset + size} bytes")
+                done += count
+        return out
 
     def bytes(self, offset: int, size: int) -> bytes:
         """So many bytes from an offset, for what is small; fewer where the file ends."""

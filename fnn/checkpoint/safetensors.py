@@ -8,13 +8,12 @@ import struct
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from fnn.checkpoint.arrays import DTYPES, ahead, is_whole, to_device
+from fnn.checkpoint.arrays import DTYPES, to_device
 from fnn.checkpoint.files import FileParts, copied, naming_tensor
 from fnn.checkpoint.structure import METADATA_KEY, arrays_of, flatten, is_array, unflatten
 
@@ -125,12 +124,9 @@ class SafetensorsFile:
     def load(self, place: Callable[[str], Any]) -> Any:
         """All of it: names to arrays, or what the structure in the header says."""
         arrays: OrderedDict[str, Any] = OrderedDict()
-        todo = [(name, place(name)) for name in self._entries]
-        sizes = ((partial(self.read, n), self.memory(n) if is_whole(where) else 0) for n, where in todo)
-        with closing(ahead(sizes)) as reads:
-            for (name, where), read in zip(todo, reads, strict=True):
-                with naming_tensor(name):
-                    arrays[name] = to_device(read, self._entries[name][1], where)
+        for name, (_, shape, _) in self._entries.items():
+            with naming_tensor(name):
+                arrays[name] = to_device(partial(self.read, name), shape, place(name))
         text = self.metadata.get(METADATA_KEY)
         return arrays if text is None else unflatten(text, arrays.__getitem__)
 

@@ -10,14 +10,13 @@ import zipfile
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import closing
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from fnn.checkpoint.arrays import ahead, is_whole, to_device
+from fnn.checkpoint.arrays import to_device
 from fnn.checkpoint.files import FileParts, copied, naming_tensor
 from fnn.checkpoint.torch_names import Storage, TensorView, find, storage_of
 from fnn.checkpoint.unpickler import Known, Unpickler
@@ -314,13 +313,10 @@ class TorchFile:
     def load(self, place: Callable[[str], Any]) -> Any:
         """The whole structure, with an array in the place of each tensor; equal views share one."""
         arrays: dict[TensorView, jax.Array] = {}
-        names = {view: name for name, view in reversed(self.views.items())}  # the first of those that share it
-        todo = [(view, names[view], place(names[view])) for view in dict.fromkeys(self.views.values())]
-        sizes = ((partial(self._read, v), v.nbytes if is_whole(where) else 0) for v, _, where in todo)
-        with closing(ahead(sizes)) as reads:
-            for (view, name, where), read in zip(todo, reads, strict=True):
+        for name, view in self.views.items():
+            if view not in arrays:
                 with naming_tensor(name):
-                    arrays[view] = to_device(read, view.shape, where)
+                    arrays[view] = to_device(partial(self._read, view), view.shape, place(name))
         return _filled(self.structure, arrays)
 
 

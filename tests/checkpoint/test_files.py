@@ -4,7 +4,6 @@ import mmap
 import os
 import signal
 import socket
-import threading
 from pathlib import Path
 
 import jax
@@ -116,39 +115,3 @@ def test_folders(tmp_path, function):
     (tmp_path / "x.safetensors.index.json").write_text('{"weight_map": {"a": "part"}}')
     with pytest.raises(IsADirectoryError, match=rf"{function.__name__}: .*part"):
         function(tmp_path)
-
-
-@pytest.mark.parametrize("kind", ["x.safetensors", "x.pt"])
-def test_large_tensors_are_read_by_threads(tmp_path, kind):
-    """Large and small ones in turn, of several dtypes and with shared ones, in their order and with the caller's settings."""
-    rng = np.random.default_rng(0)
-    state = {}
-    for n in range(12):
-        state[f"large.{n}"] = rng.standard_normal(2**18 + n).astype(("float64", "float32")[n % 2])
-        state[f"small.{n}"] = rng.integers(0, 9, n)
-    state["again"] = state["large.3"]
-    fnn.save({"state": state, "n": 3}, tmp_path / kind)
-    before = threading.active_count()
-    for wide in (False, True):
-        with jax.enable_x64(wide):
-            back = fnn.load(tmp_path / kind, mmap=False)["state"]
-        assert list(back) == list(state)
-        assert back["again"] is back["large.3"]
-        for name, array in state.items():
-            assert back[name].dtype.itemsize == (array.itemsize if wide else 4), name
-            assert (np.asarray(back[name]) == array.astype(back[name].dtype)).all(), name
-    assert threading.active_count() == before
-
-
-def test_a_thread_that_fails_names_the_tensor(tmp_path):
-    path = tmp_path / "x.pt"
-    arrays = {f"t{n}": np.full(2**19, n, np.float32) for n in range(8)}
-    fnn.save(arrays, path)
-    raw = bytearray(path.read_bytes())
-    at = raw.find(arrays["t5"].tobytes()[:4096])
-    raw[at + 100] ^= 1
-    path.write_bytes(raw)
-    before = threading.active_count()
-    with pytest.raises(ValueError, match=r"load: .*x\.pt: tensor 't5': it is corrupted: its checksum is wrong"):
-        fnn.load(path, mmap=False)
-    assert threading.active_count() == before
