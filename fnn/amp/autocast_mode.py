@@ -106,17 +106,18 @@ class autocast:
         enabled: bool = True,
         cache_enabled: bool | None = None,
     ) -> None:
-        if device_type is not None and not (isinstance(device_type, str) and device_type in _DEFAULTS):
+        if device_type is not None and not _is_known(device_type):
             if dtype is not None or not _is_floating(device_type):
-                raise RuntimeError(
-                    f"autocast: device_type must be one of {', '.join(map(repr, _DEFAULTS))}, or a dtype, got {device_type!r}"
-                )
+                raise _unknown("autocast", device_type, ", or a dtype")
             device_type, dtype = None, device_type
+        for name, flag in (("enabled", enabled), ("cache_enabled", cache_enabled)):
+            if not (isinstance(flag, bool | int | np.bool_) or (flag is None and name == "cache_enabled")):
+                raise TypeError(f"autocast: {name} must be True or False, got {_said(flag)}")
         kind = None if device_type is None else str(device_type)
         if dtype is None:
             dtype = jnp.bfloat16 if kind is None else _DEFAULTS[kind]
         elif not _is_floating(dtype):
-            raise TypeError(f"autocast: dtype must be jnp.bfloat16 or jnp.float16, got {dtype!r}")
+            raise TypeError(f"autocast: dtype must be jnp.bfloat16 or jnp.float16, got {_said(dtype)}")
         self.device_type: str | None = kind
         self.dtype: np.dtype[Any] = jnp.dtype(dtype)
         if enabled and self.dtype not in _HALVES:
@@ -150,7 +151,25 @@ class autocast:
         return f"fnn.autocast({device}dtype={self.dtype.name}, enabled={self.enabled})"
 
 
+def _is_known(device_type: Any) -> bool:
+    return isinstance(device_type, str) and device_type in _DEFAULTS
+
+
+def _unknown(function: str, device_type: Any, or_else: str = "") -> RuntimeError:
+    known = ", ".join(map(repr, _DEFAULTS))
+    return RuntimeError(f"{function}: device_type must be one of {known}{or_else}, got {_said(device_type)}")
+
+
+def _said(value: Any) -> str:
+    """A value in a message: an array by its dtype and shape."""
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{value.dtype}{list(value.shape)}"
+    return repr(value)
+
+
 def _is_floating(dtype: Any) -> bool:
+    if hasattr(dtype, "shape") and not isinstance(dtype, np.dtype | type):
+        return False  # an array
     try:
         return bool(jnp.issubdtype(jnp.dtype(dtype), jnp.floating))
     except TypeError:
@@ -173,7 +192,7 @@ def is_autocast_available(device_type: str) -> bool:
         >>> fnn.amp.is_autocast_available("cuda")
         True
     """
-    return device_type in _DEFAULTS
+    return _is_known(device_type)
 
 
 def is_autocast_enabled(device_type: str | None = None) -> bool:
@@ -215,9 +234,8 @@ def get_autocast_dtype(device_type: str | None = None) -> np.dtype[Any]:
         >>> fnn.get_autocast_dtype("cuda").name
         'float16'
     """
-    if device_type is not None and device_type not in _DEFAULTS:
-        known = ", ".join(map(repr, _DEFAULTS))
-        raise RuntimeError(f"get_autocast_dtype: device_type must be one of {known}, got {device_type!r}")
+    if device_type is not None and not _is_known(device_type):
+        raise _unknown("get_autocast_dtype", device_type)
     state = current()
     return jnp.dtype(jnp.bfloat16 if device_type is None else _DEFAULTS[device_type]) if state is None else state.dtype
 

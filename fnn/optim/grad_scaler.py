@@ -190,14 +190,14 @@ class GradScaler(Stateful):
         if not parameters:
             name = type(optimizer).__name__
             raise RuntimeError(
-                f"unscale_: the parameters of {name} must have gradients, got none; fnn.backward computes them"
+                f"GradScaler.unscale_: the parameters of {name} must have gradients, got none; fnn.backward computes them"
             )
         grads = [p.grad for p in parameters]
         for parameter, grad in zip(parameters, grads, strict=True):
             if grad.dtype == jnp.float16:
                 raise ValueError(
-                    f"unscale_: gradients must not be of float16, got one, that of {parameter.describe()}: keep the parameters "
-                    "in float32, and compute in float16 by fnn.autocast"
+                    f"GradScaler.unscale_: gradients must not be of float16, got that of {parameter.describe()}: keep "
+                    "parameters in float32, and compute in float16 by fnn.autocast"
                 )
         divided, found = unscale(grads, self._scale.data)
         for parameter, grad in zip(parameters, divided, strict=True):
@@ -277,8 +277,8 @@ class GradScaler(Stateful):
         if not self._enabled:
             return
         if new_scale is not None:
-            check_number("update", "new_scale", new_scale, above=0)
-            array = as_array("update", "new_scale", new_scale)
+            check_number("GradScaler.update", "new_scale", new_scale, above=0)
+            array = as_array("GradScaler.update", "new_scale", new_scale)
             if array.size != 1:
                 fail(ValueError, "update", "new_scale", "one number", array)
             self._scale.write(array.astype(jnp.float32).reshape(()))
@@ -286,7 +286,7 @@ class GradScaler(Stateful):
             found = [each.found.data for each in self._iterations if each.found._data is not None]
             if not found:
                 raise RuntimeError(
-                    "update: step or unscale_ must be called before, got no gradients since the last update"
+                    "GradScaler.update: step or unscale_ must be called before, got no gradients since the last update"
                 )
             scale, tracker = next_scale(
                 self._scale.data, self._growth_tracker.data, found, *map(self._number, _NUMBERS)
@@ -326,7 +326,7 @@ class GradScaler(Stateful):
         Raises:
             ValueError: if it is not.
         """
-        check_number("set_growth_factor", "new_factor", new_factor, above=1)
+        check_number("GradScaler.set_growth_factor", "new_factor", new_factor, above=1)
         self._set("growth_factor", new_factor)
 
     def get_backoff_factor(self) -> float:
@@ -343,7 +343,7 @@ class GradScaler(Stateful):
         Raises:
             ValueError: if it is not.
         """
-        check_number("set_backoff_factor", "new_factor", new_factor, above=0, below=1)
+        check_number("GradScaler.set_backoff_factor", "new_factor", new_factor, above=0, below=1)
         self._set("backoff_factor", new_factor)
 
     def get_growth_interval(self) -> int:
@@ -360,7 +360,7 @@ class GradScaler(Stateful):
         Raises:
             ValueError: if it is less.
         """
-        self._set("growth_interval", as_int("set_growth_interval", "new_interval", new_interval, minimum=1))
+        self._set("growth_interval", as_int("GradScaler.set_growth_interval", "new_interval", new_interval, minimum=1))
 
     def _set(self, name: str, value: Any) -> None:
         Cell(self._numbers, name).assign(value)
@@ -409,7 +409,7 @@ class GradScaler(Stateful):
         if not isinstance(state_dict, Mapping):
             fail(TypeError, name, "state_dict", "a dict", state_dict)
         if not state_dict:
-            raise RuntimeError(f"{name}: state_dict must not be empty; it may be that of a scaler that was not enabled")
+            raise RuntimeError(f"{name}: state_dict must be one of a scaler that was enabled, got {{}}")
         wanted = {"scale", *_NUMBERS, "_growth_tracker"}
         if not wanted <= {*state_dict}:
             fail(
@@ -474,14 +474,14 @@ explained_constructor(GradScaler)
 def _times(outputs: Any, scale: jax.Array) -> Any:
     """The arrays of a nest of iterables times the scale, which has no axes and so gives way to arrays that have."""
     if hasattr(outputs, "dtype"):
-        array = as_array("scale", "outputs", outputs)
+        array = as_array("GradScaler.scale", "outputs", outputs)
         return array * (scale.astype(array.dtype) if array.ndim else scale)
     if isinstance(outputs, int | float):
         return outputs * scale
     if isinstance(outputs, Iterable) and not isinstance(outputs, str | bytes | Mapping):
         items = [_times(item, scale) for item in outputs]
         return tuple(items) if isinstance(outputs, tuple) else items
-    fail(ValueError, "scale", "outputs", "an array or an iterable of arrays", outputs)
+    fail(ValueError, "GradScaler.scale", "outputs", "an array or an iterable of arrays", outputs)
     return None
 
 

@@ -273,7 +273,7 @@ def test_row_sparse_gradients():
 def test_torchs_order_is_kept():
     w = parameter()
     optimizer, scaler = optim.SGD([w], lr=0.1), GradScaler()
-    with pytest.raises(RuntimeError, match="update: step or unscale_ must be called before"):
+    with pytest.raises(RuntimeError, match=r"GradScaler\.update: step or unscale_ must be called before"):
         scaler.update()
     with pytest.raises(RuntimeError, match="the parameters of SGD must have gradients"):
         scaler.step(optimizer)
@@ -306,7 +306,7 @@ def test_gradients_of_float16_are_refused():
     w = nn.Parameter(jnp.ones(2, jnp.float16))
     optimizer, scaler = optim.SGD([w], lr=0.1), GradScaler()
     w.grad = jnp.ones(2, jnp.float16)
-    with pytest.raises(ValueError, match="unscale_: gradients must not be of float16"):
+    with pytest.raises(ValueError, match=r"GradScaler\.unscale_: gradients must not be of float16"):
         scaler.unscale_(optimizer)
 
 
@@ -318,7 +318,9 @@ def test_what_is_scaled():
     assert scaler.scale(each[0]).dtype == jnp.float32
     first, (second, third) = scaler.scale((loss, [loss, each]))
     assert (float(first), float(second), third.tolist()) == (6.0, 6.0, [4.0, 4.0])
-    with pytest.raises(ValueError, match="scale: outputs must be an array or an iterable of arrays, got 'loss'"):
+    with pytest.raises(
+        ValueError, match=r"GradScaler\.scale: outputs must be an array or an iterable of arrays, got 'loss'"
+    ):
         scaler.scale("loss")
 
 
@@ -375,13 +377,13 @@ def test_options_out_of_range(options, message):
 
 def test_wrong_arguments():
     scaler = GradScaler()
-    with pytest.raises(TypeError, match=r"GradScaler\.update: new_scale must be a number"):
+    with pytest.raises(ValueError, match=r"GradScaler\.update: new_scale must be a number above 0, got float64\[2\]"):
         scaler.update(jnp.ones(2))
-    with pytest.raises(ValueError, match="set_growth_factor: new_factor must be a number above 1"):
+    with pytest.raises(ValueError, match=r"GradScaler\.set_growth_factor: new_factor must be a number above 1"):
         scaler.set_growth_factor(0.5)
     with pytest.raises(TypeError, match=r"GradScaler\.step: optimizer must be"):
         scaler.step(3)
-    with pytest.raises(RuntimeError, match="must not be empty"):
+    with pytest.raises(RuntimeError, match=r"of a scaler that was enabled, got \{\}"):
         scaler.load_state_dict({})
     with pytest.raises(ValueError, match="state_dict must be one of a GradScaler"):
         scaler.load_state_dict({"scale": 1.0})

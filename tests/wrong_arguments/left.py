@@ -130,6 +130,8 @@ LEFT: set[tuple[str, ...]] = {
         for a in ("module", "name", "mask", "importance_scores")
     ),
     ("prune.global_unstructured", "parameters"),
+    # None is right, and comes too early in an iteration.
+    ("GradScaler.update", "new_scale", "none"),
     # A state or a permutation of no kind that can be told from a right one before it is used.
     ("optim.chain.update", "state"),
     ("optim.ema.update", "params"),

@@ -431,6 +431,7 @@ _TRANSFORMS: dict[str, Callable[[], Any]] = {name.lower(): OPTIMIZERS[name].rule
     "clip_by_value": lambda: optim.clip_by_value(1.0),
     "ema": lambda: optim.ema(0.9),
     "accumulate": lambda: optim.accumulate(optim.sgd(0.1), 2),
+    "scaled": lambda: optim.scaled(optim.sgd(0.1)),
     "partition": lambda: optim.partition({"x": optim.sgd(0.1), "y": None}, {"a": "x", "b": "y"}),
 }
 _TRANSFORMS.pop("sparseadam")
@@ -451,6 +452,7 @@ CALLS |= {
     "optim.partition": lambda: Call(
         optim.partition, {"transforms": {"x": optim.sgd(0.1)}, "labels": {"a": "x", "b": "x"}}
     ),
+    "optim.scaled": lambda: Call(optim.scaled, {"transform": optim.sgd(0.1)}),
     "optim.register_optimizer_step_post_hook": lambda: Call(optim.register_optimizer_step_post_hook, {"hook": _a_hook}),
     "optim.register_optimizer_step_pre_hook": lambda: Call(optim.register_optimizer_step_pre_hook, {"hook": _a_hook}),
 }
@@ -648,6 +650,23 @@ for _name in ("add_to", "rows_of", "set_in"):
     _method(_dense, _name, ramp(4, 3))
 _method(_dense, "astype", jnp.float32)
 _method(_dense, "map", lambda x: x)
+
+# fnn.amp
+
+CALLS |= {
+    "amp.autocast": lambda: Call(fnn.amp.autocast, {"device_type": "cuda"}),
+    "amp.get_autocast_dtype": lambda: Call(fnn.amp.get_autocast_dtype, {"device_type": "cuda"}),
+    "amp.is_autocast_available": lambda: Call(fnn.amp.is_autocast_available, {"device_type": "cuda"}),
+    "amp.is_autocast_enabled": lambda: Call(fnn.amp.is_autocast_enabled, {}),
+    "amp.is_autocast_cache_enabled": lambda: Call(fnn.amp.is_autocast_cache_enabled, {}),
+    "amp.GradScaler": lambda: Call(fnn.amp.GradScaler, {"init_scale": 4.0}),
+}
+_method(fnn.amp.GradScaler, "scale", ramp(2))
+_method(fnn.amp.GradScaler, "update", 4.0)
+_method(fnn.amp.GradScaler, "set_growth_factor", 4.0)
+_method(fnn.amp.GradScaler, "set_backoff_factor", 0.25)
+_method(fnn.amp.GradScaler, "set_growth_interval", 10)
+_method(fnn.amp.GradScaler, "load_state_dict", fnn.amp.GradScaler().state_dict())
 
 # fnn.checkpoint, fnn.parallel
 

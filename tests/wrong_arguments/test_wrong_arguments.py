@@ -142,6 +142,7 @@ PLACES = {
     "fnn.optim.lr_scheduler": "lr_scheduler.{}",
     "fnn.optim.swa_utils": "swa_utils.{}",
     "fnn.random": "random.{}",
+    "fnn.amp": "amp.{}",
     "fnn.checkpoint": "checkpoint.{}",
     "fnn.parallel": "parallel.{}",
 }
