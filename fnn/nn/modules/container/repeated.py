@@ -360,7 +360,7 @@ def _stacked(function: str, layers: list[Any]) -> Module:
         grads = [getattr(boxes[name], "grad", None) for boxes in named]
         if isinstance(box, Parameter):
             box.grad = None
-        box.data = _stack([boxes[name].data for boxes in named])
+        box.write(_stack([boxes[name].data for boxes in named]), owned=True)
         set_layers(box, len(layers))
         if isinstance(box, Parameter) and all(isinstance(grad, jax.Array) for grad in grads):
             box.grad = _stack(grads)
