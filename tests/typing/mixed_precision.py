@@ -8,6 +8,7 @@ from typing import assert_type
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 import fnn
 import fnn.nn.functional as F
@@ -19,12 +20,12 @@ scaler = fnn.amp.GradScaler("cuda", growth_interval=100)
 
 
 @fnn.autocast("cpu", dtype=jnp.bfloat16)
-def predict(x: jax.Array) -> jax.Array:
+def predict(x: ArrayLike) -> jax.Array:
     return F.softmax(model(x), 1)
 
 
 @fnn.jit
-def train_step(x: jax.Array, y: jax.Array) -> jax.Array:
+def train_step(x: ArrayLike, y: ArrayLike) -> jax.Array:
     def closure() -> tuple[jax.Array, jax.Array]:
         with fnn.amp.autocast("cuda", enabled=True) as entered:
             assert_type(entered, fnn.autocast)
@@ -41,7 +42,7 @@ def train_step(x: jax.Array, y: jax.Array) -> jax.Array:
     return loss
 
 
-x, y = jnp.asarray(np.ones((5, 3), np.float32)), jnp.asarray(np.zeros(5, np.int32))
+x, y = np.ones((5, 3), np.float32), np.zeros(5, np.int32)
 assert_type(train_step(x, y), jax.Array)
 assert_type(predict(x), jax.Array)
 assert_type(scaler.get_scale(), float | jax.Array)
