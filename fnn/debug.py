@@ -13,12 +13,13 @@ import jax
 from fnn.nn.modules.module import Module
 from fnn.random.generator import current_generator
 from fnn.stateful.boxes import Box
+from fnn.stateful.exports import unquote
 from fnn.stateful.scopes import Scope, current_scopes
 from fnn.stateful.tracing import is_eager
 from fnn.stateful.watching import watching
-from fnn.transforms.traced_values import is_inside
 from fnn.transforms.module_scopes import ModuleScopes
 from fnn.transforms.nonfinite import Origin, find_origin, kinds_of
+from fnn.transforms.traced_values import is_inside
 
 __all__ = ["NonFiniteError", "nan_check"]
 
@@ -254,3 +255,6 @@ def _line(source: Any) -> str:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+unquote(*(globals()[name] for name in __all__))

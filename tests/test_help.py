@@ -135,3 +135,11 @@ def test_tools_are_imported_when_they_are_asked_for():
 def test_names_of_torchs_that_are_absent_say_what_to_write(name, hint):
     with pytest.raises(AttributeError, match=f"no attribute '{name}'; .*{hint}"):
         getattr(fnn, name)
+
+
+@pytest.mark.parametrize(("name", "value"), PUBLIC, ids=[name for name, _ in PUBLIC])
+def test_signatures_are_shown_as_they_are_written(name, value):
+    if hasattr(value, "_fields"):
+        pytest.skip("the constructor of a NamedTuple is Python's")
+    shown = str(inspect.signature(value))
+    assert not re.search(r"(: |-> )[\"']", shown), shown

@@ -12,6 +12,7 @@ from fnn.amp.autocast_mode import (
     is_autocast_cache_enabled as is_autocast_cache_enabled,
     is_autocast_enabled as is_autocast_enabled,
 )
+from fnn.stateful.exports import unquote as _unquote
 
 if TYPE_CHECKING:
     from fnn.amp.grad_scaler import GradScaler as GradScaler
@@ -30,3 +31,6 @@ def __getattr__(name: str) -> Any:
     if name == "GradScaler":
         return importlib.import_module("fnn.amp.grad_scaler").GradScaler
     raise AttributeError(f"module 'fnn.amp' has no attribute {name!r}")
+
+
+_unquote(*(globals().get(name) for name in __all__))

@@ -10,6 +10,7 @@ from fnn.data.dataset import (
     random_split as random_split,
 )
 from fnn.data.loader import DataLoader as DataLoader
+from fnn.stateful.exports import unquote as _unquote
 
 __all__ = [
     "ConcatDataset",
@@ -21,3 +22,5 @@ __all__ = [
     "default_collate",
     "random_split",
 ]
+
+_unquote(*(globals()[name] for name in __all__))

@@ -17,11 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from fnn.amp.autocast_mode import context, opened
 from fnn.amp.casting import Casting
 from fnn.amp.lists import POLICIES
+from fnn.amp.state import context, opened
 from fnn.functional.checks import describe, fail
 from fnn.stateful.boxes import Box
+from fnn.stateful.exports import unquote
 from fnn.stateful.remedies import with_remedy_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -82,6 +83,7 @@ def stand_in(call: Callable[..., Any], function: Function) -> Function:
     By the globals doctest knows to which file a function belongs.
     """
     own = types.FunctionType(call.__code__, function.__globals__, function.__name__, None, call.__closure__)
+    unquote(function)
     return functools.wraps(function)(own)  # pyright: ignore[reportReturnType]
 
 

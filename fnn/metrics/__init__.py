@@ -19,6 +19,7 @@ from fnn.metrics.counting import (
 from fnn.metrics.mean import Mean as Mean, Perplexity as Perplexity, mean as mean, perplexity as perplexity
 from fnn.metrics.metric import Metric as Metric
 from fnn.metrics.ranking import ROCAUC as ROCAUC, roc_auc as roc_auc
+from fnn.stateful.exports import unquote as _unquote
 
 __all__ = [
     "ROCAUC",
@@ -41,3 +42,5 @@ __all__ = [
     "roc_auc",
     "top_k_accuracy",
 ]
+
+_unquote(*(globals()[name] for name in __all__))

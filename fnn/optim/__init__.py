@@ -33,6 +33,7 @@ from fnn.optim.transform import (
     global_norm,
     partition,
 )
+from fnn.stateful.exports import unquote as _unquote
 
 __all__ = [
     "ASGD",
@@ -101,3 +102,5 @@ __all__ = [
     "swa_utils",
     "swap_in_optimizer_params_and_state",
 ]
+
+_unquote(*(globals()[name] for name in __all__))

@@ -25,6 +25,7 @@ from fnn.optim._scalars import branch, clip_to_unit, cos
 from fnn.optim.lr_scheduler.scheduler import LRScheduler, check_optimizer, per_group
 from fnn.optim.optimizer import Optimizer
 from fnn.optim.typing import Number
+from fnn.stateful.exports import unquote
 from fnn.transforms.jit.function import jit
 
 __all__ = [
@@ -470,3 +471,6 @@ class SWALR(LRScheduler):
 
 def __dir__() -> list[str]:
     return __all__
+
+
+unquote(*(globals()[name] for name in __all__))

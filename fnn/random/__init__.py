@@ -13,6 +13,7 @@ from fnn.random.generator import (
     next_key as next_key,
     set_rng_state as set_rng_state,
 )
+from fnn.stateful.exports import unquote as _unquote
 
 __all__ = [
     "Generator",
@@ -29,3 +30,5 @@ __all__ = [
     "truncated_normal",
     "uniform",
 ]
+
+_unquote(*(globals()[name] for name in __all__))

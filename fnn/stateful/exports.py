@@ -1,11 +1,12 @@
-"""``__all__`` of packages that take all the names of their files."""
+"""``__all__`` of packages that take all the names of their files, and how their signatures are shown."""
 
 from __future__ import annotations
 
-from types import ModuleType
+from collections.abc import Iterable
+from types import FunctionType, ModuleType
 from typing import Any
 
-__all__ = ["export"]
+__all__ = ["export", "unquote"]
 
 _OF_PYTHON = frozenset({"Any", "TYPE_CHECKING", "annotations", "importlib"})
 
@@ -19,5 +20,43 @@ def export(namespace: dict[str, Any], *more: str) -> None:
         namespace: the ``globals()`` of the package.
         *more: submodules and names that are imported when first used.
     """
+    unquote(*namespace.values())
     names = {name for name, value in namespace.items() if name[:1] != "_" and not isinstance(value, ModuleType)}
     namespace["__all__"] = sorted({*(names - _OF_PYTHON), *more})
+
+
+class _Annotation(str):
+    """An annotation that ``help`` shows without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def unquote(*values: Any) -> None:
+    """Has ``help`` show the signatures of functions and of fnn's classes as they are written.
+
+    Annotations that are kept as text would stand in quotes.
+
+    Args:
+        *values: functions and classes; others stay.
+
+    Example:
+        >>> import inspect
+        >>> def double(x: float) -> float:
+        ...     return 2 * x
+        >>> unquote(double)
+        >>> inspect.signature(double)
+        <Signature (x: float) -> float>
+    """
+    for value in values:
+        members: Iterable[Any] = [value]
+        if isinstance(value, type):
+            members = [m for kind in value.__mro__ if kind.__module__.startswith("fnn.") for m in vars(kind).values()]
+        for member in members:
+            while member is not None:
+                if isinstance(member, FunctionType):
+                    found = member.__annotations__
+                    member.__annotations__ = {k: _Annotation(v) if isinstance(v, str) else v for k, v in found.items()}
+                member = getattr(member, "__wrapped__", None)

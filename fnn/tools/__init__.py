@@ -1,5 +1,6 @@
 """What one looks into a model and a script with: summaries, compilations, profiles, features, histograms, curves."""
 
+from fnn.stateful.exports import unquote as _unquote
 from fnn.tools.compare import Comparison as Comparison, Difference as Difference, Layer as Layer, compare as compare
 from fnn.tools.compiles import Compile as Compile, Compiles as Compiles, explain_compiles as explain_compiles
 from fnn.tools.features import Features as Features, features as features
@@ -31,3 +32,5 @@ __all__ = [
     "profile",
     "summary",
 ]
+
+_unquote(*(globals()[name] for name in __all__))

@@ -20,6 +20,7 @@ from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Buffer, Parameter
 from fnn.nn.utils.cached_values import cached as cached, caching, kept
 from fnn.nn.utils.computed_attributes import base_class, property_names, retype
+from fnn.stateful.exports import unquote
 
 __all__ = [
     "ParametrizationList",
@@ -444,3 +445,6 @@ def transfer_parametrizations_and_params(from_module: Module, to_module: M, tens
 
 def __dir__() -> list[str]:
     return __all__
+
+
+unquote(*(globals()[name] for name in __all__))

@@ -9,6 +9,7 @@ from fnn.optim.lr_scheduler.decay import *
 from fnn.optim.lr_scheduler.plateau import *
 from fnn.optim.lr_scheduler.scheduler import *
 from fnn.optim.lr_scheduler.scheduler import _LRScheduler as _LRScheduler
+from fnn.stateful.exports import unquote as _unquote
 
 __all__: list[str] = []
 __all__ += by_function.__all__
@@ -18,3 +19,5 @@ __all__ += cycle.__all__
 __all__ += decay.__all__
 __all__ += plateau.__all__
 __all__ += scheduler.__all__
+
+_unquote(*(globals()[name] for name in __all__))
