@@ -54,6 +54,7 @@ class Scope:
         self.made: dict[Hashable, Box] = {}
         self.objects: dict[int, Stateful] = {}
         self.modes: dict[int, bool] = {}  # whether Modules, by their ids, train, whatever they themselves say
+        self.sums: dict[Hashable, Any] = {}  # what was added up in boxes that were empty, and nothing else done with
         self.draws: dict[Any, int] = {}  # from generators, in a trace within, not yet counted in their states
         self.depth: int = 0
         self._restores: dict[int, Callable[[], None]] = {}
@@ -110,6 +111,11 @@ class Scope:
         key = holder.place()
         self.holders[key] = self.writes[key] = holder
         self.values[key] = value
+
+    def only_added(self, box: Box) -> bool:
+        """Whether all that was done with a box that was empty is to add something up in it."""
+        place = box.place()
+        return place in self.sums and self.sums[place] is self.values.get(place) and place not in self.reads
 
     def keep(self, obj: Stateful) -> None:
         """Notes what the Python side of an object is, before it changes."""
@@ -271,6 +277,17 @@ def note_part(obj: Stateful, part: str) -> None:
             ),
             "a-part-would-be-made",
         )
+
+
+def note_sum(box: Box, before: Any) -> None:
+    """To be called when something was added to what a box held ``before``, or put into an empty one."""
+    scope = innermost()
+    if scope is not None:
+        place = box.place()
+        if before is None or (place in scope.sums and scope.sums[place] is before):
+            scope.sums[place] = scope.values.get(place)
+        else:
+            scope.sums.pop(place, None)
 
 
 def note_call(obj: Stateful) -> bool:

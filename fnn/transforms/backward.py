@@ -15,7 +15,7 @@ from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter
 from fnn.nn.row_gradients import RowTaps, row_gradients, wants_row_gradients
 from fnn.stateful.remedies import with_remedy
-from fnn.stateful.scopes import Scope
+from fnn.stateful.scopes import Scope, note_sum
 from fnn.stateful.tracing import again_if_stale, is_eager
 from fnn.stateful.watching import current_watches, watched
 from fnn.transforms.hook_leaks import warn_of_hooks
@@ -241,4 +241,7 @@ def add_gradients(parameters: Sequence[Parameter], grads: Sequence[Any]) -> None
     """Adds gradients, ``None`` for none, into each ``p.grad``."""
     for parameter, grad in zip(parameters, grads, strict=True):
         if grad is not None:
-            parameter.grad = grad if parameter.grad is None else parameter.grad + grad
+            box = parameter._grad
+            before = box.peek()
+            parameter.grad = grad if before is None else before + grad
+            note_sum(box, before)

@@ -39,6 +39,7 @@ from fnn.transforms.jit.compiles import Compile, compile_listeners
 from fnn.transforms.jit.gathering import Gathered, Split, element_targets
 from fnn.transforms.jit.programs import Program
 from fnn.transforms.jit.search import CompiledFunction, Found, is_stateful
+from fnn.transforms.jit.sums import Sums, apart, boxes_apart
 from fnn.transforms.jit.trace import Trace
 
 __all__ = ["BoundJit", "JitDecorator", "JitFunction", "jit"]
@@ -94,6 +95,9 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         self._compiler_options = compiler_options
         self._donate = donate
         self._programs: dict[Hashable, Program] = {}
+        self._sums: dict[
+            Hashable, list[Sums]
+        ] = {}  # of the key but for the empty boxes, the programs that add up in them
         self._numbers: dict[Hashable, int] = {}
         self._written: dict[Hashable, Mapping[int, Any]] = {}  # of a structure, the numbers that programs write
         self._contexts: OrderedDict[int, _ForOwner] = OrderedDict()
@@ -126,6 +130,7 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         """Forgets every compiled program."""
         with self._lock:
             self._programs.clear()
+            self._sums.clear()
             self._numbers.clear()
             self._written.clear()
             self._contexts.clear()
@@ -169,6 +174,11 @@ class JitFunction(CompiledFunction, Generic[P, R]):
             current(),
         )
         program = self._programs.get(key)
+        if program is None and self._sums and is_eager() and not current_scopes():
+            boxes = boxes_apart(self._sums.get((*key[:2], *key[3:]), ()), gathered)
+            if boxes:
+                whole_args, whole_kwargs = put_back(args, kwargs, static)
+                return apart(boxes, lambda: self._call(owner, tuple(whole_args), whole_kwargs))
         trace = report = None
         if program is None:
             report = Compile(self, key, gathered, leaves) if compile_listeners else None
@@ -191,6 +201,9 @@ class JitFunction(CompiledFunction, Generic[P, R]):
             program = trace.program
             if trace.reusable:
                 self._programs[key] = program
+                if program.sums:
+                    keys = tuple([box.key() for box in gathered.optional])
+                    self._sums.setdefault((*key[:2], *key[3:]), []).append(Sums(keys, program.sums))
                 self._useless = 0
             else:
                 self._warn_of_traces(gathered)

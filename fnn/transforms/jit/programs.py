@@ -23,6 +23,7 @@ class Program:
         self.cells: list[int] = []  # cells that get new values
         self.new_boxes: list[Box] = []  # boxes made during the trace, for the one call that made them
         self.new_values: list[ContainerPlace] = []  # traced values in containers, likewise
+        self.sums: frozenset[int] = frozenset()  # boxes that may be empty, were, and in which it only adds something up
         self.touches_optional: bool = False
         self.changes_types: bool = False  # some box gets an array of another shape, dtype or placement
         self.may_donate: bool = True  # it calls nothing on the host that could look at the arrays

@@ -123,6 +123,7 @@ class Trace:
             after = [cell.get() for cell in gathered.cells]
             changed = [i for i, (old, new) in enumerate(zip(before, after, strict=True)) if old is not new]
             program.cells = sorted(changed, key=lambda i: isinstance(gathered.cells[i], ElementCell))
+            program.sums = frozenset(i for i, box in enumerate(gathered.optional) if scope.only_added(box))
             every = list(walk(gathered.objects()))
             program.new_boxes = [
                 box
