@@ -27,7 +27,15 @@ ABSENT = {
     **dict.fromkeys(["Container", "clip_grad_norm", "DistributedDataParallelCPU"], "deprecated in torch"),
     **dict.fromkeys(["T", "R", "T_module", "bind", "factory_kwargs", "assert_int_or_pair"], "torch's own help"),
     **dict.fromkeys(
-        ["is_namedtuple", "get_a_var", "apply_permutation", "UninitializedTensorMixin"], "torch's own help"
+        [
+            "is_namedtuple",
+            "get_a_var",
+            "apply_permutation",
+            "UninitializedTensorMixin",
+            "autocast_decorator",
+            "OptState",
+        ],
+        "torch's own help",
     ),
     **dict.fromkeys(
         ["grouped_mm", "scaled_mm", "scaled_grouped_mm", "ScalingType", "SwizzleType"], "products of scaled types"
@@ -69,7 +77,7 @@ def torch_paths():
     import torch
 
     found = []
-    for root in (torch.nn, torch.optim):
+    for root in (torch.nn, torch.optim, torch.amp):
         modules = [root.__name__, *(m.name for m in pkgutil.walk_packages(root.__path__, root.__name__ + "."))]
         for name in modules:
             if ELSEWHERE & set(name.split(".")):
@@ -81,7 +89,11 @@ def torch_paths():
             for member, value in vars(module).items():
                 public = not member.startswith("_") and not isinstance(value, types.ModuleType)
                 origin = str(getattr(value, "__module__", ""))
-                shown = hasattr(module, "__path__") and not listed and origin.startswith(("torch.nn", "torch.optim"))
+                shown = (
+                    hasattr(module, "__path__")
+                    and not listed
+                    and origin.startswith(("torch.nn", "torch.optim", "torch.amp"))
+                )
                 if public and (member in listed or origin == name or shown):
                     found.append((name.removeprefix("torch."), member))
     return found

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from fnn.amp.autocast_mode import (
     autocast as autocast,
+    custom_bwd as custom_bwd,
+    custom_fwd as custom_fwd,
     get_autocast_dtype as get_autocast_dtype,
     is_autocast_available as is_autocast_available,
     is_autocast_cache_enabled as is_autocast_cache_enabled,
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = [
     "GradScaler",
     "autocast",
+    "custom_bwd",
+    "custom_fwd",
     "get_autocast_dtype",
     "is_autocast_available",
     "is_autocast_cache_enabled",

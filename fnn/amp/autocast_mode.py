@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
+from fnn.amp.casting import cast
+from fnn.amp.state import Autocast, context, current, entered, opened
 from fnn.stateful.warning import warn
 
 __all__ = [
     "autocast",
+    "custom_bwd",
+    "custom_fwd",
     "get_autocast_dtype",
     "is_autocast_available",
     "is_autocast_cache_enabled",
@@ -35,36 +38,6 @@ _DEFAULTS: dict[str, Any] = {
     "mps": jnp.float16,
 }
 _HALVES = (np.dtype(jnp.bfloat16), np.dtype(jnp.float16))
-
-
-class Autocast(NamedTuple):
-    """What an enabled ``autocast`` says."""
-
-    dtype: np.dtype[Any]
-    device_type: str | None
-    cache_enabled: bool
-
-
-# A context of JAX's, each thread's own: what it holds is part of the key of every trace and program.
-context: Any = jax.make_user_context(default_value=None)
-
-# Not empty as soon as there was one: until then nobody need look into the context, which takes six times as long.
-opened: list[bool] = []
-
-
-class _Entered(threading.local):
-    """The contexts that this thread is in, outermost first."""
-
-    def __init__(self) -> None:
-        self.managers: list[Any] = []
-
-
-_entered = _Entered()
-
-
-def current() -> Autocast | None:
-    """The autocast that this thread is in, ``None`` if in none or in one that is not enabled."""
-    return context.value if opened else None
 
 
 class autocast:
@@ -130,11 +103,11 @@ class autocast:
         opened[:] = [True]
         manager = context(Autocast(self.dtype, self.device_type, self.cache_enabled) if self.enabled else None)
         manager.__enter__()
-        _entered.managers.append(manager)
+        entered.managers.append(manager)
         return self
 
     def __exit__(self, *raised: object) -> None:
-        _entered.managers.pop().__exit__(*raised)
+        entered.managers.pop().__exit__(*raised)
 
     def __call__(self, function: Function) -> Function:
         """A function that runs in this ``autocast``."""
@@ -255,3 +228,121 @@ def is_autocast_cache_enabled() -> bool:
     """
     state = current()
     return state is None or state.cache_enabled
+
+
+# Functions with derivatives of their own
+
+
+@jax.tree_util.register_pytree_node_class
+class _Residuals:
+    """What a forward function keeps, the autocast that its backward function is to run in, the dtypes of its arguments."""
+
+    def __init__(self, kept: Any, mode: Autocast | None, dtypes: tuple[Any, ...]) -> None:
+        self.kept = kept
+        self.mode = mode
+        self.dtypes = dtypes
+
+    def tree_flatten(self) -> tuple[tuple[Any], tuple[Any, ...]]:
+        return (self.kept,), (self.mode, self.dtypes)
+
+    @classmethod
+    def tree_unflatten(cls, aux: tuple[Any, ...], children: tuple[Any, ...]) -> _Residuals:
+        return cls(children[0], *aux)
+
+
+@overload
+def custom_fwd(fwd: Function, *, device_type: str | None = None, cast_inputs: DTypeLike | None = None) -> Function: ...
+@overload
+def custom_fwd(
+    fwd: None = None, *, device_type: str | None = None, cast_inputs: DTypeLike | None = None
+) -> Callable[[Function], Function]: ...
+def custom_fwd(fwd: Any = None, *, device_type: str | None = None, cast_inputs: DTypeLike | None = None) -> Any:
+    """For the forward function of a ``jax.custom_vjp``: the backward function, in ``custom_bwd``, runs in the same ``autocast``.
+
+    Args:
+        fwd: the forward function, which returns a pair of output and residuals; without it, this is a decorator with options.
+        device_type: accepted for torch's signature.
+        cast_inputs: if given, within ``autocast`` the floating arguments, but for those of float64, are cast to this dtype, and
+            both functions run with ``autocast`` turned off.
+
+    Returns:
+        the function for ``defvjp``.
+
+    Source: https://docs.pytorch.org/docs/2.13/amp.html#torch.amp.custom_fwd
+
+    Example:
+        >>> import fnn, jax, jax.numpy as jnp
+        >>> @fnn.amp.custom_fwd(cast_inputs=jnp.float32)
+        ... def forward(x):
+        ...     return jnp.exp(x), jnp.exp(x)
+        >>> @fnn.amp.custom_bwd
+        ... def backward(kept, g):
+        ...     return (g * kept,)
+        >>> exp = jax.custom_vjp(lambda x: forward(x)[0])
+        >>> exp.defvjp(forward, backward)
+        >>> with fnn.autocast():
+        ...     y, pull = jax.vjp(exp, jnp.zeros(1, jnp.bfloat16))
+        >>> y.dtype.name, pull(y)[0].dtype.name
+        ('float32', 'bfloat16')
+    """
+    if fwd is None:
+        return functools.partial(custom_fwd, device_type=device_type, cast_inputs=cast_inputs)
+
+    @functools.wraps(fwd)
+    def call(*args: Any, **kwargs: Any) -> tuple[Any, _Residuals]:
+        mode = current()
+        dtypes = tuple(tuple(map(jnp.result_type, jax.tree.leaves(arg))) for arg in args)
+        if mode is None or cast_inputs is None:
+            output, kept = fwd(*args, **kwargs)
+            return output, _Residuals(kept, mode, dtypes)
+        to = jnp.dtype(cast_inputs)
+        args, kwargs = jax.tree.map(lambda value: cast(value, to), (args, kwargs))
+        with context(None):
+            output, kept = fwd(*args, **kwargs)
+        return output, _Residuals(kept, None, dtypes)
+
+    return call
+
+
+@overload
+def custom_bwd(bwd: Function, *, device_type: str | None = None) -> Function: ...
+@overload
+def custom_bwd(bwd: None = None, *, device_type: str | None = None) -> Callable[[Function], Function]: ...
+def custom_bwd(bwd: Any = None, *, device_type: str | None = None) -> Any:
+    """For the backward function of a ``jax.custom_vjp``, whose forward function is in ``custom_fwd``.
+
+    Args:
+        bwd: the backward function, of the residuals and the gradient of the output; without it, this is a decorator.
+        device_type: accepted for torch's signature.
+
+    Returns:
+        the function for ``defvjp``; the gradients that it returns have the dtypes of the arguments.
+
+    Source: https://docs.pytorch.org/docs/2.13/amp.html#torch.amp.custom_bwd
+    """
+    if bwd is None:
+        return functools.partial(custom_bwd, device_type=device_type)
+
+    @functools.wraps(bwd)
+    def call(*args: Any) -> tuple[Any, ...]:
+        *static, residuals, gradient = args
+        if not isinstance(residuals, _Residuals):
+            raise TypeError(
+                f"custom_bwd: residuals must be those of a function in custom_fwd, got {type(residuals).__name__}"
+            )
+        with context(residuals.mode):
+            gradients = bwd(*static, residuals.kept, gradient)
+        kinds = residuals.dtypes[len(residuals.dtypes) - len(gradients) :]
+        return tuple(_in_dtypes(g, dtypes) for g, dtypes in zip(gradients, kinds, strict=True))
+
+    return call
+
+
+def _in_dtypes(gradient: Any, dtypes: tuple[Any, ...]) -> Any:
+    """The arrays of a gradient in the dtypes of the argument; one of another structure is JAX's to refuse."""
+    leaves, tree = jax.tree.flatten(gradient)
+    if len(leaves) != len(dtypes):
+        return gradient
+    return tree.unflatten(
+        [g.astype(d) if jnp.issubdtype(d, jnp.floating) else g for g, d in zip(leaves, dtypes, strict=True)]
+    )

@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.amp.autocast_mode import Autocast, context, opened
 from fnn.amp.lists import POLICIES, UNLESS, Policy
+from fnn.amp.state import Autocast, context, opened
 from fnn.stateful.boxes import Box
 
-__all__ = ["Casting", "follow_autocast", "in_float32"]
+__all__ = ["Casting", "cast", "follow_autocast", "in_float32"]
 
 Class = TypeVar("Class", bound=type)
 
@@ -62,9 +62,9 @@ class Casting:
             return args, kwargs
         every, named = list(args), dict(kwargs)
         for i in places:
-            every[i] = _cast(every[i], to)
+            every[i] = cast(every[i], to)
         for name in names:
-            named[name] = _cast(named[name], to)
+            named[name] = cast(named[name], to)
         return tuple(every), named
 
     def _target(self, state: Autocast, values: list[Any]) -> np.dtype[Any] | None:
@@ -119,10 +119,10 @@ def _is_cast(dtype: np.dtype[Any]) -> bool:
     return dtype != _FLOAT64 and bool(jnp.issubdtype(dtype, jnp.floating))
 
 
-def _cast(value: Any, to: np.dtype[Any]) -> Any:
+def cast(value: Any, to: np.dtype[Any]) -> Any:
     """The value with its floating arrays, but those of float64, in a dtype; what is an array by itself stays one of numpy."""
     if type(value) in (list, tuple):
-        return type(value)(_cast(item, to) for item in value)
+        return type(value)(cast(item, to) for item in value)
     dtype = _dtype_of(value)
     if dtype is None or dtype == to or not _is_cast(dtype):
         return value
@@ -137,7 +137,7 @@ def _cast(value: Any, to: np.dtype[Any]) -> Any:
 
 def in_float32(*arrays: Any) -> Iterator[Any]:
     """The arrays, those of a floating dtype other than float64 in float32; ``None`` passes."""
-    return (_cast(array, _FLOAT32) for array in arrays)
+    return (cast(array, _FLOAT32) for array in arrays)
 
 
 class _Given:

@@ -19,7 +19,7 @@ from jax.core import Tracer
 
 from fnn.amp.casting import Casting
 from fnn.amp.lists import POLICIES
-from fnn.amp.autocast_mode import context, opened
+from fnn.amp.state import context, opened
 from fnn.functional.checks import describe, fail
 from fnn.stateful.boxes import Box
 from fnn.stateful.exports import unquote

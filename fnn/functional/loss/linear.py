@@ -9,8 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from fnn.amp.autocast_mode import current
 from fnn.amp.casting import in_float32
+from fnn.amp.state import current
 from fnn.functional.arrays import ArrayLike, widen
 from fnn.functional.checks import (
     as_array,
