@@ -656,6 +656,8 @@ _method(_dense, "map", lambda x: x)
 CALLS |= {
     "amp.autocast": lambda: Call(fnn.amp.autocast, {"device_type": "cuda"}),
     "amp.get_autocast_dtype": lambda: Call(fnn.amp.get_autocast_dtype, {"device_type": "cuda"}),
+    "amp.custom_fwd": lambda: Call(fnn.amp.custom_fwd, {"fwd": _half, "cast_inputs": "float32"}),
+    "amp.custom_bwd": lambda: Call(fnn.amp.custom_bwd, {"bwd": _half}),
     "amp.is_autocast_available": lambda: Call(fnn.amp.is_autocast_available, {"device_type": "cuda"}),
     "amp.is_autocast_enabled": lambda: Call(fnn.amp.is_autocast_enabled, {}),
     "amp.is_autocast_cache_enabled": lambda: Call(fnn.amp.is_autocast_cache_enabled, {}),
