@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from types import FunctionType, ModuleType
 from typing import Any
+from weakref import WeakSet
 
 __all__ = ["export", "unquote"]
 
@@ -23,6 +24,9 @@ def export(namespace: dict[str, Any], *more: str) -> None:
     unquote(*namespace.values())
     names = {name for name, value in namespace.items() if name[:1] != "_" and not isinstance(value, ModuleType)}
     namespace["__all__"] = sorted({*(names - _OF_PYTHON), *more})
+
+
+_shown: WeakSet[type] = WeakSet()
 
 
 class _Annotation(str):
@@ -53,10 +57,13 @@ def unquote(*values: Any) -> None:
     for value in values:
         members: Iterable[Any] = [value]
         if isinstance(value, type):
-            members = [m for kind in value.__mro__ if kind.__module__.startswith("fnn.") for m in vars(kind).values()]
+            kinds = [k for k in value.__mro__ if k not in _shown and k.__module__.startswith("fnn.")]
+            _shown.update(kinds)
+            members = [member for kind in kinds for member in vars(kind).values()]
         for member in members:
             while member is not None:
                 if isinstance(member, FunctionType):
                     found = member.__annotations__
-                    member.__annotations__ = {k: _Annotation(v) if isinstance(v, str) else v for k, v in found.items()}
+                    texts = {name: _Annotation(text) for name, text in found.items() if type(text) is str}
+                    found.update(texts)
                 member = getattr(member, "__wrapped__", None)
