@@ -45,6 +45,8 @@ def as_array(function: str, argument: str, value: Any) -> jax.Array:
         return value.data
     if isinstance(value, np.ndarray | np.generic):
         check_64_bits(f"{function}: {argument}", value)
+        if value.dtype.kind in "OSUMm" or value.dtype.names:
+            fail(TypeError, function, argument, "an array of numbers", value)
         # Under a trace too the values stay known, for the checks that read them.
         with jax.ensure_compile_time_eval():
             return jnp.asarray(value)
@@ -73,7 +75,8 @@ def check_64_bits(what: str, value: Any) -> None:
     wide = _too_wide(value)
     if wide is not None:
         got, narrow = wide
-        advice = '; jax.config.update("jax_enable_x64", True) lets JAX keep 64 bits' if narrow.itemsize < 8 else ""
+        helps = narrow.itemsize < 8 and -(2**63) <= got < 2**64
+        advice = '; jax.config.update("jax_enable_x64", True) lets JAX keep 64 bits' if helps else ""
         raise OverflowError(f"{what} must be of numbers that {narrow.name} can hold, got {describe(got)}{advice}")
 
 

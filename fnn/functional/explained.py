@@ -28,7 +28,10 @@ from fnn.stateful.remedies import with_remedy_of
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # What JAX, numpy and Python raise of an argument of a wrong kind. Others, a MemoryError say, have another cause.
-_KINDS = (TypeError, ValueError, AttributeError, IndexError, KeyError, ZeroDivisionError, OverflowError)
+_KINDS = (
+    *(TypeError, ValueError, AttributeError, IndexError, KeyError, ZeroDivisionError, OverflowError),
+    NotImplementedError,  # by keys of JAX's
+)
 _FNN = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -121,7 +124,12 @@ def explanation(
 ) -> Exception | None:
     """The error that says more than the one that came; ``None`` if there is none."""
     title, message = _title(function, args), str(error)
-    if isinstance(error, _KINDS):
+    called = f"{function.__qualname__}() "
+    if isinstance(error, TypeError) and message.startswith(called) and not title.startswith("_"):
+        # What Python says of a call that the signature has no place for names the class that the constructor is from.
+        plain = f"{title}: {message.removeprefix(called)}"
+        return TypeError(plain)
+    if isinstance(error, _KINDS) and "can hold, got " not in message:
         for name, expected, value in _misfits(function, args, kwargs, isinstance(error, jax.errors.JAXTypeError)):
             if message.startswith(f"{title}: ") and re.search(rf"\b{name}\b", message) and "Tracer(" not in message:
                 return None
@@ -165,6 +173,8 @@ def _misfits(
             kinds = [k for k in kinds if k != "jax.Array"]  # a number that may be traced
         holds_arrays = not _ARRAYS.isdisjoint(kinds)
         for value in given[name] if parameter.kind is parameter.VAR_POSITIONAL else (given[name],):
+            if isinstance(value, int) and not -(2**63) <= value < 2**64:
+                yield name, "at most 64 bits long", value
             traced = isinstance(value, Tracer) and not holds_arrays
             if (traced and wants_values) or not any(_fits(kind, value, function) for kind in kinds):
                 yield name, _said(kinds, function) + ", known when the call is traced" * traced, value
@@ -196,7 +206,15 @@ def _split(text: str, mark: str) -> Iterator[str]:
 
 
 def _is_held(value: Any) -> bool:
-    return isinstance(value, jax.Array | np.ndarray | np.generic | Box)
+    return isinstance(value, jax.Array | np.ndarray | np.generic | Box) and has_numbers(value)
+
+
+def has_numbers(value: Any) -> bool:
+    """Whether an array holds numbers: no text, no dates, no keys of JAX's."""
+    dtype = getattr(value, "dtype", None)
+    if dtype is None or getattr(dtype, "kind", "") in ("m", "M"):
+        return dtype is None
+    return bool(jnp.issubdtype(dtype, np.number) or dtype == np.bool_)
 
 
 def _is_key(value: Any) -> bool:
@@ -210,8 +228,10 @@ def _is_place(value: Any) -> bool:
 
 
 def _is_array(value: Any) -> bool:
-    if isinstance(value, bool | int | float | complex) or _is_held(value):
-        return getattr(value, "dtype", None) != np.dtype(object)
+    if isinstance(value, bool | int | float | complex):
+        return True
+    if isinstance(value, jax.Array | np.ndarray | np.generic | Box):
+        return has_numbers(value)
     return hasattr(value, "__jax_array__") or hasattr(value, "__array__")
 
 
@@ -221,7 +241,7 @@ def is_number(value: Any) -> bool:
         return True
     if isinstance(value, Box):
         value = value.peek()
-    return getattr(value, "shape", None) == () and not jnp.iscomplexobj(value)
+    return getattr(value, "shape", None) == () and has_numbers(value) and not jnp.iscomplexobj(value)
 
 
 def _is_integer(value: Any) -> bool:

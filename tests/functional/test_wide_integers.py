@@ -59,7 +59,8 @@ def test_refused(door, value):
 @pytest.mark.parametrize("door", sorted({*DOORS} - {"indices", "targets", "functional_call", "update"}))
 @pytest.mark.parametrize("value", [BIG, -BIG, 2**80])
 def test_numbers_of_python_are_refused(door, value):
-    with pytest.raises(OverflowError, match=f"must be of numbers that int32 can hold, got {value}; .*jax_enable_x64"):
+    advice = "; .*jax_enable_x64" if value != 2**80 else ""
+    with pytest.raises(OverflowError, match=f"must be of numbers that int32 can hold, got {value}{advice}"):
         DOORS[door](value)
     with jax.enable_x64(True), pytest.raises(OverflowError, match=f"of numbers that int64 can hold, got {2**80}(\n|$)"):
         DOORS[door](2**80)
