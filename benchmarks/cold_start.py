@@ -14,6 +14,7 @@ import subprocess
 import sys
 
 from common import machine
+from depth import encoder
 
 IMPORTS = {
     "import jax": "import jax",
@@ -111,50 +112,10 @@ float(step(model, optimizer, jnp.ones((32, 8, 8, 1)), jnp.zeros(32, int)))
 """
 STEPS = {"fnn": FNN_STEP, "torch": TORCH_STEP, "flax nnx": NNX_STEP}
 
-FNN_ENCODER = """
-import jax.numpy as jnp, fnn
-from fnn import nn, optim
-start = time.perf_counter()
-layer = nn.TransformerEncoderLayer(64, 4, 128, dropout=0.0, batch_first=True)
-model = nn.TransformerEncoder(layer, DEPTH)
-optimizer = optim.Adam(model.parameters())
-step = fnn.jit(lambda x: optimizer.step(lambda: (model(x) ** 2).mean()))
-float(step(jnp.ones((2, 16, 64))))
-"""
-HAND_ENCODER = """
-import jax, jax.numpy as jnp, numpy as np, optax
-start = time.perf_counter()
-draw = np.random.default_rng(0).normal
-sizes = {"qkv": (64, 192), "out": (64, 64), "wide": (64, 128), "narrow": (128, 64)}
-def layer():
-    linear = {k: (0.1 * draw(size=v).astype("f"), np.zeros(v[1], "f")) for k, v in sizes.items()}
-    return linear | {k: (np.ones(64, "f"), np.zeros(64, "f")) for k in ("norm1", "norm2")}
-def dense(p, x): return x @ p[0] + p[1]
-def norm(p, x):
-    x = x - x.mean(-1, keepdims=True)
-    return x * jax.lax.rsqrt((x**2).mean(-1, keepdims=True) + 1e-5) * p[0] + p[1]
-def attend(p, x):
-    q, k, v = (a.reshape(2, 16, 4, 16).swapaxes(1, 2) for a in jnp.split(dense(p["qkv"], x), 3, -1))
-    out = jax.nn.softmax(q @ k.swapaxes(2, 3) / 4) @ v
-    return dense(p["out"], out.swapaxes(1, 2).reshape(x.shape))
-def loss(ps, x):
-    for p in ps:
-        x = norm(p["norm1"], x + attend(p, x))
-        x = norm(p["norm2"], x + dense(p["narrow"], jax.nn.relu(dense(p["wide"], x))))
-    return (x**2).mean()
-ps = jax.tree.map(jnp.asarray, [layer() for _ in range(DEPTH)])
-tx = optax.adam(1e-3)
-@jax.jit
-def step(ps, state, x):
-    value, grads = jax.value_and_grad(loss)(ps, x)
-    updates, state = tx.update(grads, state)
-    return value, optax.apply_updates(ps, updates), state
-float(step(ps, tx.init(ps), jnp.ones((2, 16, 64)))[0])
-"""
 ENCODERS = {
-    f"{name}, {depth} layers": code.replace("DEPTH", str(depth))
-    for name, code in (("fnn", FNN_ENCODER), ("hand-written", HAND_ENCODER))
-    for depth in (2, 12, 24)
+    f"{peer}, {depth} layers": encoder(peer, depth)
+    for peer in ("fnn, plain loop", "fnn, nn.Repeated", "hand-written loop", "hand-written scan")
+    for depth in (2, 12, 24, 48)
 }
 
 
@@ -181,9 +142,9 @@ def compare(title: str, codes: dict[str, str], base: str, rounds: int) -> None:
     for name, values in times.items():
         if values:
             median = statistics.median(values)
-            print(f"  {name:22} {median:7.3f} s  {median / reference:6.2f} x {base}")
+            print(f"  {name:28} {median:7.3f} s  {median / reference:6.2f} x {base}")
         else:
-            print(f"  {name:22} left out: not installed")
+            print(f"  {name:28} left out: not installed")
 
 
 def main() -> None:
@@ -194,7 +155,7 @@ def main() -> None:
     compare("import", IMPORTS, "import jax", rounds)
     compare("parameters of a ResNet-50, after import", PARAMETERS, "fnn", max(1, rounds // 2))
     compare("construction to first finished step, after import", STEPS, "fnn", max(1, rounds // 2))
-    compare("the same of a transformer encoder", ENCODERS, "fnn, 2 layers", max(1, rounds // 2))
+    compare("the same of a transformer encoder", ENCODERS, "hand-written loop, 2 layers", max(1, rounds // 2))
 
 
 if __name__ == "__main__":
