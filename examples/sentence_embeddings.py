@@ -5,29 +5,28 @@
     python examples/sentence_embeddings.py
     python examples/sentence_embeddings.py --query "rates of interest" --sentences my_lines.txt
 
-The weights are read from Hugging Face's layout by ``fnn.load``, and get their names here by ``fnn.checkpoint.rename``. Prints the
-sentences, the nearest to the query first, and draws the matrix of their similarities to ``outputs/sentences.png``. Expected: the
-three sentences about weather come first, with 0.54, 0.47 and 0.18; the matrix shows four blocks, one a subject.
+The model is that of ``models/bert.py``, which takes the names of Hugging Face's file as they are. Prints the sentences, the
+nearest to the query first, and draws the matrix of their similarities to ``outputs/sentences.png``. Expected: the three sentences
+about weather come first, with 0.54, 0.47 and 0.18; the matrix shows four blocks, one a subject.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import matplotlib
 import numpy as np
+from models.bert import BertModel
 from tokenizers import Tokenizer
 
 import fnn
 import fnn.nn.functional as F
-from fnn import nn
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -49,79 +48,13 @@ SENTENCES = (
     "The model overfits when the training set is small.",
     "A larger learning rate made the optimization diverge.",
 )
-# Hugging Face's names to the names below.
-NAMES = {
-    r"^embeddings\.": "",
-    r"^encoder\.layer\.": "layers.",
-    r"attention\.self\.": "",
-    r"attention\.output\.dense": "out",
-    r"attention\.output\.LayerNorm": "norm1",
-    r"intermediate\.dense": "up",
-    r"output\.dense": "down",
-    r"output\.LayerNorm": "norm2",
-    r"^LayerNorm": "norm",
-    r"_embeddings": "",
-}
 
 
-class Layer(nn.Module):
-    """Attention and a feed-forward part, each followed by a residual sum and a normalization."""
-
-    def __init__(self, width: int, heads: int, inner: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
-        self.out = nn.Linear(width, width)
-        self.norm1 = nn.LayerNorm(width, eps=1e-12)
-        self.up = nn.Linear(width, inner)
-        self.down = nn.Linear(inner, width)
-        self.norm2 = nn.LayerNorm(width, eps=1e-12)
-
-    def forward(self, x: jax.Array, mask: jax.Array) -> jax.Array:
-        batch, length, width = x.shape
-
-        def split(y: jax.Array) -> jax.Array:
-            return y.reshape(batch, length, self.heads, -1).swapaxes(1, 2)
-
-        mixed = F.scaled_dot_product_attention(
-            split(self.query(x)), split(self.key(x)), split(self.value(x)), mask[:, None, None, :]
-        )
-        x = self.norm1(x + self.out(mixed.swapaxes(1, 2).reshape(batch, length, width)))
-        return self.norm2(x + self.down(F.gelu(self.up(x))))
-
-
-class Encoder(nn.Module):
-    """BERT, the mean of its outputs over the tokens of a sentence, and that at length one."""
-
-    def __init__(
-        self,
-        words: int = 30522,
-        places: int = 512,
-        width: int = 384,
-        heads: int = 12,
-        inner: int = 1536,
-        depth: int = 6,
-    ) -> None:
-        super().__init__()
-        self.word = nn.Embedding(words, width)
-        self.position = nn.Embedding(places, width)
-        self.token_type = nn.Embedding(2, width)
-        self.norm = nn.LayerNorm(width, eps=1e-12)
-        self.layers = nn.ModuleList(Layer(width, heads, inner) for _ in range(depth))
-
-    def forward(self, tokens: jax.Array, mask: jax.Array) -> jax.Array:
-        x = self.word(tokens) + self.position(jnp.arange(tokens.shape[1])) + self.token_type.weight[0]
-        x = self.norm(x)
-        for layer in self.layers:
-            x = layer(x, mask)
-        counted = mask[..., None].astype(x.dtype)
-        return F.normalize((x * counted).sum(1) / counted.sum(1), dim=1)
-
-
-def own_names(state: Mapping[str, Any]) -> dict[str, Any]:
-    """A state dict of Hugging Face's BERT by the names of ``Encoder``, without the pooler, which has no part in embeddings."""
-    state = fnn.checkpoint.rename(state, NAMES)
-    return {name: array for name, array in state.items() if not name.startswith(("pooler.", "position_ids"))}
+def embeddings(model: BertModel, tokens: jax.Array, mask: jax.Array) -> jax.Array:
+    """The mean of BERT's outputs over the tokens of a sentence, at length one."""
+    x, _ = model(tokens, mask)
+    counted = mask[..., None].astype(x.dtype)
+    return F.normalize((x * counted).sum(1) / counted.sum(1), dim=1)
 
 
 def folder_of_weights() -> Path:
@@ -145,12 +78,12 @@ class Embedder:
 
     def __init__(self, folder: Path) -> None:
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        model = Encoder().eval()
-        model.load_state_dict(own_names(fnn.load(folder)))
-        self.model = fnn.jit(model)
+        self.model = BertModel(hidden_size=384, num_hidden_layers=6, intermediate_size=1536).eval()
+        self.model.load_state_dict(fnn.load(folder))
+        self.run = fnn.jit(embeddings)
 
     def __call__(self, sentences: Sequence[str]) -> np.ndarray:
-        return np.asarray(self.model(*tokenize(self.tokenizer, sentences)))
+        return np.asarray(self.run(self.model, *map(jnp.asarray, tokenize(self.tokenizer, sentences))))
 
 
 def draw(sentences: Sequence[str], similarity: np.ndarray, path: Path) -> None:
