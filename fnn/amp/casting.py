@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import jax
@@ -19,6 +19,7 @@ __all__ = ["Casting", "cast", "follow_autocast", "in_float32"]
 
 Class = TypeVar("Class", bound=type)
 
+_ARRAYS = (jax.Array, Box, np.ndarray, np.generic)
 _FLOAT16, _FLOAT32, _FLOAT64 = map(np.dtype, (np.float16, np.float32, np.float64))
 
 
@@ -44,9 +45,11 @@ class Casting:
         with context(None):
             return self.function(*args, **kwargs)
 
-    def _has_option(self, name: str, value: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    def _has_option(
+        self, name: str, such: Callable[[Any], bool], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> bool:
         place = [*inspect.signature(self.function).parameters].index(name)
-        return kwargs.get(name, args[place] if place < len(args) else None) == value
+        return such(kwargs.get(name, args[place] if place < len(args) else None))
 
     def arguments(
         self, state: Autocast, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -57,14 +60,14 @@ class Casting:
         by_place, by_name = self._taken
         places = [i for i, taken in enumerate(by_place[: len(args)]) if taken]
         names = [name for name in kwargs if name in by_name]
-        to = self._target(state, [*(args[i] for i in places), *(kwargs[name] for name in names)])
+        values = [_arrays_in(value) for value in (*(args[i] for i in places), *(kwargs[name] for name in names))]
+        to = self._target(state, values)
         if to is None:
             return args, kwargs
         every, named = list(args), dict(kwargs)
-        for i in places:
-            every[i] = cast(every[i], to)
-        for name in names:
-            named[name] = cast(named[name], to)
+        for key, value in zip((*places, *names), values, strict=True):
+            target: Any = named if isinstance(key, str) else every
+            target[key] = cast(value, to)
         return tuple(every), named
 
     def _target(self, state: Autocast, values: list[Any]) -> np.dtype[Any] | None:
@@ -91,13 +94,29 @@ def _arrays_among(function: Callable[..., Any]) -> tuple[tuple[bool, ...], froze
     by_name: set[str] = set()
     for name, parameter in inspect.signature(function).parameters.items():
         kinds = [kind.strip() for kind in str(parameter.annotation).split("|")]
-        takes = any("ArrayLike" in kind or "jax.Array" in kind for kind in kinds)
-        takes = name == "self" or (takes and {"float", "int", "bool", "Number"}.isdisjoint(kinds))
+        takes = name == "self" or any("ArrayLike" in kind for kind in kinds)
+        takes = takes or ("jax.Array" in kinds and {"float", "int", "bool", "Number"}.isdisjoint(kinds))
+        takes = takes and name != "out"  # a box that the function writes
         if parameter.kind is not parameter.KEYWORD_ONLY:
             by_place.append(takes)
         if takes:
             by_name.add(name)
     return tuple(by_place), frozenset(by_name)
+
+
+def _arrays_in(value: Any) -> Any:
+    """The value, in which whatever else stands for an array (a tensor of torch, say) is one, and a sequence a list or tuple."""
+    if isinstance(value, _ARRAYS) or value is None:
+        return value
+    if hasattr(value, "__jax_array__") or hasattr(value, "__array__"):
+        try:
+            return jnp.asarray(value)
+        except (TypeError, ValueError):
+            return value  # the function says what is wrong
+    if isinstance(value, Iterable) and hasattr(value, "__len__") and not isinstance(value, str | bytes | Mapping):
+        items = map(_arrays_in, value)
+        return tuple(items) if isinstance(value, tuple) else list(items)
+    return value
 
 
 def _dtypes(values: Iterable[Any]) -> Iterator[np.dtype[Any]]:
@@ -130,8 +149,6 @@ def cast(value: Any, to: np.dtype[Any]) -> Any:
         value = value.data
     elif isinstance(value, np.ndarray | np.generic):
         value = value.astype(dtype)  # float64, where JAX has none
-    elif not isinstance(value, jax.Array):
-        value = jnp.asarray(value)
     return value.astype(to)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
+from typing import Any
 
 __all__ = ["POLICIES", "UNLESS", "Policy"]
 
@@ -42,5 +44,9 @@ _LISTS: dict[Policy, str] = {
 POLICIES: dict[str, Policy] = {name: policy for policy, names in _LISTS.items() for name in names.split()}
 """The policy of each function; a name that is not here takes its arguments as they are."""
 
-UNLESS: dict[str, tuple[str, str]] = {"interpolate": ("mode", "area"), "upsample": ("mode", "area")}
-"""Functions that take their arguments as they are if an option, the first part, has the value that follows."""
+UNLESS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "interpolate": ("mode", lambda mode: mode == "area"),
+    "upsample": ("mode", lambda mode: mode == "area"),
+    "triplet_margin_with_distance_loss": ("distance_function", lambda function: function is not None),
+}
+"""Functions that take their arguments as they are if an option is such: what they call then sees to it."""

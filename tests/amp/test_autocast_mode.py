@@ -238,6 +238,30 @@ def test_numpy_arrays_boxes_and_lists_of_arrays():
         assert F.linear(rand(0, 2, 3), rand(1, 4, 3)).dtype == BF16
 
 
+@needs_torch
+def test_tensors_of_torch_and_other_arrays_by_protocol():
+    class Wrapped:
+        def __jax_array__(self):
+            return f32(0, 2, 3)
+
+    x = to_torch(rand(0, 2, 3).astype(np.float32))
+    weights = nn.ParameterList([f32(1, 4, 3), f32(2, 4, 4)])
+    with fnn.autocast():
+        assert F.linear(x, f32(1, 4, 3)).dtype == F.linear(Wrapped(), f32(1, 4, 3)).dtype == BF16
+        assert F.rnn(x[None], None, weights)[0].dtype == BF16
+        assert F.softmax(x.half(), -1).dtype == F32
+    assert F.softmax(x.half(), -1).dtype == F16
+
+
+def test_functions_that_are_made_of_the_listed_ones():
+    x = f32(0, 2, 3).astype(BF16)
+    with fnn.autocast():
+        assert F.gaussian_nll_loss(x, x, jnp.ones_like(x)).dtype == F32
+        assert F.gru_cell(x, None, f32(1, 12, 3), f32(2, 12, 4)).dtype == BF16
+        assert F.ctc_loss(F.log_softmax(x[:, None], -1).astype(BF16), jnp.array([[1]]), (2,), (1,)).dtype == F32
+        assert F.unfold(jnp.ones((1, 1, 3, 3), BF16), 2).dtype == BF16
+
+
 def test_traced_numbers_are_no_arrays_to_cast():
     x = f32(0, 2, 3)
 
@@ -279,6 +303,27 @@ def test_interpolation_by_areas_stays_in_its_dtype():
     with fnn.autocast():
         assert F.interpolate(x, 2, mode="area").dtype == F.interpolate(x, 2, None, "area").dtype == BF16
         assert F.interpolate(x, 2).dtype == F32
+
+
+def test_a_function_of_the_users_is_called_within_autocast():
+    w, x = f32(0, 5, 3), f32(1, 4, 3)
+    seen = []
+
+    def distance(a, b):
+        seen.append(fnn.is_autocast_enabled())
+        return (F.linear(a, w) - F.linear(b, w)).sum(-1)
+
+    with fnn.autocast():
+        assert F.triplet_margin_with_distance_loss(x, x, x, distance_function=distance).dtype == BF16
+        assert F.triplet_margin_with_distance_loss(*[x.astype(BF16)] * 3).dtype == F32
+    assert seen == [True, True]
+
+
+def test_a_box_that_is_written_stays_the_one():
+    out = nn.Buffer(jnp.zeros(3, BF16))
+    with fnn.autocast():
+        F.normalize(jnp.ones(3, BF16), dim=0, out=out)
+    assert (out.data != 0).all()
 
 
 def test_errors_say_what_came():

@@ -123,7 +123,7 @@ UNKNOWN |= {"batch_norm_update", "instance_norm_update"}
 
 
 @needs_torch
-@pytest.mark.one_in(3)
+@pytest.mark.one_in(6)
 @pytest.mark.parametrize("name", table())
 def test_the_dtype_of_a_function_is_that_of_torchs_cuda(name):
     row, fake, compared = table()[name], FakeCuda(), 0
@@ -183,7 +183,7 @@ def our(floating):
 
 
 @needs_torch
-@pytest.mark.one_in(6)
+@pytest.mark.one_in(12)
 @pytest.mark.parametrize("method", [name for name in CALLS if name not in METHODS_APART])
 def test_the_dtype_of_a_method_is_that_of_torchs_cuda(method):
     fake = FakeCuda()

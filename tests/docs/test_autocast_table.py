@@ -32,4 +32,6 @@ def test_a_row(policy):
 
 
 def test_the_exceptions():
-    assert set(re.findall(r"`(\w+)`", TEXT.partition("all else; ")[2].partition(" by ")[0])) == set(UNLESS)
+    assert set(re.findall(r"`(\w+)`", TEXT.partition("all else; ")[2].partition(" by ")[0])) == set(UNLESS) - {
+        "triplet_margin_with_distance_loss"
+    }
