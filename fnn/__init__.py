@@ -127,7 +127,9 @@ _HINTS = {
     ),
     **dict.fromkeys(("Tensor", "as_tensor", "from_numpy"), "arrays are jax.Array; jax.numpy.asarray makes one"),
     **dict.fromkeys(("compile", "script", "trace"), "fnn.jit compiles a function or a Module"),
-    **dict.fromkeys(("cuda", "device"), "jax.devices() are the devices, model.to(device) moves a Module, fnn.amp is torch.cuda.amp"),
+    **dict.fromkeys(
+        ("cuda", "device"), "jax.devices() are the devices, model.to(device) moves a Module, fnn.amp is torch.cuda.amp"
+    ),
     **dict.fromkeys(
         ("arange", "cat", "einsum", "empty", "eye", "full", "linspace", "matmul", "ones", "where", "zeros"),
         "arrays are made by jax.numpy",
