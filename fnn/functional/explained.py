@@ -275,7 +275,8 @@ def _is_axis_name(value: Any) -> bool:
 def _is_flag(value: Any) -> bool:
     if isinstance(value, bool | numbers.Integral | np.bool_):
         return True
-    return isinstance(value, jax.Array | np.ndarray) and value.ndim == 0 and not isinstance(value, Tracer)
+    held = isinstance(value, jax.Array | np.ndarray) and value.ndim == 0 and not isinstance(value, Tracer)
+    return held and has_numbers(value)
 
 
 class _Kind(NamedTuple):

@@ -228,10 +228,29 @@ class Operation:
         return make
 
 
-def _varies(array: jax.Array) -> bool:
-    """Whether the array varies over an axis of a ``shard_map`` that it is in (JAX has renamed what tells it)."""
+def _varying_axes(array: jax.Array) -> frozenset[Any]:
+    """The axes of a ``shard_map`` that it is in over which the array varies (JAX has renamed what tells it)."""
     kind = getattr(jax.typeof(array), "manual_axis_type", None)
-    return bool(getattr(jax.typeof(array), "vma", ()) if kind is None else kind.varying)
+    return frozenset(getattr(jax.typeof(array), "vma", ()) if kind is None else kind.varying)
+
+
+def _varies(array: jax.Array) -> bool:
+    """Whether the array varies over an axis of a ``shard_map`` that it is in."""
+    return bool(_varying_axes(array))
+
+
+def varying_as(array: jax.Array, *others: Any) -> jax.Array:
+    """The array, marked as one that varies over the axes of a ``shard_map`` over which some of the others do.
+
+    What a loop starts with must vary over the axes over which its steps make it.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> varying_as(jnp.zeros(2), jnp.ones(3)).tolist()
+        [0.0, 0.0]
+    """
+    axes = frozenset[Any]().union(*map(_varying_axes, jax.tree.leaves(others))) - _varying_axes(array)
+    return jax.lax.pcast(array, tuple(sorted(axes)), to="varying") if axes else array
 
 
 def is_sharded(array: jax.Array) -> bool:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fnn.kernels.operation import Arrays, Backward, Forward, Operation, Plain, is_sharded
+from fnn.kernels.operation import Arrays, Backward, Forward, Operation, Plain, is_sharded, varying_as
 
 __all__ = ["Kind", "gru_step", "lstm_step", "recurrence", "recurrence_operation", "rnn_step"]
 
@@ -138,11 +138,12 @@ def recurrence_operation(kind: Kind) -> Operation:
     return Operation(_plain(kind), *(_gru(kind) if kind.mode == "gru" else _rnn(kind)))
 
 
-def _sharded_alike(step: Callable[[State, Slices], tuple[State, jax.Array]], state: State, xs: Slices) -> State:
-    """The state sharded as a step leaves it, which ``scan`` asks for where types say how arrays are sharded."""
-    if not is_sharded(xs[0]):
+def _start(step: Callable[[State, Slices], tuple[State, jax.Array]], state: State, arguments: _Arguments) -> State:
+    """The state of the type that a step leaves it with, which ``scan`` asks for: varying and sharded alike."""
+    state = jax.tree.map(lambda value: varying_as(value, arguments), state)
+    if not is_sharded(arguments.x):
         return state
-    after, _ = step(state, jax.tree.map(lambda x: x[0], xs))
+    after, _ = step(state, jax.tree.map(lambda x: x[0], (arguments.x, arguments.mask)))
     return jax.tree.map(lambda before, after: before + jnp.zeros_like(after), state, after)
 
 
@@ -157,7 +158,7 @@ def _plain(kind: Kind) -> Plain:
             return h, h
 
         xs = a.x, a.mask
-        return lax.scan(step, _sharded_alike(step, a.h, xs), xs, reverse=kind.reverse)[1]
+        return lax.scan(step, _start(step, a.h, a), xs, reverse=kind.reverse)[1]
 
     return run
 
@@ -174,7 +175,7 @@ def _plain_lstm(kind: Kind) -> Plain:
             return state, state[0]
 
         xs = a.x, a.mask
-        (_, c), hs = lax.scan(step, _sharded_alike(step, (a.h, a.c), xs), xs, reverse=kind.reverse)
+        (_, c), hs = lax.scan(step, _start(step, (a.h, a.c), a), xs, reverse=kind.reverse)
         return hs, c
 
     return run

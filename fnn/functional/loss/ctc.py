@@ -15,6 +15,7 @@ from fnn.functional.checks import as_array, as_int, check_floating, check_intege
 from fnn.functional.explained import explained
 from fnn.functional.loss.common import finish
 from fnn.functional.reduction import check_reduction
+from fnn.kernels.operation import varying_as
 from fnn.kernels.precision import minus_peak
 
 __all__ = ["ctc_loss"]
@@ -76,8 +77,10 @@ def _ctc(
         return (jnp.where(live, next_blanks, blanks), jnp.where(live, next_marks, marks)), None
 
     start = (
-        jnp.full((rows, longest + 1), -jnp.inf, log_probs.dtype).at[:, 0].set(0),
-        jnp.full((rows, longest), -jnp.inf, log_probs.dtype),
+        varying_as(
+            jnp.full((rows, longest + 1), -jnp.inf, log_probs.dtype).at[:, 0].set(0), log_probs, labels, input_lengths
+        ),
+        varying_as(jnp.full((rows, longest), -jnp.inf, log_probs.dtype), log_probs, labels, input_lengths),
     )
     # Only the states are kept for the backward pass; each step is computed anew there.
     (blanks, marks), _ = jax.lax.scan(

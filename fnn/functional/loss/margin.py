@@ -23,6 +23,7 @@ from fnn.functional.explained import explained
 from fnn.functional.loss.classification import check_class_weight, pick, safe_targets
 from fnn.functional.loss.common import as_floats, check_broadcast, finish, in_chunks, positive_part
 from fnn.functional.reduction import resolve_reduction
+from fnn.kernels.operation import varying_as
 
 __all__ = [
     "cosine_embedding_loss",
@@ -273,7 +274,9 @@ def _multilabel_margin(
     else:
         body = jax.checkpoint(lambda total, now: (total + gaps(now), None), prevent_cse=False)
         loss, _ = jax.lax.scan(
-            body, jnp.zeros(rows, input.dtype), (in_chunks(scores.T, block), in_chunks(live.T, block))
+            body,
+            varying_as(jnp.zeros(rows, input.dtype), scores, live),
+            (in_chunks(scores.T, block), in_chunks(live.T, block)),
         )
     loss = loss / classes * jnp.where(wrong, jnp.nan, jnp.ones((), loss.dtype))
     return _finish_rows(loss, reduction, shape, dtype)

@@ -11,6 +11,7 @@ import numpy as np
 from jax import lax
 
 from fnn.functional.vision.common import cubic_far, cubic_near
+from fnn.kernels.operation import varying_as
 
 # Taps beyond which a strongly shrunk axis is summed by a loop instead of one unrolled term a tap.
 _UNROLLED_TAPS = 8
@@ -125,7 +126,7 @@ def _weighted(x: jax.Array, axis: int, index: np.ndarray, weights: np.ndarray, u
         term = jnp.where(u.reshape(shape), jnp.take(x, i, axis=axis, mode="clip"), 0)
         return total + term * w.reshape(shape), None
 
-    start = jnp.zeros((*x.shape[:axis], index.shape[1], *x.shape[axis + 1 :]), x.dtype)
+    start = varying_as(jnp.zeros((*x.shape[:axis], index.shape[1], *x.shape[axis + 1 :]), x.dtype), x)
     taps = (jnp.asarray(index), jnp.asarray(weights.astype(x.dtype)), jnp.asarray(used))
     return lax.scan(add, start, taps)[0]
 
