@@ -4,7 +4,9 @@ from fnn.functional.activation.inplace_names import *
 from fnn.functional.activation.piecewise import *
 from fnn.functional.activation.smooth import *
 from fnn.functional.activation.softmax import *
+from fnn.functional.attention.cache import *
 from fnn.functional.attention.multi_head import *
+from fnn.functional.attention.rotary import *
 from fnn.functional.attention.scaled_dot_product import *
 from fnn.functional.batchnorm import *
 from fnn.functional.conv import *

@@ -8,6 +8,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from fnn.nn import functional as F
+
 Arguments = dict[str, Any]
 Make = Callable[[], Arguments]
 
@@ -158,6 +160,16 @@ _add("gru", lambda: {"input": ramp(5, 2, 4), "hx": ramp(1, 2, 3), "weights": _we
 _add("lstm", lambda: {"input": ramp(5, 2, 4), "hx": (ramp(1, 2, 3), ramp(1, 2, 3)), "weights": _weights(4)})
 
 _add("scaled_dot_product_attention", lambda: {"query": ramp(2, 3, 4), "key": ramp(2, 5, 4), "value": ramp(2, 5, 4)})
+_add("rotary_embedding", lambda: {"input": ramp(2, 3, 4), "positions": labels(0, 1, 2)})
+_add("rotary_frequencies", lambda: {"dim": 4})
+_add(
+    "cache_update",
+    lambda: {
+        "cache": F.KeyValueCache(ramp(2, 3, 4), ramp(2, 3, 5), jnp.zeros((), jnp.int32)),
+        "key": ramp(2, 1, 4),
+        "value": ramp(2, 1, 5),
+    },
+)
 _add(
     "multi_head_attention_forward",
     lambda: {

@@ -15,7 +15,7 @@ NOT_CALLED = {
         "initial_seed",
     ),
     *("UninitializedParameter", "UninitializedBuffer"),  # their values come later: no result of theirs can be looked at
-    *("DataParallel", "Transform", "Plateau", "SWALR", "swap_in_optimizer_params_and_state"),
+    *("DataParallel", "Transform", "Plateau", "KeyValueCache", "SWALR", "swap_in_optimizer_params_and_state"),
 }
 
 MASKS = ("mask", "key_padding_mask", "is_causal")

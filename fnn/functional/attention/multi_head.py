@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from fnn.amp.autocast_mode import is_autocast_enabled
 from fnn.functional.activation.softmax import softmax_of
 from fnn.functional.arrays import ArrayLike, known, widen
+from fnn.functional.attention.cache import KeyValueCache, check_places, checked_cache, updated, visible
 from fnn.functional.checks import (
     as_array,
     as_int,
@@ -70,6 +71,11 @@ def _projections(inputs: tuple[Any, ...], weights: tuple[Any, ...], bias: Any) -
     return projected
 
 
+def _hidden(mask: jax.Array, hidden: jax.Array) -> jax.Array:
+    """A mask, boolean (True hides) or floating, that hides more."""
+    return mask | hidden if mask.dtype == jnp.bool_ else jnp.where(hidden, -jnp.inf, mask)
+
+
 @partial(jax.jit, static_argnames=("num_heads", "add_zero_attn", "is_causal", "need_weights", "average"))
 def _multi_head(
     inputs: tuple[Any, ...],
@@ -77,6 +83,7 @@ def _multi_head(
     in_proj_bias: Any,
     added: tuple[Any, Any] | None,
     static: tuple[Any, Any],
+    cache: KeyValueCache | None,
     out_weight: Any,
     out_bias: Any,
     mask: Any,
@@ -88,7 +95,7 @@ def _multi_head(
     is_causal: bool,
     need_weights: bool,
     average: bool,
-) -> tuple[jax.Array, jax.Array | None]:
+) -> tuple[jax.Array, jax.Array | None, KeyValueCache | None]:
     batched = inputs[0].ndim == 3
     if not batched:
         inputs = tuple(x[:, None] for x in inputs)
@@ -115,6 +122,12 @@ def _multi_head(
         k, v = (jnp.pad(x, ((0, 0), (0, 0), (0, 1), (0, 0))) for x in (k, v))
     extra = (0 if added is None else added[0].shape[0]) + add_zero_attn
     merged = merged_mask(mask, padding, (batch, num_heads), extra, dtype)
+    if cache is not None:
+        new: KeyValueCache = updated(cache, *((k, v) if batched else (k[0], v[0])))
+        hidden = ~visible(cache.length, length, new.key.shape[-2], is_causal, None)
+        merged = hidden if merged is None else _hidden(merged, hidden)
+        k, v = (a.astype(dtype) if batched else a[None].astype(dtype) for a in (new.key, new.value))
+        cache, is_causal = new, False
     scale = math.sqrt(1 / q.shape[-1])
     kept = None
     if need_weights:
@@ -134,8 +147,8 @@ def _multi_head(
         out = attention(q, k, v, merged, is_causal, scale, None if rng is None else Dropout(rng, p))
     out = linear(out.transpose(2, 0, 1, 3).reshape(length, batch, size), out_weight, out_bias)
     if batched:
-        return out, kept
-    return out[:, 0], None if kept is None else kept[0]
+        return out, kept, cache
+    return out[:, 0], None if kept is None else kept[0], cache
 
 
 def _check_inputs(name: str, x: dict[str, jax.Array], embed: int, separate: bool) -> None:
@@ -202,6 +215,24 @@ def _check_masks(name: str, query: jax.Array, source: int, masks: dict[str, Any]
         )
 
 
+def _check_cache(
+    name: str, cache: Any, x: dict[str, jax.Array], rest: dict[str, Any], size: int, num_heads: int
+) -> KeyValueCache:
+    """The cache as arrays, after checks that it suits the inputs."""
+    cache = checked_cache(name, cache)
+    batch = x["query"].shape[1:-1]
+    for argument, a in (("cache.key", cache.key), ("cache.value", cache.value)):
+        check_shape(name, argument, a, (*batch, num_heads, None, size), "to suit query and num_heads")
+    for argument in ("bias_k", "bias_v", "static_k", "static_v", "add_zero_attn"):
+        if rest[argument] is not None and rest[argument] is not False:
+            fail(ValueError, name, argument, "absent when a cache is given", rest[argument])
+    length = x["query"].shape[0]
+    if x["key"].shape[0] != length:
+        fail(ValueError, name, "key", f"of length {length}, as query, when a cache is given", x["key"])
+    check_places(name, cache, length)
+    return cache
+
+
 def _dropout_key(name: str, p: Any, rng: Any) -> Any:
     """The key for dropout, or ``None`` if nothing is dropped."""
     check_probability(name, "dropout_p", p)
@@ -236,6 +267,7 @@ def multi_head_attention_forward(
     average_attn_weights: bool = True,
     is_causal: bool = False,
     *,
+    cache: None = None,
     rng: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]: ...
 @overload
@@ -266,6 +298,7 @@ def multi_head_attention_forward(
     static_v: ArrayLike | None = None,
     average_attn_weights: bool = True,
     is_causal: bool = False,
+    cache: None = None,
     rng: jax.Array | None = None,
 ) -> tuple[jax.Array, None]: ...
 @overload
@@ -296,8 +329,71 @@ def multi_head_attention_forward(
     average_attn_weights: bool = True,
     is_causal: bool = False,
     *,
+    cache: None = None,
     rng: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array | None]: ...
+@overload
+def multi_head_attention_forward(
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    embed_dim_to_check: int,
+    num_heads: int,
+    in_proj_weight: ArrayLike | None,
+    in_proj_bias: ArrayLike | None,
+    bias_k: ArrayLike | None,
+    bias_v: ArrayLike | None,
+    add_zero_attn: bool,
+    dropout_p: float,
+    out_proj_weight: ArrayLike,
+    out_proj_bias: ArrayLike | None,
+    training: bool = True,
+    key_padding_mask: ArrayLike | None = None,
+    need_weights: bool = True,
+    attn_mask: ArrayLike | None = None,
+    use_separate_proj_weight: bool = False,
+    q_proj_weight: ArrayLike | None = None,
+    k_proj_weight: ArrayLike | None = None,
+    v_proj_weight: ArrayLike | None = None,
+    static_k: ArrayLike | None = None,
+    static_v: ArrayLike | None = None,
+    average_attn_weights: bool = True,
+    is_causal: bool = False,
+    *,
+    cache: KeyValueCache,
+    rng: jax.Array | None = None,
+) -> tuple[jax.Array, jax.Array | None, KeyValueCache]: ...
+@overload
+def multi_head_attention_forward(
+    query: ArrayLike,
+    key: ArrayLike,
+    value: ArrayLike,
+    embed_dim_to_check: int,
+    num_heads: int,
+    in_proj_weight: ArrayLike | None,
+    in_proj_bias: ArrayLike | None,
+    bias_k: ArrayLike | None,
+    bias_v: ArrayLike | None,
+    add_zero_attn: bool,
+    dropout_p: float,
+    out_proj_weight: ArrayLike,
+    out_proj_bias: ArrayLike | None,
+    training: bool = True,
+    key_padding_mask: ArrayLike | None = None,
+    need_weights: bool = True,
+    attn_mask: ArrayLike | None = None,
+    use_separate_proj_weight: bool = False,
+    q_proj_weight: ArrayLike | None = None,
+    k_proj_weight: ArrayLike | None = None,
+    v_proj_weight: ArrayLike | None = None,
+    static_k: ArrayLike | None = None,
+    static_v: ArrayLike | None = None,
+    average_attn_weights: bool = True,
+    is_causal: bool = False,
+    *,
+    cache: KeyValueCache | None,
+    rng: jax.Array | None = None,
+) -> tuple[jax.Array, jax.Array | None] | tuple[jax.Array, jax.Array | None, KeyValueCache]: ...
 @explained
 def multi_head_attention_forward(
     query: ArrayLike,
@@ -326,8 +422,9 @@ def multi_head_attention_forward(
     average_attn_weights: bool = True,
     is_causal: bool = False,
     *,
+    cache: KeyValueCache | None = None,
     rng: jax.Array | None = None,
-) -> tuple[jax.Array, jax.Array | None]:
+) -> tuple[jax.Array, jax.Array | None] | tuple[jax.Array, jax.Array | None, KeyValueCache]:
     """Attention in several heads of projected inputs, what ``nn.MultiheadAttention`` computes.
 
     head_i = softmax(q_i k_i^T / sqrt(E / num_heads) + mask) v_i with q, k, v the projections of query, key and value
@@ -361,7 +458,10 @@ def multi_head_attention_forward(
         static_v: used in place of the projected value.
         average_attn_weights: whether the returned weights are averaged over the heads.
         is_causal: says that ``attn_mask``, which must be given, is the causal mask. It is then not read unless the
-            weights or ``key_padding_mask`` need it.
+            weights or ``key_padding_mask`` need it. With a cache: new tokens see what the cache had and new tokens up to
+            themselves, and what ``attn_mask`` does not hide.
+        cache: the projected keys and values of the tokens before; query, key and value are those of the new ones, which are
+            written into it. Masks are over its S places. Not in torch.
         rng: a JAX PRNG key for the dropout; without it the ambient source gives one.
 
     Shape:
@@ -372,17 +472,19 @@ def multi_head_attention_forward(
         - out_proj_weight: (Eo, E); out_proj_bias: (Eo).
         - key_padding_mask: (N, S) or (S); attn_mask: (L, S) or (N * num_heads, L, S).
         - static_k, static_v: (N * num_heads, S, E / num_heads).
+        - cache: keys and values (N, num_heads, S, E / num_heads), without N for an unbatched query.
         - output: (L, N, Eo) or (L, Eo).
         - weights: (N, L, S'), (L, S'), or (N, num_heads, L, S'), (num_heads, L, S') unless averaged, where S' counts
           the keys added by ``bias_k`` and ``add_zero_attn`` too.
 
     Returns:
-        the output and the weights (after dropout), or ``None`` in their place.
+        the output and the weights (after dropout), or ``None`` in their place; with a cache also the new cache.
 
     Raises:
         TypeError: if dtypes differ or are not floating, or a mask is neither boolean nor floating.
         ValueError: if shapes do not fit or arguments contradict each other.
-        RuntimeError: if ``is_causal`` is True without ``attn_mask``.
+        RuntimeError: if ``is_causal`` is True without ``attn_mask`` or a cache.
+        IndexError: if the cache has too few places left; where its length is traced, the output is NaN instead.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.nn.MultiheadAttention.html
 
@@ -428,22 +530,26 @@ def multi_head_attention_forward(
         if rest[argument] is not None:
             check_shape(name, argument, rest[argument], shape)
     source = _check_added(name, x, rest, embed, num_heads)
+    if cache is not None:
+        cache = _check_cache(name, cache, x, {**rest, "add_zero_attn": add_zero_attn}, embed // num_heads, num_heads)
+        source = cache.key.shape[-2]
     masks = {
         "key_padding_mask": as_optional_array(name, "key_padding_mask", key_padding_mask),
         "attn_mask": as_optional_array(name, "attn_mask", attn_mask),
     }
-    if is_causal and attn_mask is None:
+    if is_causal and attn_mask is None and cache is None:
         raise RuntimeError(f"{name}: attn_mask must be given when is_causal is True, got None")
-    implied = bool(is_causal) and key_padding_mask is None and not need_weights
+    implied = bool(is_causal) and key_padding_mask is None and not need_weights and cache is None
     _check_masks(name, x["query"], source, masks, num_heads, implied)
     rng = _dropout_key(name, dropout_p, rng) if training else None
     different = 3 if key is not value else 2 if query is not key else 1
-    return _multi_head(
+    out, weights, new = _multi_head(
         tuple(x.values())[:different],
         tuple(projection.values()),
         rest["in_proj_bias"],
         None if rest["bias_k"] is None else (rest["bias_k"], rest["bias_v"]),
         (rest["static_k"], rest["static_v"]),
+        cache,
         out_weight,
         rest["out_proj_bias"],
         None if implied else masks["attn_mask"],
@@ -452,7 +558,8 @@ def multi_head_attention_forward(
         rng,
         num_heads,
         bool(add_zero_attn),
-        implied,
+        implied if cache is None else bool(is_causal),
         bool(need_weights),
         bool(average_attn_weights),
     )
+    return (out, weights) if new is None else (out, weights, new)

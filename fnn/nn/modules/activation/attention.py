@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from fnn.functional import attention as F
 from fnn.functional.arrays import ArrayLike
+from fnn.functional.attention.cache import KeyValueCache
 from fnn.functional.attention.multi_head import merged_mask
 from fnn.functional.checks import as_array
 from fnn.nn import init
@@ -62,7 +63,8 @@ class MultiheadAttention(Module):
         - weights: (N, L, S), or (N, num_heads, L, S) if not averaged; without N for an unbatched query.
 
     Returns:
-        the call returns the output and the weights of the values in it, or ``None`` for the weights.
+        the call returns the output and the weights of the values in it, or ``None`` for the weights; with ``cache=`` a third,
+        the cache with the new keys and values.
 
     Raises:
         ValueError: if a size is not positive, or ``num_heads`` does not divide ``embed_dim``.
@@ -76,6 +78,12 @@ class MultiheadAttention(Module):
         >>> output, weights = MultiheadAttention(8, 2)(x, x, x)
         >>> output.shape, weights.shape
         ((5, 3, 8), (3, 5, 5))
+        >>> from fnn.nn import functional as F
+        >>> attend, cache = MultiheadAttention(8, 2), F.KeyValueCache.zeros((3, 2, 16, 4))
+        >>> for token in x[:, None]:
+        ...     output, weights, cache = attend(token, token, token, cache=cache)
+        >>> output.shape, weights.shape, int(cache.length)
+        ((1, 3, 8), (3, 1, 16), 5)
     """
 
     in_proj_weight: OptionalParameter
@@ -166,6 +174,8 @@ class MultiheadAttention(Module):
             attn_mask: ArrayLike | None = ...,
             average_attn_weights: bool = ...,
             is_causal: bool = ...,
+            *,
+            cache: None = ...,
         ) -> tuple[jax.Array, jax.Array]: ...
         @overload
         def __call__(
@@ -179,6 +189,7 @@ class MultiheadAttention(Module):
             attn_mask: ArrayLike | None = ...,
             average_attn_weights: bool = ...,
             is_causal: bool = ...,
+            cache: None = ...,
         ) -> tuple[jax.Array, None]: ...
         @overload
         def __call__(
@@ -191,7 +202,37 @@ class MultiheadAttention(Module):
             attn_mask: ArrayLike | None = ...,
             average_attn_weights: bool = ...,
             is_causal: bool = ...,
+            *,
+            cache: None = ...,
         ) -> tuple[jax.Array, jax.Array | None]: ...
+        @overload
+        def __call__(
+            self,
+            query: ArrayLike,
+            key: ArrayLike,
+            value: ArrayLike,
+            key_padding_mask: ArrayLike | None = ...,
+            need_weights: bool = ...,
+            attn_mask: ArrayLike | None = ...,
+            average_attn_weights: bool = ...,
+            is_causal: bool = ...,
+            *,
+            cache: KeyValueCache,
+        ) -> tuple[jax.Array, jax.Array | None, KeyValueCache]: ...
+        @overload
+        def __call__(
+            self,
+            query: ArrayLike,
+            key: ArrayLike,
+            value: ArrayLike,
+            key_padding_mask: ArrayLike | None = ...,
+            need_weights: bool = ...,
+            attn_mask: ArrayLike | None = ...,
+            average_attn_weights: bool = ...,
+            is_causal: bool = ...,
+            *,
+            cache: KeyValueCache | None,
+        ) -> tuple[jax.Array, jax.Array | None] | tuple[jax.Array, jax.Array | None, KeyValueCache]: ...
         def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
     def forward(
@@ -204,8 +245,13 @@ class MultiheadAttention(Module):
         attn_mask: ArrayLike | None = None,
         average_attn_weights: bool = True,
         is_causal: bool = False,
-    ) -> tuple[jax.Array, jax.Array | None]:
+        *,
+        cache: KeyValueCache | None = None,
+    ) -> tuple[jax.Array, jax.Array | None] | tuple[jax.Array, jax.Array | None, KeyValueCache]:
         """Attends.
+
+        With a ``cache``, query, key and value are those of new tokens, L of each; their keys and values are written into it,
+        and the queries look at all S places of it that are taken.
 
         Args:
             query: what looks.
@@ -215,14 +261,18 @@ class MultiheadAttention(Module):
             need_weights: whether the weights are returned; without them the call is faster and takes less memory.
             attn_mask: (L, S) or (N * num_heads, L, S); True (or -inf, if floating) hides a key from a query.
             average_attn_weights: whether the returned weights are averaged over the heads.
-            is_causal: says that ``attn_mask``, which must be given, is the causal mask.
+            is_causal: says that ``attn_mask``, which must be given, is the causal mask. With a cache it needs no mask: what was
+                there is seen by all new tokens, and of these each sees itself and those before it.
+            cache: projected keys and values of the tokens before, at first
+                ``F.KeyValueCache.zeros((N, num_heads, S, head_dim))``. Not in torch.
 
         Returns:
-            the output and the weights; ``None`` for the weights without ``need_weights``.
+            the output and the weights; ``None`` for the weights without ``need_weights``; with a cache also the new cache.
 
         Raises:
             TypeError: if a dtype does not fit that of the parameters.
-            ValueError: if a shape does not fit.
+            ValueError: if a shape does not fit, or the layer adds keys of its own to those of a cache.
+            IndexError: if the cache has too few places left; where its length is traced, the output is NaN instead.
         """
         swap = self.batch_first and jnp.ndim(query) == 3
         if swap:
@@ -234,7 +284,7 @@ class MultiheadAttention(Module):
                     arrays[id(a)] = array.swapaxes(0, 1) if array.ndim > 1 else array
             query, key, value = arrays[id(query)], arrays[id(key)], arrays[id(value)]
         separate = not self._qkv_same_embed_dim
-        output, weights = F.multi_head_attention_forward(
+        attended = F.multi_head_attention_forward(
             query,
             key,
             value,
@@ -258,8 +308,13 @@ class MultiheadAttention(Module):
             v_proj_weight=self.v_proj_weight,
             average_attn_weights=average_attn_weights,
             is_causal=is_causal,
+            cache=cache,
         )
-        return (output.swapaxes(0, 1) if swap else output), weights
+        if not swap:
+            return attended
+        output, weights, *new = attended
+        output = output.swapaxes(0, 1)
+        return (output, weights, new[0]) if new else (output, weights)
 
     def merge_masks(
         self, attn_mask: ArrayLike | None, key_padding_mask: ArrayLike | None, query: ArrayLike
