@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import fnn.nn.functional as F
 from fnn import nn
 
 
@@ -81,6 +82,15 @@ assert_type(output, jax.Array)
 assert_type(weights, jax.Array)
 _, no_weights = nn.MultiheadAttention(8, 2)(x, x, x, need_weights=False)
 assert_type(no_weights, None)
+cache = F.KeyValueCache.zeros((4, 2, 5, 4))
+output, some_weights, cache = nn.MultiheadAttention(8, 2)(x, x, x, need_weights=False, cache=cache)
+assert_type(some_weights, jax.Array | None)
+assert_type(cache, F.KeyValueCache)
+q = cache.key[:, :, :1]
+assert_type(F.scaled_dot_product_attention(q, q, q, is_causal=True, window=2), jax.Array)
+assert_type(F.scaled_dot_product_attention(q, q, q, cache=cache), tuple[jax.Array, F.KeyValueCache])
+assert_type(F.cache_update(cache, q, q), F.KeyValueCache)
+assert_type(F.rotary_embedding(q, cache.positions(1), frequencies=F.rotary_frequencies(4)), jax.Array)
 
 layers = nn.ModuleList([nn.Linear(1, 2), nn.Linear(2, 3)])
 assert_type(layers[0], nn.Linear)
