@@ -194,30 +194,31 @@ class Method(NamedTuple):
 
 
 def minimize(
-    method: Method, evaluate: Any, x: jax.Array, state: LBFGSState, numbers: Numbers, extra: Any
-) -> tuple[Call, Any]:
+    method: Method, evaluate: Any, x: jax.Array, state: LBFGSState, numbers: Numbers, extra: Any, carried: Any = ()
+) -> tuple[Call, Any, Any]:
     """A whole call as one loop around one evaluation.
 
     Args:
         method: the options.
-        evaluate: of a point; returns the loss, the gradient, and more.
+        evaluate: of a point and what is carried; returns the loss, the gradient, more, and what is carried on.
         x: the point to begin at.
         state: the state.
         numbers: the hyperparameters.
         extra: arrays like what ``evaluate`` returns as third.
+        carried: what the first evaluation is given.
 
     Returns:
-        the call at its end, and what the first evaluation returned as third.
+        the call at its end, what the first evaluation returned as third, and what the last one carried on.
     """
 
-    def step(carry: tuple[Call, Any]) -> tuple[Call, Any]:
-        c, extra = carry
-        loss, grad, more = evaluate(c.trial)
+    def step(carry: tuple[Call, Any, Any]) -> tuple[Call, Any, Any]:
+        c, extra, carried = carry
+        loss, grad, more, carried = evaluate(c.trial, carried)
         first = c.evals == 0
         extra = jax.tree.map(lambda old, new: jnp.where(first, new, old), extra, more)
-        return method.advance(c, loss, grad, numbers), extra
+        return method.advance(c, loss, grad, numbers), extra, carried
 
-    return jax.lax.while_loop(lambda carry: ~carry[0].done, step, (method.begin(x, state), extra))
+    return jax.lax.while_loop(lambda carry: ~carry[0].done, step, (method.begin(x, state), extra, carried))
 
 
 def _with_direction(s: LBFGSState, grad: jax.Array, size: int) -> LBFGSState:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -12,6 +12,7 @@ from jax.flatten_util import ravel_pytree
 
 from fnn.functional.checks import as_int, fail
 from fnn.nn.array_box import to_array
+from fnn.nn.lifting.loops import Carried, Undiscovered, finish
 from fnn.nn.parameter import Parameter
 from fnn.optim._checks import check_lr, need_params
 from fnn.optim._explained import explained_rule
@@ -22,7 +23,7 @@ from fnn.optim._slots import SharedState, Slot
 from fnn.optim.optimizer import Optimizer, ParamsT
 from fnn.optim.transform import Transform
 from fnn.optim.typing import LearningRate, Number, PyTree
-from fnn.random.generator import count_draws
+from fnn.random.generator import can_draw, count_draws, settle_draws
 from fnn.stateful.scopes import Scope, note_part
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import is_eager
@@ -103,11 +104,11 @@ def lbfgs(
         if x.size == 0:
             return params, state._replace(step=state.step + 1)
 
-        def evaluate(x: jax.Array) -> tuple[jax.Array, jax.Array, tuple[()]]:
-            return *jax.value_and_grad(lambda flat: jnp.asarray(value_fn(unravel(flat))).reshape(()))(x), ()
+        def evaluate(x: jax.Array, carried: Any) -> tuple[jax.Array, jax.Array, tuple[()], Any]:
+            return *jax.value_and_grad(lambda flat: jnp.asarray(value_fn(unravel(flat))).reshape(()))(x), (), carried
 
         numbers = _numbers(x.dtype, state.step, lr, tolerance_grad, tolerance_change)
-        end, _ = minimize(method, evaluate, x, state, numbers, ())
+        end, _, _ = minimize(method, evaluate, x, state, numbers, ())
         return unravel(end.x - x), end.state
 
     return Transform(init, update)
@@ -133,8 +134,8 @@ class LBFGS(Optimizer):
     """L-BFGS, with a fixed step or a search for the strong Wolfe conditions; the rule is ``lbfgs``.
 
     ``step(closure)`` needs a closure that returns the loss; JAX computes its gradients. Outside ``fnn.jit`` the closure
-    runs as Python at each evaluation, as in torch; inside, the whole search is one program, in which the closure must
-    not change buffers or draw random numbers. The state belongs to all parameters together, under the first of them.
+    runs as Python at each evaluation, as in torch; inside, the whole search is one program, which carries what the closure
+    writes (a norm's statistics, the draws of a dropout) from each evaluation to the next. The state belongs to all parameters together, under the first of them.
 
     Args:
         params: Parameters, or one group of them.
@@ -263,6 +264,9 @@ class LBFGS(Optimizer):
         out |= {name: named[name] for name in _SIMPLE if name in named}
         return {**out, "num_old": size, "step": 1}
 
+    def _by_layer(self, transform: Transform[Any], parameters: Sequence[Parameter]) -> Transform[Any]:
+        return transform  # one vector of all numbers
+
     # The step
 
     def _step(self, closure: Callable[[], Any] | None, has_aux: bool) -> Any:
@@ -320,11 +324,11 @@ class _Evaluation:
         self.scope = scope
         self.unravel = unravel
 
-    def run(self, x: jax.Array) -> tuple[jax.Array, jax.Array, tuple[Any, Any]]:
+    def run(self, x: jax.Array, scope: Scope | None = None) -> tuple[jax.Array, jax.Array, tuple[Any, Any]]:
         """The loss at a point, its gradient, and what the closure returned."""
         values = self.unravel(x)
         for parameter, value in zip(self.parameters, values, strict=True):
-            self.scope.own(parameter, value)
+            (scope or self.scope).own(parameter, value)
         loss, aux, grads = value_and_grad("LBFGS.step", self.closure, self.trained, self.has_aux)
         of = dict(zip(map(id, self.trained), grads, strict=True))
         dense = []
@@ -353,13 +357,47 @@ def _minimize_eagerly(
 def _minimize_traced(
     method: Method, evaluation: _Evaluation, x: jax.Array, state: LBFGSState, numbers: Numbers
 ) -> tuple[Call, Any]:
-    # The closure is traced once: that tells what it returns, and is what the loop then runs.
-    traced, shapes = jax.make_jaxpr(evaluation.run, return_shape=True)(x)
+    # What the closure writes, statistics of a norm and draws, goes from each evaluation to the next. It is traced until all of
+    # that is known, most often once; that trace tells what it returns, and is what the loop then runs.
+    settle_draws()
+    draws = can_draw()
+    carried = Carried("LBFGS.step")
+    places = {p.place() for p in evaluation.parameters}
+
+    def run(x: jax.Array, contents: list[Any]) -> tuple[Any, ...]:
+        scope = Scope("LBFGS.step")
+        scope.may_draw = draws
+
+        def body() -> tuple[Any, ...]:
+            carried.open(scope, contents)
+            out = evaluation.run(x, scope)
+            finish("LBFGS.step", scope, "return it from the closure, with has_aux=True")
+            for box in scope.made.values():
+                raise RuntimeError(
+                    f"LBFGS.step: {box.describe()} would be made within it, once more at each evaluation; make it before, by "
+                    "one call outside"
+                )
+            unknown = carried.unknown(scope, places)
+            if unknown:
+                raise Undiscovered(unknown)
+            return *out, carried.close(scope)
+
+        return scope.run(body)
+
+    while True:
+        start = carried.start()
+        try:
+            traced, shapes = jax.make_jaxpr(run, return_shape=True)(x, start)
+            break
+        except Undiscovered as found:
+            carried.add(found.holders)
     tree = jax.tree.structure(shapes)
     function = jax.extend.core.jaxpr_as_fun(traced)
 
-    def evaluate(x: jax.Array) -> Any:
-        return jax.tree.unflatten(tree, function(x))
+    def evaluate(x: jax.Array, contents: list[Any]) -> Any:
+        return jax.tree.unflatten(tree, function(x, *jax.tree.leaves(contents)))
 
     extra = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes[2])
-    return minimize(method, evaluate, x, state, numbers, extra)
+    end, results, contents = minimize(method, evaluate, x, state, numbers, extra, start)
+    carried.publish(contents)
+    return end, results
