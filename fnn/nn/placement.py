@@ -71,6 +71,16 @@ def parse_device(device: Device) -> Place | None:
     return devices[int(index or 0)]
 
 
+def _as_programs_write_it(place: jax.sharding.NamedSharding) -> jax.sharding.NamedSharding:
+    """The sharding without axes of its spec that say nothing, as results of programs have theirs: the two are not equal."""
+    axes = list(place.spec)
+    while axes and axes[-1] is None:
+        axes.pop()
+    if len(axes) == len(place.spec):
+        return place
+    return jax.sharding.NamedSharding(place.mesh, jax.sharding.PartitionSpec(*axes), memory_kind=place.memory_kind)
+
+
 def put(array: jax.Array, place: Place | None) -> jax.Array:
     """The array at a device or sharding; the same object if it is there already.
 
@@ -78,6 +88,8 @@ def put(array: jax.Array, place: Place | None) -> jax.Array:
     """
     if place is None:
         return array
+    if isinstance(place, jax.sharding.NamedSharding):
+        place = _as_programs_write_it(place)
     if not isinstance(array, Tracer):
         here = array.sharding
         if here == place if isinstance(place, jax.sharding.Sharding) else here.device_set == {place}:

@@ -14,6 +14,7 @@ from fnn.nn.array_box import ArrayBox
 from fnn.nn.lifting.stacks import stack_of
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter, is_lazy
+from fnn.nn.placement import put
 from fnn.parallel.mesh import check_axes, data_axis
 from fnn.parallel.rules import Rules, match, spec_for
 
@@ -37,9 +38,9 @@ def _place(boxes: dict[str, ArrayBox], mesh: Mesh, specs: dict[str, PartitionSpe
     moved: list[tuple[Any, Any]] = []
     for name, box in boxes.items():
         sharding = NamedSharding(mesh, specs[name])
-        moved.append((box, jax.device_put(box.peek(), sharding)))
+        moved.append((box, put(box.peek(), sharding)))
         if isinstance(box, Parameter) and isinstance(box.grad, jax.Array):
-            moved.append((box._grad, jax.device_put(box.grad, sharding)))
+            moved.append((box._grad, put(box.grad, sharding)))
     for box, array in moved:
         box.write(array)
 
@@ -73,7 +74,7 @@ def shard(model: M, mesh: Mesh, rules: Rules) -> M:
         >>> mesh = parallel.make_mesh(model=-1)
         >>> layer = parallel.shard(nn.Linear(3, 4 * jax.device_count()), mesh, {"weight": ("model", None)})
         >>> tuple(layer.weight.sharding.spec)
-        ('model', None)
+        ('model',)
     """
     boxes = _named_boxes("shard", model)
     check_axes("shard", mesh)
@@ -117,7 +118,7 @@ def fully_shard(model: M, mesh: Mesh, *, axis: str | None = None) -> M:
         >>> mesh = parallel.make_mesh(data=-1)
         >>> layer = parallel.fully_shard(nn.Linear(3, 4 * jax.device_count()), mesh)
         >>> tuple(layer.weight.sharding.spec)
-        ('data', None)
+        ('data',)
     """
     boxes = _named_boxes("fully_shard", model)
     check_axes("fully_shard", mesh)
