@@ -135,7 +135,8 @@ class LBFGS(Optimizer):
 
     ``step(closure)`` needs a closure that returns the loss; JAX computes its gradients. Outside ``fnn.jit`` the closure
     runs as Python at each evaluation, as in torch; inside, the whole search is one program, which carries what the closure
-    writes (a norm's statistics, the draws of a dropout) from each evaluation to the next. The state belongs to all parameters together, under the first of them.
+    writes (a norm's statistics, the draws of a dropout) from each evaluation to the next. The state belongs to all
+    parameters together, under the first of them.
 
     Args:
         params: Parameters, or one group of them.
