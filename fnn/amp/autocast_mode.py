@@ -112,7 +112,7 @@ class autocast:
     def __call__(self, function: Function) -> Function:
         """A function that runs in this ``autocast``."""
 
-        @functools.wraps(function)
+        @functools.wraps(function, updated=())
         def call(*args: Any, **kwargs: Any) -> Any:
             with self:
                 return function(*args, **kwargs)

@@ -140,6 +140,14 @@ def test_a_compiled_function_finds_the_state_behind_a_decorated_one():
     assert layer[0].weight.dtype == F32
 
 
+def test_around_a_compiled_function_and_a_model():
+    layer, x = model(), f32(0, 4, 3)
+    compiled = fnn.jit(lambda x: layer(x))
+    assert fnn.autocast(dtype=BF16)(compiled)(x).dtype == fnn.autocast(dtype=BF16)(layer)(x).dtype == BF16
+    assert compiled(x).dtype == F32
+    assert compiled._cache_size() == 2
+
+
 def test_threads_have_their_own():
     seen, inside, done = [], threading.Event(), threading.Event()
 
