@@ -14,6 +14,7 @@ from fnn.functional.checks import fail
 from fnn.nn.array_box import ArrayBox, Data, to_array
 from fnn.nn.placement import Device, DType, Place, empty, parse_device, parse_dtype
 from fnn.stateful.boxes import Box, OptionalBox
+from fnn.stateful.scopes import note_emptied
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import trace_state
 from fnn.tensor.row_sparse import RowSparse
@@ -91,9 +92,11 @@ class Parameter(ArrayBox):
             value = value if isinstance(value, RowSparse) else to_array(value, f"grad of {self.describe()}")
             if value.shape != self.shape:
                 raise ValueError(f"grad of {self.describe()} must have its shape, got {value.shape}")
-        if value is not None or self._grad._data is not None:
+        if value is not None or self._grad.peek() is not None:
             self._grad._label = f"{self._label}.grad"
             self._grad.write(value)
+        else:
+            note_emptied(self._grad)
 
     @property
     def is_leaf(self) -> bool:

@@ -54,6 +54,7 @@ class Scope:
         self.made: dict[Hashable, Box] = {}
         self.objects: dict[int, Stateful] = {}
         self.modes: dict[int, bool] = {}  # whether Modules, by their ids, train, whatever they themselves say
+        self.emptied: set[Hashable] = set()  # what was emptied, though it was empty already
         self.sums: dict[Hashable, Any] = {}  # what was added up in boxes that were empty, and nothing else done with
         self.draws: dict[Any, int] = {}  # from generators, in a trace within, not yet counted in their states
         self.depth: int = 0
@@ -111,11 +112,14 @@ class Scope:
         key = holder.place()
         self.holders[key] = self.writes[key] = holder
         self.values[key] = value
+        if value is None:
+            self.emptied.add(key)
 
     def only_added(self, box: Box) -> bool:
         """Whether all that was done with a box that was empty is to add something up in it."""
         place = box.place()
-        return place in self.sums and self.sums[place] is self.values.get(place) and place not in self.reads
+        added = place in self.sums and self.sums[place] is self.values.get(place)
+        return added and place not in self.reads and place not in self.emptied
 
     def keep(self, obj: Stateful) -> None:
         """Notes what the Python side of an object is, before it changes."""
@@ -277,6 +281,13 @@ def note_part(obj: Stateful, part: str) -> None:
             ),
             "a-part-would-be-made",
         )
+
+
+def note_emptied(box: Box) -> None:
+    """To be called when a box that is empty is emptied: at another call it may hold something."""
+    scope = innermost()
+    if scope is not None:
+        scope.emptied.add(box.place())
 
 
 def note_sum(box: Box, before: Any) -> None:

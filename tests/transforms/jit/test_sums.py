@@ -137,3 +137,42 @@ def test_a_whole_step_uses_each_gradient_once(model):
     steps(twin, lambda f: f)
     for mine, want in zip(model.parameters(), twin.parameters(), strict=True):
         assert_close(mine, want, rtol=1e-12)
+
+
+@pytest.mark.parametrize("empty", ["assignment", "zero_grad"])
+def test_a_function_that_empties_gradients_first_does_not_add_to_those_of_before(model, empty):
+    model.eval()
+
+    def step(x):
+        if empty == "zero_grad":
+            model.zero_grad()
+        else:
+            for p in model.parameters():
+                p.grad = None
+        return fnn.backward(lambda: (model(x) ** 2).mean(), model)
+
+    compiled = fnn.jit(step)
+    expected_of = {}
+    for scale in (1.0, 2.0, 3.0):
+        step(scale * X)
+        expected_of[scale] = gradients(model)
+    model.zero_grad()
+    for scale, expected in expected_of.items():
+        compiled(scale * X)
+        for ours, theirs in zip(gradients(model), expected, strict=True):
+            assert_close(ours, theirs)
+
+
+def test_gradients_emptied_after_the_update_are_gone(model):
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+
+    @fnn.jit
+    def step(x):
+        fnn.backward(lambda: (model(x) ** 2).mean(), model)
+        optimizer.step()
+        for p in model.parameters():
+            p.grad = None
+
+    for _ in range(3):
+        step(X)
+        assert all(p.grad is None for p in model.parameters())
