@@ -177,6 +177,7 @@ class Adafactor(Optimizer):
     """
 
     _rule = staticmethod(adafactor)
+    _one_by_one = True
 
     def __init__(
         self,

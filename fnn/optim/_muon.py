@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from fnn.functional.checks import as_int, check_choice, fail
+from fnn.nn.lifting.stacks import stack_of
 from fnn.optim._checks import check_lr, check_minimums, check_tuple, need_params
 from fnn.optim._explained import explained_rule
 from fnn.optim._leaves import Cast, by_leaf, lerp, zeros_like
@@ -179,6 +180,7 @@ class Muon(Optimizer):
     """
 
     _rule = staticmethod(muon)
+    _one_by_one = True
     _static_options = frozenset({"ns_steps"})
     _saves_step = False
 
@@ -199,5 +201,6 @@ class Muon(Optimizer):
     def _check_group(self, group: Mapping[str, Any]) -> None:
         super()._check_group(group)
         for i, parameter in enumerate(group["params"]):
-            if parameter.ndim != 2:
-                raise ValueError(f"Muon: parameters must be matrices, got shape {parameter.shape} at index {i}")
+            shape = parameter.shape[len(stack_of(parameter)) :]
+            if len(shape) != 2:
+                raise ValueError(f"Muon: parameters must be matrices, got shape {shape} at index {i}")

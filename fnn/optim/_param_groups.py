@@ -13,6 +13,7 @@ import numpy as np
 
 from fnn.functional.checks import fail
 from fnn.nn.array_box import to_array
+from fnn.nn.lifting.stacks import refuse_parts
 from fnn.nn.parameter import Parameter
 from fnn.optim._explained import listed
 from fnn.stateful.boxes import INSTEAD, Cell, ElementCell
@@ -268,6 +269,7 @@ def members(optimizer: str, given: Any) -> tuple[list[Parameter], list[str] | No
     for member in found:
         if not isinstance(member, Parameter):
             raise TypeError(f"{optimizer}: can only optimize Parameters, got {type(member).__name__} in params")
+    refuse_parts(optimizer, found)
     places = list({id(member): i for i, member in reversed([*enumerate(found)])}.values())[::-1]
     if len(places) != len(found):
         warn(f"{optimizer}: a param group contains a parameter twice; it is kept, and updated, once")

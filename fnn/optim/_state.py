@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.core import Tracer
 
 from fnn.functional.arrays import known
@@ -54,14 +53,15 @@ def update(
     _complete(transform, slots, values, box)
     seen = leaves(parameters, slots, grads)
     arrays = [leaf.join(values) for leaf in seen]
-    fields = jax.eval_shape(transform.init, arrays)._asdict()
+    example = jax.eval_shape(transform.init, arrays)
+    fields = example._asdict()
     for name, value in fields.items():
         if isinstance(value, list):
             fields[name] = [None if v is None else leaf.box(name).data for leaf, v in zip(seen, value, strict=True)]
         elif value is not None:
             fields[name] = shared.boxes[name].data
     joined = [leaf.join(grads) for leaf in seen]
-    updates, state = transform.update(joined, _type(transform)(**fields), arrays)
+    updates, state = transform.update(joined, type(example)(**fields), arrays)
     for leaf, value in zip(seen, apply_updates(arrays, updates), strict=True):
         leaf.cut(value, values)
     for parameter, value in zip(parameters, values, strict=True):
@@ -95,10 +95,6 @@ def _complete(transform: Transform[Any], slots: Sequence[Slot], arrays: list[Any
         for slot in found:
             slot.arrays[name] = box(name, of[id(slot)])
     structure_changed()
-
-
-def _type(transform: Transform[Any]) -> Any:
-    return type(jax.eval_shape(transform.init, [jax.ShapeDtypeStruct((1, 1), jnp.float32)]))
 
 
 _COUNTS = ("step", "n_iter", "func_evals")

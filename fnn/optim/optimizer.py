@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, cast, overload
 
 import jax
@@ -11,9 +11,11 @@ import numpy as np
 
 from fnn.functional.checks import fail
 from fnn.functional.explained import explained, explained_constructor
+from fnn.nn.lifting.stacks import stack_of
 from fnn.nn.parameter import Parameter
 from fnn.optim import _param_groups, _slots, _state
 from fnn.optim._buckets import bucket_of, fill_buckets, follow, separate
+from fnn.optim._by_layer import by_layer
 from fnn.optim._explained import listed
 from fnn.optim._hooks import (
     Hooks,
@@ -101,6 +103,8 @@ class Optimizer(Hooks, Stateful):
     _saves_step: ClassVar[bool] = True
     # Whether the rule works on each number by itself, so that small parameters can be updated end to end as one.
     _elementwise: ClassVar[bool] = False
+    # Whether it works on each parameter by itself.
+    _one_by_one: ClassVar[bool] = False
 
     defaults: dict[str, Any]
     param_groups: list[ParamGroup]
@@ -109,8 +113,9 @@ class Optimizer(Hooks, Stateful):
         super().__init_subclass__(**kwargs)
         explained_constructor(cls)
         own = cls.__dict__
-        if "_elementwise" not in own and ("_rule" in own or "_transform" in own):
-            cls._elementwise = False
+        for name in ("_elementwise", "_one_by_one"):
+            if name not in own and ("_rule" in own or "_transform" in own):
+                setattr(cls, name, False)
 
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         name = type(self).__name__
@@ -140,6 +145,12 @@ class Optimizer(Hooks, Stateful):
         if rule is None:
             raise NotImplementedError(f"{type(self).__name__} must set _rule, the pure rule, or override _transform")
         return rule(**{name: group[name] for name in self.defaults})
+
+    def _by_layer(self, transform: Transform[Any], parameters: Sequence[Parameter]) -> Transform[Any]:
+        """The transform for these parameters, of which some may hold several layers'."""
+        return (
+            transform if self._elementwise else by_layer(transform, list(map(stack_of, parameters)), self._one_by_one)
+        )
 
     def _check_group(self, group: Mapping[str, Any]) -> None:
         """Raises ValueError for options out of range: the transform's own checks, run once when a group is added."""
@@ -297,7 +308,9 @@ class Optimizer(Hooks, Stateful):
             self._create_slots(transform, active)
             for members in self._that_step_together(group, active):
                 slots = [self._slots[p] for p in members]
-                _state.update(transform, members, slots, [of[id(p)] for p in members], self._state_box)
+                _state.update(
+                    self._by_layer(transform, members), members, slots, [of[id(p)] for p in members], self._state_box
+                )
 
     _update_all = jit(_apply)
 
@@ -329,7 +342,7 @@ class Optimizer(Hooks, Stateful):
         new = [p for p in parameters if p not in self._slots]
         if new:
             note_part(self, f"the state of {type(self).__name__}")
-            made = _state.create(transform, new, self._state_box)
+            made = _state.create(self._by_layer(transform, new), new, self._state_box)
             self._fill_buckets(made)
             self._slots.update(made)
             structure_changed()
@@ -493,7 +506,8 @@ class Optimizer(Hooks, Stateful):
             index = group_of[id(parameter)]
             named = self._import_state(named, groups[index])
             covered = self._covered(parameter, groups[index])
-            in_common, own = _state.read(name, key, named, transforms[index], covered)
+            transform = self._by_layer(transforms[index], covered)
+            in_common, own = _state.read(name, key, named, transform, covered)
             mark = (index, tuple((k, np.asarray(v).tobytes()) for k, v in in_common.items()))
             if mark not in shared:
                 shared[mark] = SharedState({k: self._state_box(k, v) for k, v in in_common.items()})

@@ -128,6 +128,7 @@ class SparseAdam(Optimizer):
     """
 
     _rule = staticmethod(sparse_adam)
+    _one_by_one = True
 
     def __init__(
         self,

@@ -45,6 +45,9 @@ class Box:
 
     _left_behind: ClassVar[Any] = _LeftBehind()
 
+    # Where the content lies within that of another box, for one that has none of its own.
+    part: Any = ()
+
     def __init__(self, data: Any = None, label: str = "", *, owned: bool = False) -> None:
         self._label = label
         self._owned = owned
@@ -59,6 +62,11 @@ class Box:
     def place(self) -> Hashable:
         """The key by which scopes know the box."""
         return id(self)
+
+    @property
+    def home(self) -> Box:
+        """The box that holds the content: this one, or that of which it is a part."""
+        return self
 
     def stored(self, value: Any) -> Any:
         """What the place holds if the box is to have a value."""

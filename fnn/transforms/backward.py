@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from fnn.functional.checks import describe
 from fnn.functional.explained import explained
 from fnn.nn.lifting.outcome import Outcome
+from fnn.nn.lifting.stacks import refuse_parts
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter
 from fnn.nn.row_gradients import RowTaps, row_gradients, wants_row_gradients
@@ -53,6 +54,7 @@ def collect_parameters(function: str, targets: Iterable[Any]) -> list[Parameter]
 
     for target in targets:
         visit(target)
+    refuse_parts(function, found.values())
     return list(found.values())
 
 

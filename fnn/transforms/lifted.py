@@ -16,6 +16,7 @@ from fnn.nn.lifting import loops
 from fnn.nn.lifting.calls import Split
 from fnn.nn.lifting.loops import Carried, Undiscovered, finish
 from fnn.nn.lifting.outcome import Outcome
+from fnn.nn.lifting.stacks import refuse_parts
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter
 from fnn.random.generator import Generator, can_draw, current_generator, key_scope, next_key, settle_draws
@@ -346,8 +347,10 @@ def _target(function: str, argnum: int, value: Any) -> tuple[list[Parameter], An
         named = {name: p for name, p in value.named_parameters() if p.requires_grad}
         if not named:
             fail(ValueError, function, f"argument {argnum}", "a Module with a parameter that requires grad", value)
+        refuse_parts(function, named.values())
         return list(named.values()), None, lambda grads: dict(zip(named, grads, strict=True))
     if isinstance(value, Parameter):
+        refuse_parts(function, [value])
         return [value], None, lambda grads: grads[0]
     return [], value, lambda grads: grads
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from fnn.functional.arrays import ArrayLike
 from fnn.functional.explained import explained
+from fnn.nn.lifting.stacks import stack_of
 
 _UNIT_GAIN = [
     "linear",
@@ -75,11 +76,16 @@ def fan(function: str, shape: Sequence[int], mode: str) -> int:
     return fans(function, shape)[mode.lower() == "fan_out"]
 
 
+def _shape(tensor: ArrayLike) -> tuple[int, ...]:
+    """The shape, that of one layer's part for a stack."""
+    return jnp.shape(tensor)[len(stack_of(tensor)) :]
+
+
 def _calculate_fan_in_and_fan_out(tensor: ArrayLike) -> tuple[int, int]:
     """Fan in and fan out of a weight, under torch's name."""
-    return fans("_calculate_fan_in_and_fan_out", jnp.shape(tensor))
+    return fans("_calculate_fan_in_and_fan_out", _shape(tensor))
 
 
 def _calculate_correct_fan(tensor: ArrayLike, mode: str) -> int:
     """Fan in or fan out of a weight, under torch's name."""
-    return fan("_calculate_correct_fan", jnp.shape(tensor), mode)
+    return fan("_calculate_correct_fan", _shape(tensor), mode)

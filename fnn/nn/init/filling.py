@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,7 +32,7 @@ from fnn.nn.init.pure import (
     xavier_uniform,
     zeros,
 )
-from fnn.nn.lifting.stacks import layers_of
+from fnn.nn.lifting.stacks import stack_of
 from fnn.nn.placement import beside
 
 T = TypeVar("T", bound=ArrayBox | jax.Array)
@@ -68,12 +69,12 @@ def _fill(
         return tensor
     source = random.current_generator() if generator is None else generator
     key, shape = _LazyKey(function, source), tuple(tensor.shape)
-    layers = layers_of(tensor)
-    value: Any = (
-        make(key, shape, tensor.dtype)
-        if layers is None
-        else _stacked([make(key, shape[1:], tensor.dtype) for _ in range(layers)])
-    )
+    stack = stack_of(tensor)
+    if stack:
+        parts = [make(key, shape[len(stack) :], tensor.dtype) for _ in range(math.prod(stack))]
+        value: Any = _stacked(parts).reshape(shape)
+    else:
+        value = make(key, shape, tensor.dtype)
     if isinstance(tensor, ArrayBox):
         tensor.write(beside(value, tensor.peek()), owned=True)
         return tensor

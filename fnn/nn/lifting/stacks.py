@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 import jax
@@ -13,19 +14,35 @@ from fnn.nn.parameter import Buffer, Parameter
 from fnn.stateful.boxes import Box
 from fnn.stateful.scopes import MISSING, seen
 
-__all__ = ["PartOfBuffer", "PartOfParameter", "is_part", "layers_of", "part_of", "set_layers"]
+__all__ = ["PartOfBuffer", "PartOfParameter", "add_layers", "is_part", "part_of", "refuse_parts", "stack_of"]
 
 _LAYERS = "_layers"
 
 
-def set_layers(box: ArrayBox, layers: int) -> None:
-    """Notes that the first axis of a box is that of so many layers."""
-    box.__dict__[_LAYERS] = layers
+def add_layers(box: ArrayBox, layers: int) -> None:
+    """Notes that a box has got a new first axis, that of so many layers."""
+    box.__dict__[_LAYERS] = (layers, *stack_of(box))
 
 
-def layers_of(box: Any) -> int | None:
-    """How many layers a box holds, stacked; ``None`` of another."""
-    return box.__dict__.get(_LAYERS) if isinstance(box, ArrayBox) else None
+def stack_of(box: Any) -> tuple[int, ...]:
+    """The lengths of the first axes of a box that are those of layers: one, more where stacks hold stacks, none of another."""
+    if isinstance(box, _Part):
+        return stack_of(box._whole)[1:]
+    return box.__dict__.get(_LAYERS, ()) if isinstance(box, ArrayBox) else ()
+
+
+def refuse_parts(function: str, boxes: Iterable[Any]) -> None:
+    """To be called where a box stands for itself: what is computed by a stack is not by its parts.
+
+    Raises:
+        ValueError: if one is a part of a stack.
+    """
+    for box in boxes:
+        if isinstance(box, _Part):
+            raise ValueError(
+                f"{function}: {box.describe()} is one layer's part of a stack, which an nn.Repeated computes with as a whole; "
+                "give the nn.Repeated or its parameters(), or keep the layers apart, in a Sequential"
+            )
 
 
 class _Part(ArrayBox):
@@ -35,6 +52,16 @@ class _Part(ArrayBox):
         Box.__init__(self, None, label)
         self._whole = whole
         self._index = index
+
+    @property
+    def home(self) -> Box:
+        """The box of the stack, that around it for a stack in a stack."""
+        return self._whole.home
+
+    @property
+    def part(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Which layer it is."""
+        return (self._whole.part, self._index)
 
     @property
     def _data(self) -> Any:
@@ -97,8 +124,15 @@ class _Part(ArrayBox):
         return f"{kind} {self._label!r} of shape {self.shape}"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        kind = Parameter if isinstance(self, Parameter) else Buffer
-        memo[id(self)] = new = kind(self.data)
+        new: Any
+        if isinstance(self, Parameter):
+            new = Parameter(self.data, self.requires_grad)
+            new.grad = self.grad
+        else:
+            new = Buffer(self.data, persistent=self.__dict__["persistent"])
+        new._label = self._label
+        new.__dict__.update(_attributes(self))
+        memo[id(self)] = new
         return new
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
@@ -116,6 +150,11 @@ class _PartOfGradient(Box):
         self._index = index
 
     __slots__ = ("_index", "_whole")
+
+    @property
+    def home(self) -> Box:
+        """The gradient of the stack, that around it for a stack in a stack."""
+        return self._whole._grad.home
 
     @property
     def _data(self) -> Any:
@@ -139,6 +178,11 @@ class _PartOfGradient(Box):
             return
         grad = jnp.zeros(whole.shape, whole.dtype) if whole.grad is None else whole.grad
         whole.grad = grad.at[self._index].set(value)
+
+
+def _attributes(box: ArrayBox) -> dict[str, Any]:
+    """What a user has set on a box."""
+    return {k: v for k, v in box._extra_attributes().items() if k not in (_LAYERS, "_whole", "_index")}
 
 
 class PartOfParameter(_Part, Parameter):
@@ -165,6 +209,11 @@ class PartOfParameter(_Part, Parameter):
     def _requires_grad(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self._whole.requires_grad
 
+    @_requires_grad.setter
+    def _requires_grad(self, value: bool) -> None:
+        whole: Any = self._whole
+        whole._requires_grad = value
+
     def __repr__(self) -> str:
         tail = ", requires_grad=True" if self.requires_grad else ""
         return f"Parameter containing:\n{self._data!r}{tail}"
@@ -181,7 +230,9 @@ class PartOfBuffer(_Part, Buffer):
 def part_of(box: Any, index: int) -> Any:
     """The part of one layer."""
     kind: Any = PartOfParameter if isinstance(box, Parameter) else PartOfBuffer
-    return kind(box, index, box._label)
+    part = kind(box, index, box._label)
+    part.__dict__.update(_attributes(box))
+    return part
 
 
 def is_part(box: Any) -> bool:

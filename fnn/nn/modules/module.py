@@ -15,6 +15,7 @@ from jax.typing import DTypeLike
 
 from fnn.functional.explained import explained, explained_constructor
 from fnn.nn.array_box import ArrayBox, Data, to_array
+from fnn.nn.modules.changes import note_attribute, note_member
 from fnn.nn.modules.hooks import (
     REGISTRIES,
     HasHooks,
@@ -40,7 +41,7 @@ from fnn.stateful.boxes import Box, Cell
 from fnn.stateful.containers import leave_nothing, refill
 from fnn.stateful.protocol import Stateful, static_key
 from fnn.stateful.remedies import with_remedy
-from fnn.stateful.scopes import current_scopes, modes_for, note_call, note_part
+from fnn.stateful.scopes import current_scopes, modes_for, note_call
 from fnn.stateful.structure import structure_changed
 from fnn.stateful.tracing import is_eager, trace_state
 
@@ -163,7 +164,7 @@ class Module(HasStateDict, HasHooks, HasRepr):
                 f"register_parameter: cannot assign '{type(param).__name__}' object to parameter '{name}' "
                 "(fnn.nn.Parameter or None required)"
             )
-        note_part(self, f"the parameter {name!r} of {type(self).__name__}")
+        note_member(self, f"the parameter {name!r} of {type(self).__name__}")
         param = None if param is None else on_parameter(self, name, param)
         self._parameters[name] = param
         if param is not None and not param._label:
@@ -190,7 +191,7 @@ class Module(HasStateDict, HasHooks, HasRepr):
                 f"register_buffer: cannot assign '{type(tensor).__name__}' object to buffer '{name}' "
                 "(an array, fnn.nn.Buffer or None required)"
             )
-        note_part(self, f"the buffer {name!r} of {type(self).__name__}")
+        note_member(self, f"the buffer {name!r} of {type(self).__name__}")
         if tensor is None or isinstance(tensor, Buffer):
             buffer = tensor
         else:
@@ -216,7 +217,7 @@ class Module(HasStateDict, HasHooks, HasRepr):
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"add_module: {type(module).__name__} is not a Module subclass")
         self._check_registration("add_module", name, self._modules)
-        note_part(self, f"the submodule {name!r} of {type(self).__name__}")
+        note_member(self, f"the submodule {name!r} of {type(self).__name__}")
         module = on_module(self, name, module)
         self._modules[name] = module
         structure_changed()
@@ -296,7 +297,7 @@ class Module(HasStateDict, HasHooks, HasRepr):
             modes[id(self)] = value
             return
         if name not in self.__dict__ or self.__dict__[name] is not value:
-            structure_changed()
+            note_attribute(self, name)
         object.__setattr__(self, name, value)
 
     def _forget(self, name: str, keep: Any = None) -> None:
@@ -313,7 +314,7 @@ class Module(HasStateDict, HasHooks, HasRepr):
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __delattr__(self, name: str) -> None:
-        note_part(self, f"the attribute {name!r} of {type(self).__name__}")
+        note_member(self, f"the attribute {name!r} of {type(self).__name__}")
         for registry in (self._parameters, self._buffers, self._modules):
             if name in registry:
                 del registry[name]
@@ -629,11 +630,11 @@ class Module(HasStateDict, HasHooks, HasRepr):
     def _stateful_boxes_(self) -> Iterator[Box]:
         for parameter in self._parameters.values():
             if parameter is not None:
-                yield parameter
-                yield parameter._grad
+                yield parameter.home
+                yield parameter._grad.home
         for buffer in self._buffers.values():
             if buffer is not None:
-                yield buffer
+                yield buffer.home
 
     def _stateful_cells_(self) -> Iterable[Cell]:
         return ()
@@ -656,7 +657,7 @@ class Module(HasStateDict, HasHooks, HasRepr):
         )
         children = tuple((name, value is None) for name, value in self._modules.items())
         frozen = tuple(
-            (name, None if box is None else box.requires_grad)
+            (name, None if box is None else (box.requires_grad, box.part))
             for name, box in itertools.chain(self._parameters.items(), self._buffers.items())
         )
         return plain, children, frozen

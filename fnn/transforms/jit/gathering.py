@@ -87,6 +87,7 @@ class Gathered:
             layout.append(([positions[id(c)] for c in obj._stateful_children_()], [id(box) for box in mine]))
         for root in roots:
             if isinstance(root, Box):
+                root = root.home
                 boxes.setdefault(id(root), root)
                 grad = getattr(root, "_grad", None)
                 if isinstance(grad, Box):
@@ -104,7 +105,7 @@ class Gathered:
             self.statics,
             tuple((tuple(children), tuple(positions[b] for b in mine)) for children, mine in layout),
             tuple(map(_box_key, self.boxes)),
-            tuple(positions[id(root)] for root in roots),
+            tuple(_root_key(root, positions) for root in roots),
         )
         self._cell_wide: bool | None = None
         self._cells_written: Mapping[int, Any] | None = None
@@ -233,6 +234,10 @@ def _kind(value: Any, real: bool) -> type | None:
     if type(value) is int:
         return float if real else int
     return float if isinstance(value, float | np.floating) else None
+
+
+def _root_key(root: Any, positions: Mapping[int, int]) -> Hashable:
+    return (positions[id(root.home)], root.part) if isinstance(root, Box) else positions[id(root)]
 
 
 def _box_key(box: Box) -> Hashable:

@@ -6,7 +6,7 @@ import copy
 import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn, Self, overload
+from typing import Any, Self, overload
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,8 @@ from fnn.functional.explained import explained
 from fnn.nn.array_box import ArrayBox, to_array
 from fnn.nn.lifting.loops import scan, unrolled
 from fnn.nn.lifting.policy import Policy, parse_policy
-from fnn.nn.lifting.stacks import part_of, set_layers
+from fnn.nn.lifting.stacks import add_layers, part_of, stack_of
+from fnn.nn.modules.changes import ClosedHooks, is_view
 from fnn.nn.modules.container.items import position
 from fnn.nn.modules.hooks import REGISTRIES
 from fnn.nn.modules.module import Module
@@ -28,6 +29,7 @@ from fnn.nn.placement import beside
 from fnn.stateful.boxes import Box
 from fnn.stateful.tracing import is_staged
 from fnn.stateful.warning import warn
+from fnn.tensor.promotion import cast
 
 __all__ = ["Repeated"]
 
@@ -117,6 +119,7 @@ class Repeated(Module):
         members = list(layers)
         if not members:
             fail(ValueError, "Repeated.of", "layers", "at least one Module", layers)
+        _check_apart("Repeated.of", members)
         self = cls.__new__(cls)
         Module.__init__(self)
         self.n = len(members)
@@ -168,7 +171,15 @@ class Repeated(Module):
                 raise _OtherTypes
             return out, rest
 
-        boxes = [box for _, box in _boxes(self.layer)]
+        named = _boxes(self.layer)
+        boxes = [box for _, box in named]
+        for name, box in named:
+            within = name.split(".").count(_ALL)  # of stacks in this one
+            if stack_of(box)[: len(stack_of(box)) - within][-1:] != (self.n,):
+                raise RuntimeError(
+                    f"Repeated: {_ALL}.{name} holds no stack of {self.n} layers: it was put there after the layers had been "
+                    "stacked; change the layers before, and write into a stack by .data or copy_()"
+                )
         if looping:
             try:
                 output, rest = scan("Repeated", step, start, given, self.n, sliced=boxes, around=self._around)
@@ -253,51 +264,62 @@ class Repeated(Module):
         errors: list[str],
     ) -> None:
         rest = dict(state_dict)
-        whole: dict[str, Any] = {}
-        for name, box in _boxes(self.layer, every_name=True, persistent=True):
-            keys = [f"{prefix}{i}.{name}" for i in range(self.n)]
+        stacks: dict[str, Any] = {}
+        names: dict[str, list[str]] = {}
+        for name, box in _boxes(self, every_name=True, persistent=True):
+            whole, keys = prefix + name, [prefix + key for key in _names_of(self, name)]
             absent = [key for key in keys if key not in rest]
             values = [rest.pop(key, None) for key in keys]
-            if len(absent) == self.n and f"{prefix}{_ALL}.{name}" in rest:
-                whole[f"{prefix}{_ALL}.{name}"] = rest.pop(f"{prefix}{_ALL}.{name}")
-                continue
-            missing += absent
-            whole[f"{prefix}{_ALL}.{name}"] = self._joined(box, keys, values, assign, errors)
+            if len(absent) < len(keys):
+                missing += absent
+                stacks[whole] = self._joined(box, keys, values, assign, errors)
+            elif whole in rest:  # of a Repeated around this one
+                stacks[whole] = rest.pop(whole)
+            names[whole] = keys
         if metadata is not None:
             first, all_of_them = f"{prefix}0", f"{prefix}{_ALL}"
             metadata = {
                 **metadata,
                 **{all_of_them + k[len(first) :]: v for k, v in metadata.items() if _below(k, first)},
             }
+        lacking: list[str] = []
         super()._load_tree(
-            OrderedDict({**whole, **rest}), metadata, prefix, strict, assign, missing, unexpected, errors
+            OrderedDict({**stacks, **rest}), metadata, prefix, strict, assign, lacking, unexpected, errors
         )
+        missing += [key for name in lacking for key in names.get(name, [name])]
 
     def _joined(self, box: ArrayBox, keys: list[str], values: list[Any], assign: bool, errors: list[str]) -> Any:
         """The parts that a state dict has as one array; the box's own parts where it has none."""
-        shape = box.shape[1:]
+        stack, shape = stack_of(box), box.shape[len(stack_of(box)) :]
+        own = box.peek().reshape(len(keys), *shape)
         parts: list[Any] = []
         for i, (key, value) in enumerate(zip(keys, values, strict=True)):
             part = None
-            if value is not None:
-                try:
-                    part = to_array(value, key)
-                except (TypeError, OverflowError):
+            try:
+                part = None if value is None else to_array(value, key)
+                shape_given = () if part is None else part.shape
+                if part is not None and part.shape == (1,) and shape == ():
+                    part = part.reshape(())
+                if part is not None and part.shape != shape:
+                    part = None
                     errors.append(
-                        f'While copying the parameter named "{key}", expected an array, got {describe(value)}'
+                        f"size mismatch for {key}: copying a param with shape {shape_given} from checkpoint, the shape "
+                        f"in current model is {tuple(shape)}."
                     )
-                else:
-                    part = part.reshape(()) if part.shape == (1,) and shape == () else part
-                    if part.shape != shape:
-                        errors.append(
-                            f"size mismatch for {key}: copying a param with shape {tuple(part.shape)} from checkpoint, the "
-                            f"shape in current model is {tuple(shape)}."
-                        )
-                        part = None
-            if part is None:
-                part = box.peek()[i]
-            parts.append(part if assign else part.astype(box.dtype))
-        return _stack(parts)
+                elif part is not None and not assign:
+                    part = cast(key, part, box.dtype)
+            except TypeError:
+                got = type(value).__name__
+                errors.append(f'While copying the parameter named "{key}", expected an array, got {got}')
+            except (OverflowError, ValueError) as error:
+                errors.append(f"While copying the parameter named {error}")
+            parts.append(own[i] if part is None else part)
+        dtypes = {part.dtype for part in parts}
+        if len(dtypes) > 1:
+            got = ", ".join(sorted(map(str, dtypes)))
+            errors.append(f"While copying {keys[0]} and its like in the other layers, expected one dtype, got {got}")
+            return box.peek()
+        return _stack(parts).reshape(*stack, *shape)
 
     def __repr__(self) -> str:
         inner = repr(self.layer).replace("\n", "\n  ")
@@ -317,6 +339,17 @@ def _types(tree: Any) -> list[Any]:
 
 def _below(name: str, parent: str) -> bool:
     return name == parent or name.startswith(f"{parent}.")
+
+
+def _names_of(module: Module, name: str) -> list[str]:
+    """The names in a ``state_dict`` of the parts of a parameter or buffer."""
+    head, _, rest = name.partition(".")
+    child = module._modules.get(head) if rest else None
+    if child is None:
+        return [name]
+    heads = map(str, range(module.n)) if isinstance(module, Repeated) else [head]
+    below = _names_of(child, rest)
+    return [f"{head}.{name}" for head in heads for name in below]
 
 
 def _boxes(layer: Module, every_name: bool = False, persistent: bool = False) -> list[tuple[str, ArrayBox]]:
@@ -345,7 +378,9 @@ def _stacked(function: str, layers: list[Any]) -> Module:
     for layer in layers:
         if not isinstance(layer, Module):
             fail(TypeError, function, "each layer", "a Module", layer)
-    first = layers[0]
+    _check_apart(function, layers)
+    first = copy.deepcopy(layers[0]) if is_view(layers[0]) else layers[0]
+    layers = [first, *layers[1:]]
     for i, other in enumerate(layers[1:], 1):
         difference = _difference(first, other)
         if difference is not None:
@@ -354,23 +389,33 @@ def _stacked(function: str, layers: list[Any]) -> Module:
     for name, box in named[0].items():
         if is_lazy(box):
             raise ValueError(f"{function}: {name} of a layer has no shape yet; initialize the layers first")
-    if len({id(box) for boxes in named for box in boxes.values()}) != sum(map(len, named)):
-        raise ValueError(f"{function}: layers must have arrays of their own, got some that share a Parameter or Buffer")
     for name, box in named[0].items():
         grads = [getattr(boxes[name], "grad", None) for boxes in named]
         if isinstance(box, Parameter):
             box.grad = None
         box.write(_stack([boxes[name].data for boxes in named]), owned=True)
-        set_layers(box, len(layers))
+        add_layers(box, len(layers))
         if isinstance(box, Parameter) and all(isinstance(grad, jax.Array) for grad in grads):
             box.grad = _stack(grads)
     return first
 
 
+def _check_apart(function: str, layers: list[Any]) -> None:
+    """Raises ValueError if two layers are one, or have a parameter or buffer in common."""
+    owner: dict[Any, int] = {}
+    for i, layer in enumerate(layers):
+        boxes = [(id(box.home), box.part) for _, box in _boxes(layer)] if isinstance(layer, Module) else []
+        for part in [*boxes, id(layer)]:
+            if owner.setdefault(part, i) != i:
+                raise ValueError(
+                    f"{function}: layers must have arrays of their own, got some that share a Parameter or Buffer"
+                )
+
+
 def _difference(first: Module, other: Module) -> str | None:
     """In what a layer differs from the first, in words; ``None`` if in its numbers alone."""
     modules, others = dict(first.named_modules()), dict(other.named_modules())
-    if list(modules) != list(others):
+    if _places(first) != _places(other):
         return "other submodules"
     for path, module in modules.items():
         where = f" of {path!r}" if path else ""
@@ -385,15 +430,28 @@ def _difference(first: Module, other: Module) -> str | None:
             name = _differing_attribute(module, twin)
             if name is not None:
                 return f"another {name!r}{where}"
-    boxes, of_twin = dict(_boxes(first)), dict(_boxes(other))
-    if list(boxes) != list(of_twin):
+    if _aliases(first) != _aliases(other):
         return "other parameters or buffers"
+    boxes, of_twin = dict(_boxes(first)), dict(_boxes(other))
     for name, box in boxes.items():
         mine = () if is_lazy(box) else (box.shape, box.dtype, box.requires_grad)
         its = () if is_lazy(of_twin[name]) else (of_twin[name].shape, of_twin[name].dtype, of_twin[name].requires_grad)
         if mine != its:
             return f"another shape, dtype or requires_grad of {name!r}"
     return None
+
+
+def _places(layer: Module) -> list[tuple[str, str]]:
+    """The names of the submodules, each with the first name of the same one."""
+    first: dict[int, str] = {}
+    return [(name, first.setdefault(id(m), name)) for name, m in layer.named_modules(remove_duplicate=False)]
+
+
+def _aliases(layer: Module) -> list[tuple[str, str, bool]]:
+    """The names of the boxes, each with the first name of the same one, and whether it is a Parameter."""
+    first: dict[int, str] = {}
+    boxes = _boxes(layer, every_name=True)
+    return [(name, first.setdefault(id(box), name), isinstance(box, Parameter)) for name, box in boxes]
 
 
 def _differing_attribute(module: Module, twin: Module) -> str | None:
@@ -412,16 +470,6 @@ def _differing_attribute(module: Module, twin: Module) -> str | None:
     return None
 
 
-class _Closed(OrderedDict[int, Any]):
-    """The hooks of one layer's part: there can be none of its own."""
-
-    def __setitem__(self, key: Any, value: Any) -> NoReturn:
-        raise RuntimeError(
-            "one layer of an nn.Repeated cannot have hooks of its own; register them on .layer of it, for all layers, or keep "
-            "the layers apart, in a Sequential"
-        )
-
-
 def _part(module: Module, i: int, made: dict[int, Any]) -> Any:
     """A Module like the one with the stacked arrays, with the parts of one layer."""
     if id(module) in made:
@@ -429,7 +477,7 @@ def _part(module: Module, i: int, made: dict[int, Any]) -> Any:
     new = object.__new__(type(module))
     made[id(module)] = new
     new.__dict__.update(module.__dict__)
-    new.__dict__.update((registry, _Closed()) for registry in REGISTRIES)
+    new.__dict__.update((registry, ClosedHooks()) for registry in REGISTRIES)
     for kind in ("_parameters", "_buffers"):
         parts: dict[str, Any] = {}
         for name, box in vars(module)[kind].items():
