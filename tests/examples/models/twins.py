@@ -51,3 +51,14 @@ def outputs_of(layers, call):
     for handle in handles:
         handle.remove()
     return seen
+
+
+def generated(model, tokens, new, use_cache):
+    """The likeliest tokens after each row, with the keys and values kept or computed again for each of them."""
+    import torch
+
+    tokens = torch.from_numpy(tokens)
+    # Without a mask of its own it takes token 0 for padding.
+    options = {"attention_mask": torch.ones_like(tokens), "pad_token_id": 0, "do_sample": False}
+    written = model.generate(tokens, max_new_tokens=new, use_cache=use_cache, **options)
+    return written[:, tokens.shape[1] :].numpy()
