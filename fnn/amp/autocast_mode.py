@@ -12,7 +12,7 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from fnn.amp.casting import cast
-from fnn.amp.state import Autocast, context, current, entered, opened
+from fnn.amp.state import Autocast, context, current, entered, opened, within
 from fnn.stateful.warning import warn
 
 __all__ = [
@@ -100,7 +100,7 @@ class autocast:
         self.cache_enabled: bool = cache_enabled is None or bool(cache_enabled)
 
     def __enter__(self) -> Self:
-        opened[:] = [True]
+        opened.append(True)
         manager = context(Autocast(self.dtype, self.device_type, self.cache_enabled) if self.enabled else None)
         manager.__enter__()
         entered.managers.append(manager)
@@ -108,6 +108,7 @@ class autocast:
 
     def __exit__(self, *raised: object) -> None:
         entered.managers.pop().__exit__(*raised)
+        opened.pop()
 
     def __call__(self, function: Function) -> Function:
         """A function that runs in this ``autocast``."""
@@ -330,7 +331,7 @@ def custom_bwd(bwd: Any = None, *, device_type: str | None = None) -> Any:
             raise TypeError(
                 f"custom_bwd: residuals must be those of a function in custom_fwd, got {type(residuals).__name__}"
             )
-        with context(residuals.mode):
+        with within(residuals.mode):
             gradients = bwd(*static, residuals.kept, gradient)
         kinds = residuals.dtypes[len(residuals.dtypes) - len(gradients) :]
         return tuple(_in_dtypes(g, dtypes) for g, dtypes in zip(gradients, kinds, strict=True))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-__all__ = ["Autocast", "context", "current", "entered", "opened"]
+__all__ = ["Autocast", "context", "current", "entered", "opened", "within"]
 
 
 class Autocast(NamedTuple):
@@ -22,7 +24,7 @@ class Autocast(NamedTuple):
 # A context of JAX's, each thread's own: what it holds is part of the key of every trace and program.
 context: Any = jax.make_user_context(default_value=None)
 
-# Not empty as soon as there was one: until then nobody need look into the context, which takes six times as long.
+# One item for each autocast that some thread is in: where there is none nobody need look into the context, which takes longer.
 opened: list[bool] = []
 
 
@@ -34,6 +36,17 @@ class _Entered(threading.local):
 
 
 entered: _Entered = _Entered()
+
+
+@contextmanager
+def within(state: Autocast | None) -> Iterator[None]:
+    """What runs in it is in this autocast."""
+    opened.append(True)
+    try:
+        with context(state):
+            yield
+    finally:
+        opened.pop()
 
 
 def current() -> Autocast | None:

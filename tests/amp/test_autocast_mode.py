@@ -11,6 +11,7 @@ import pytest
 
 import fnn
 from fnn import nn
+from fnn.amp.state import opened
 from fnn.nn import functional as F
 from fnn.tools import explain_compiles
 from tests.oracle import assert_close, from_torch, needs_torch, rand, to_torch
@@ -186,6 +187,7 @@ def test_one_decorated_function_in_many_threads():
         thread.start()
     for thread in threads:
         thread.join()
+    assert not opened
     assert seen[:4] == [BF16] * 4
     assert seen[4:] == [False] * 4
 
