@@ -245,6 +245,8 @@ def scaled_dot_product_attention(
     fixed = float(scale) if rng is None and q.dtype.itemsize == 2 and isinstance(scale, int | float) else None
     if window is not None and window >= q.shape[-2] and cache is None and mask is None:
         window = None
+    if cache is not None and k.shape[-3] == 1:
+        shared = batch[-1]  # broadcasting shares as well
     of = k.shape[-3] if shared > 1 else None
     out, cache = _attention(q, k, v, cache, mask, dropout_p, rng, bool(is_causal), scale, of, batch, fixed, window)
     return out if cache is None else (out, cache)

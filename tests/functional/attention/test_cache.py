@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fnn import functional as F
+import fnn
+from fnn import functional as F, nn
 from tests.oracle import assert_close, needs_torch, rand, to_torch
 
 N, HEADS, SHARED, LENGTH, E, EV, PLACES = 2, 4, 2, 7, 6, 5, 9
@@ -125,6 +126,11 @@ def test_one_token_copies_no_heads():
         lambda c, q: F.scaled_dot_product_attention(q, q[:, :2], q[:, :2], is_causal=True, enable_gqa=True, cache=c)
     )(cache, q)
     assert _largest(jaxpr.jaxpr) <= cache.key.size
+    one = F.KeyValueCache.zeros((1, 1, 64, 32))
+    broadcast = jax.make_jaxpr(lambda c, q: F.scaled_dot_product_attention(q, q[:, :1], q[:, :1], cache=c))(
+        one, q[:, :8]
+    )
+    assert _largest(broadcast.jaxpr) <= one.key.size
     plain = jax.make_jaxpr(lambda k, q: F.scaled_dot_product_attention(q, k, k, enable_gqa=True))(cache.key, q)
     assert _largest(plain.jaxpr) <= cache.key.size
 
@@ -205,6 +211,24 @@ def test_long_prompts_and_halves():
     assert (out.dtype, cache.key.dtype) == (jnp.float32, jnp.bfloat16)
     k, v = (np.asarray(a.astype(jnp.bfloat16), np.float64) for a in (k, v))
     assert_close(out, attended(np.asarray(q), k, v, band(4)), 1e-5, 1e-6)
+
+
+def test_autocast():
+    """Products are in the low dtype, the cache keeps its own."""
+    q, k, v = (part(a, 0, 4).astype(jnp.float32) for a in (Q, K, V))
+    with fnn.autocast(dtype=jnp.bfloat16):
+        out, cache = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True, cache=empty(jnp.float32))
+        layer = nn.MultiheadAttention(E, 2)
+        y, _, kept = layer(q[:, 0], q[:, 0], q[:, 0], cache=F.KeyValueCache.zeros((4, 2, 5, 3)))
+    assert (out.dtype, cache.key.dtype, y.dtype, kept.key.dtype) == (
+        jnp.bfloat16,
+        jnp.float32,
+        jnp.bfloat16,
+        jnp.float32,
+    )
+    assert_close(
+        np.asarray(out, np.float64), attended(*(np.asarray(a, np.float64) for a in (q, k, v)), band(4)), 0.02, 0.02
+    )
 
 
 def test_vmap_gradients_and_rows_of_an_unbatched_cache():
