@@ -139,6 +139,10 @@ def _with_gradients(
 def _loss(call: Callable[[Any], Any], stacked: Any, count: int, has_aux: bool) -> tuple[Any, Any]:
     def step(_: None, batch: Any) -> tuple[None, Any]:
         result = checkpoint(call, batch)
+        if has_aux and not (isinstance(result, tuple) and len(result) == 2):
+            raise TypeError(
+                f"accumulate: with has_aux=True the closure must return (loss, aux), got {describe(result)}"
+            )
         loss, aux = result if has_aux else (result, None)
         return None, (_wide(check_loss("accumulate", loss)), aux)
 

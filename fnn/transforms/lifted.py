@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Hashable, Sequence
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any, TypeVar, cast
 
 import jax
@@ -20,6 +20,7 @@ from fnn.nn.lifting.stacks import refuse_parts
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter
 from fnn.random.generator import Generator, can_draw, current_generator, key_scope, next_key, settle_draws
+from fnn.stateful.protocol import Stateful
 from fnn.stateful.scopes import Scope
 from fnn.stateful.tracing import again_if_stale, is_eager
 from fnn.transforms.backward import check_loss
@@ -79,14 +80,30 @@ def scan(
     if not is_eager():
         return cast(Any, loops.scan("scan", f, init, xs, length, reverse=reverse, unroll=unroll))
 
-    def loop(init: Any, xs: Any) -> Any:
-        return loops.scan("scan", f, init, xs, length, reverse=reverse, unroll=unroll)
+    owner, function = _owner_and_function(f)
 
-    compiled = f.__dict__.setdefault(_LOOPS, {}) if isinstance(f, FunctionType) else {}
-    key = (length, reverse, unroll)
+    def loop(init: Any, xs: Any, *owner: Any) -> Any:
+        step = MethodType(function, *owner) if owner else function
+        return loops.scan("scan", step, init, xs, length, reverse=reverse, unroll=unroll)
+
+    compiled = function.__dict__.setdefault(_LOOPS, {}) if isinstance(function, FunctionType) else {}
+    key = (length, reverse, unroll, len(owner))
     if key not in compiled:
         compiled[key] = jit(loop)
-    return compiled[key](init, xs)
+    return compiled[key](init, xs, *owner)
+
+
+def _call(module: Callable[..., Any], *args: Any) -> Any:
+    return module(*args)
+
+
+def _owner_and_function(step: Any) -> tuple[tuple[Any, ...], Any]:
+    """A step as a function that lives on, and the object of which it is a method: that is given to the program at each call."""
+    if isinstance(step, Module):
+        return (step,), _call
+    if isinstance(step, MethodType) and isinstance(step.__self__, Stateful):
+        return (step.__self__,), step.__func__
+    return (), step
 
 
 @explained

@@ -17,6 +17,7 @@ from fnn.nn.lifting.policy import Policy, parse_policy
 from fnn.nn.modules.container import Sequential
 from fnn.nn.modules.module import Module
 from fnn.stateful.tracing import is_staged
+from fnn.transforms.jit.search import CompiledFunction
 
 __all__ = ["Policy", "checkpoint", "checkpoint_sequential", "remat"]
 
@@ -39,7 +40,7 @@ def _run(
     )
 
 
-class _Rematerialized:
+class _Rematerialized(CompiledFunction):
     """What stands in for the ``forward`` of a Module, or for a function."""
 
     def __init__(self, function: Callable[..., Any], policy: Any, prevent_cse: bool) -> None:

@@ -15,7 +15,7 @@ from fnn.stateful.containers import traced_places
 from fnn.stateful.protocol import walk
 from fnn.stateful.scopes import Scope
 
-__all__ = ["Carried", "Undiscovered", "finish", "scan", "unrolled"]
+__all__ = ["Carried", "Undiscovered", "arrays_of", "finish", "scan", "unrolled"]
 
 
 class Undiscovered(BaseException):
@@ -56,6 +56,7 @@ class Carried:
             )
         if isinstance(holder, Cell):
             return jax.tree.map(lambda value, kind: jnp.asarray(value, kind.dtype), content, types)
+        self._same(holder, content)
         return content
 
     def open(self, scope: Scope, contents: Sequence[Any]) -> None:
@@ -72,6 +73,7 @@ class Carried:
         return [self._same(holder, scope.values[place]) for place, (holder, _) in self._holders.items()]
 
     def _same(self, holder: Box | Cell, value: Any) -> Any:
+        """The value, if it is of the type that it has in the loop."""
         types = self._holders[holder.place()][1]
         same = jax.tree.structure(value) == jax.tree.structure(types)
         if same and isinstance(holder, Cell):
@@ -81,8 +83,8 @@ class Carried:
             for v, kind in zip(jax.tree.leaves(value), jax.tree.leaves(types), strict=True)
         ):
             raise TypeError(
-                f"{self._transform}: {holder.describe()} is {_words(types)} in one iteration and {_words(value)} in the next; "
-                "what a loop writes must keep its shape and dtype"
+                f"{self._transform}: {holder.describe()} is {_words(value)} at one end of an iteration and {_words(types)} at "
+                "the other; what a loop writes must keep its shape and dtype"
             )
         return value
 
@@ -124,6 +126,11 @@ def finish(transform: str, scope: Scope, advice: str) -> None:
         raise RuntimeError(f"{transform}: a list or dict of a Module would keep a value of one iteration; {advice}")
 
 
+def arrays_of(tree: Any) -> Any:
+    """A pytree with the arrays of Parameters and Buffers in their places."""
+    return jax.tree.map(lambda v: v.data if isinstance(v, Box) else v, tree, is_leaf=lambda v: isinstance(v, Box))
+
+
 def scan(
     transform: str,
     step: Callable[[Any, Any], tuple[Any, Any]],
@@ -158,6 +165,7 @@ def scan(
     """
     settle_draws()
     draws = can_draw()
+    init, xs = arrays_of((init, xs))
     carried = Carried(transform)
     others = {box.place() for box in sliced}
     stacks = [box.data for box in sliced]
@@ -218,6 +226,7 @@ def unrolled(
     Returns:
         the carry after the loop, and the outputs stacked.
     """
+    init, xs = arrays_of((init, xs))
     stacks = [box.data for box in sliced]
     places = {box.place() for box in sliced}
     carry = init
