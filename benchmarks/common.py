@@ -13,7 +13,12 @@ from importlib import metadata
 PAUSE = 0.02
 
 
-def interleave(workers: Mapping[str, Callable[[], object]], rounds: int, repeats: int) -> dict[str, float]:
+def interleave(
+    workers: Mapping[str, Callable[[], object]],
+    rounds: int,
+    repeats: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, float]:
     """The median time of one call of each worker in microseconds; the workers take turns, so that all meet the same machine.
 
     A turn begins with a call that is not timed, which wakes the worker's threads and fills the caches.
@@ -22,6 +27,7 @@ def interleave(workers: Mapping[str, Callable[[], object]], rounds: int, repeats
         workers: names to functions that do one step and wait for its result.
         rounds: how many turns each worker gets.
         repeats: calls timed together in a turn.
+        clock: what time is, in seconds.
     """
     times: dict[str, list[float]] = {name: [] for name in workers}
     for worker in workers.values():
@@ -31,10 +37,10 @@ def interleave(workers: Mapping[str, Callable[[], object]], rounds: int, repeats
         for name, worker in workers.items():
             time.sleep(PAUSE)
             worker()
-            start = time.perf_counter()
+            start = clock()
             for _ in range(repeats):
                 worker()
-            times[name].append((time.perf_counter() - start) / repeats * 1e6)
+            times[name].append((clock() - start) / repeats * 1e6)
     return {name: statistics.median(values) for name, values in times.items()}
 
 
