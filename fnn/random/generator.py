@@ -440,8 +440,9 @@ def next_key(function: str = "next_key", rng: Any = None) -> Any:
             raise with_remedy(
                 RuntimeError(
                     f"{function}: a random draw inside a loop (scan, while_loop, fori_loop, map) or jax.vmap needs a key of its "
-                    "own, for all its runs would share one: make the keys outside, as by jax.random.split, give them to the "
-                    "transformed function as an argument, and pass rng= or open fnn.random.key_scope(key) inside it"
+                    "own, for all its runs would share one: use fnn.scan or fnn.vmap, which give each its own; or make the keys "
+                    "outside, as by jax.random.split, give them to the transformed function as an argument, and pass rng= or "
+                    "open fnn.random.key_scope(key) inside it"
                 ),
                 "a-draw-needs-a-key",
             ) from error
@@ -449,7 +450,8 @@ def next_key(function: str = "next_key", rng: Any = None) -> Any:
             RuntimeError(
                 f"{function}: a random draw under a JAX transformation (jit, grad, vmap, scan, checkpoint, ...) needs a key of "
                 "its own: pass rng=, or open fnn.random.key_scope(key) inside the transformed function, or use "
-                "fnn.functional_call(..., rng=key) or fnn.jit"
+                "fnn.functional_call(..., rng=key) or fnn.jit; outside of jax.jit and within fnn.jit, fnn.remat, fnn.scan, "
+                "fnn.cond, fnn.vmap and fnn.grad draw as plain code does, and stand for JAX's"
             ),
             "a-draw-needs-a-key",
         ) from error

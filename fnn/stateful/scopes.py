@@ -235,12 +235,13 @@ def refuse_stray(what: str, origin: Any, instead: str) -> None:
 
 
 _WITHOUT = (
-    "around a whole call use fnn.functional_call, which returns the new buffers, or fnn.jit and fnn.backward, which carry them "
-    "out; within a forward call the layer outside of the transformation; or switch it to eval()"
+    "fnn.remat, fnn.scan, fnn.cond, fnn.vmap and fnn.grad carry it out, and stand for JAX's; around a whole call use "
+    "fnn.functional_call, which returns the new buffers, or fnn.jit and fnn.backward; or switch the layer to eval()"
 )
 _WITHIN = (
-    "call the layer outside of that transformation, switch it to eval(), or return its new statistics from the transformed "
-    "function, as by F.batch_norm_update"
+    "fnn.remat, fnn.scan, fnn.cond, fnn.vmap and fnn.grad carry it out, and stand for JAX's; or call the layer outside of that "
+    "transformation, switch it to eval(), or return its new statistics from the transformed function, as by "
+    "F.batch_norm_update"
 )
 
 

@@ -44,24 +44,20 @@ class _Rematerialized(CompiledFunction):
     """What stands in for the ``forward`` of a Module, or for a function."""
 
     def __init__(self, function: Callable[..., Any], policy: Any, prevent_cse: bool) -> None:
-        self.function: Callable[..., Any] = function
+        self.__wrapped__: Callable[..., Any] = function
         self._policy = policy
         self._prevent_cse = prevent_cse
         for name in ("__name__", "__qualname__", "__doc__", "__module__"):
             if hasattr(function, name):
                 setattr(self, name, getattr(function, name))
 
-    @property
-    def __wrapped__(self) -> Callable[..., Any]:
-        return self.function
-
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return _run("remat", self.function, args, kwargs, self._policy, self._prevent_cse)
+        return _run("remat", self.__wrapped__, args, kwargs, self._policy, self._prevent_cse)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:
             return self
-        return _Rematerialized(self.function.__get__(instance, owner), self._policy, self._prevent_cse)
+        return _Rematerialized(self.__wrapped__.__get__(instance, owner), self._policy, self._prevent_cse)
 
 
 @explained
