@@ -24,7 +24,9 @@ from fnn.stateful.tracing import is_eager, renew_mark, runs_once, setting, stack
 
 __all__ = [
     "Generator",
+    "advance",
     "default_generator",
+    "further",
     "get_rng_state",
     "initial_seed",
     "key_scope",
@@ -187,7 +189,7 @@ class Generator(Stateful):
 
     def _next_key_of(self, state: Any) -> Any:
         key = self._key_at(state)
-        self._box.data = advanced(state, 1)
+        advance(self._box, state, 1)
         return key
 
     def _key_at(self, state: Any) -> Any:
@@ -217,7 +219,9 @@ class Generator(Stateful):
             return key
         self._take_up(counts)
         pending = 0 if self._depth else self._pending_outside(scope)
-        return self._next_key_of(advanced(self._box.peek(), pending) if pending else self._box.peek())
+        if pending:
+            advance(self._box, self._box.peek(), pending)
+        return self._next_key_of(self._box.peek())
 
     def _pending_outside(self, scope: Scope | None) -> int:
         """Draws counted around a scope, and not yet in the state; those of a state that the scope has are in it."""
@@ -228,7 +232,7 @@ class Generator(Stateful):
     def _take_up(self, counts: dict[Generator, int]) -> None:
         count = counts.pop(self, 0)
         if count:
-            self._box.data = advanced(self._box.peek(), count)
+            advance(self._box, self._box.peek(), count)
 
     def _stateful_boxes_(self) -> Iterable[Box]:
         return (self._box,)
@@ -247,9 +251,23 @@ def _ones(state: Any) -> np.ndarray[Any, Any]:
     return one
 
 
+def further(state: Any, count: jax.Array) -> jax.Array:
+    """A state after a number of draws that is traced."""
+    return jnp.asarray(state) + _ones(state) * count
+
+
 def advanced(state: Any, count: int) -> Any:
     """A state after so many draws; of one on the host, again one on the host."""
     return (state if isinstance(state, Tracer) else np.asarray(state)) + _ones(state) * np.uint32(count)
+
+
+def advance(box: Box, state: Any, count: int) -> None:
+    """Moves a generator's state, as it is now, on by so many draws; the scope to which that belongs counts them."""
+    scope = innermost()
+    before = None if scope is None else scope.advanced_by(box)
+    box.data = advanced(state, count)
+    if scope is not None and before is not None and box.place() in scope.writes:
+        scope.note_advance(box, before + count)
 
 
 def count_draws(scope: Scope) -> None:

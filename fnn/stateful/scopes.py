@@ -55,6 +55,9 @@ class Scope:
         self.objects: dict[int, Stateful] = {}
         self.modes: dict[int, bool] = {}  # whether Modules, by their ids, train, whatever they themselves say
         self.emptied: set[Hashable] = set()  # what was emptied, though it was empty already
+        self.advances: dict[
+            Hashable, tuple[int, Any]
+        ] = {}  # by how many draws states are further, and what they are then
         self.sums: dict[Hashable, Any] = {}  # what was added up in boxes that were empty, and nothing else done with
         self.draws: dict[Any, int] = {}  # from generators, in a trace within, not yet counted in their states
         self.depth: int = 0
@@ -78,7 +81,8 @@ class Scope:
         try:
             return function(*args)
         finally:
-            self.values.clear()
+            for held in (self.values, self.sums, self.advances):
+                held.clear()
             optional_changed()
 
     def undo(self) -> None:
@@ -114,6 +118,19 @@ class Scope:
         self.values[key] = value
         if value is None:
             self.emptied.add(key)
+
+    def note_advance(self, box: Box, count: int) -> None:
+        """To be called after a draw, or several, moved a generator's state on; before it, nothing else may have been done."""
+        place = box.place()
+        self.advances[place] = count, self.values.get(place)
+
+    def advanced_by(self, box: Box) -> int | None:
+        """By how many draws a state is further than when the scope began; ``None`` if something else happened to it."""
+        place = box.place()
+        if place not in self.writes:
+            return 0
+        count, value = self.advances.get(place, (0, MISSING))
+        return count if self.values.get(place) is value else None
 
     def only_added(self, box: Box) -> bool:
         """Whether all that was done with a box that was empty is to add something up in it."""

@@ -7,9 +7,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fnn.nn.lifting.outcome import Outcome
-from fnn.random.generator import can_draw, count_draws, settle_draws
+from fnn.random.generator import advance, can_draw, count_draws, further, settle_draws
 from fnn.stateful.boxes import Box, Cell
 from fnn.stateful.containers import traced_places
 from fnn.stateful.protocol import walk
@@ -167,39 +168,60 @@ def scan(
     draws = can_draw()
     init, xs = arrays_of((init, xs))
     carried = Carried(transform)
+    generators: dict[Hashable, tuple[Box, int]] = {}  # whose states only move on, and by how many draws in an iteration
     others = {box.place() for box in sliced}
     stacks = [box.data for box in sliced]
     written: list[int] = []
 
-    def body(carry: tuple[Any, list[Any]], x: tuple[Any, list[Any]]) -> tuple[Any, Any]:
+    def body(carry: tuple[Any, list[Any], Any], x: tuple[Any, list[Any]]) -> tuple[Any, Any]:
         scope = Scope(transform)
         scope.may_draw = draws
 
         def run() -> tuple[Any, Any]:
             carried.open(scope, carry[1])
+            for box, count in generators.values():
+                scope.hold(box, further(box.peek(), carry[2] * np.uint32(count)))
             for box, part in zip(sliced, x[1], strict=True):
                 scope.own(box, part)
             new, y = step(carry[0], x[0])
             finish(transform, scope, "return the value as an output of the step")
-            unknown = carried.unknown(scope, others)
-            if unknown:
-                raise Undiscovered(unknown)
+            _discover(scope)
             written[:] = [i for i, box in enumerate(sliced) if box.place() in scope.writes]
             parts = [scope.values[sliced[i].place()] for i in written]
-            return (new, carried.close(scope)), (y, parts)
+            return (new, carried.close(scope), carry[2] + np.uint32(1)), (y, parts)
 
         return scope.run(run)
+
+    def _discover(scope: Scope) -> None:
+        """Raises Undiscovered, for another trace, if the step writes what is not carried as it must be."""
+        unknown = carried.unknown(scope, {*others, *generators})
+        moved: dict[Hashable, tuple[Box, int]] = {}
+        for holder, _ in unknown:
+            count = scope.advanced_by(holder) if isinstance(holder, Box) and holder.place() in scope.advances else None
+            if isinstance(holder, Box) and count:
+                moved[holder.place()] = holder, count
+        otherwise = [box for box, n in generators.values() if scope.advanced_by(box) != n]
+        for box in otherwise:
+            del generators[box.place()]
+        unknown = [(h, v) for h, v in unknown if h.place() not in moved]
+        unknown += [(box, scope.values[box.place()]) for box in otherwise]
+        generators.update(moved)
+        if unknown or moved:
+            raise Undiscovered(unknown)
 
     while True:
         start = carried.start()
         try:
-            (carry, contents), (ys, parts) = jax.lax.scan(
-                around(body), (init, start), (xs, stacks), length, reverse=reverse, unroll=unroll
+            (carry, contents, _), (ys, parts) = jax.lax.scan(
+                around(body), (init, start, np.uint32(0)), (xs, stacks), length, reverse=reverse, unroll=unroll
             )
             break
         except Undiscovered as found:
             carried.add(found.holders)
     carried.publish(contents)
+    iterations = length if length is not None else jnp.shape(jax.tree.leaves((xs, stacks))[0])[0]
+    for box, count in generators.values():
+        advance(box, box.peek(), count * iterations)
     for i, part in zip(written, parts, strict=True):
         sliced[i].write(part)
     return carry, ys

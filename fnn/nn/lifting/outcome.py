@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable
 from typing import Any
 
-from fnn.random.generator import count_draws
+from fnn.random.generator import advance, count_draws
 from fnn.stateful.boxes import Box, Cell
 from fnn.stateful.containers import ContainerPlace, take_out_traced
 from fnn.stateful.protocol import walk
@@ -25,6 +25,15 @@ class Outcome:
         self.scope = scope
         count_draws(scope)
         changes = [(holder, value) for holder, value in scope.written() if holder.place() not in without]
+        # States of generators that only moved on need no value: what is drawn next goes on from the state outside.
+        self._drawn: list[tuple[Box, int]] = [
+            (holder, count)
+            for holder, _ in changes
+            if isinstance(holder, Box) and holder.place() in scope.advances
+            if (count := scope.advanced_by(holder)) is not None
+        ]
+        drawn = {box.place() for box, _ in self._drawn}
+        changes = [(holder, value) for holder, value in changes if holder.place() not in drawn]
         self.written: list[Box | Cell] = [holder for holder, _ in changes]
         self._values: list[Any] = [value for _, value in changes]
         self._made: list[Box] = []
@@ -50,6 +59,8 @@ class Outcome:
         rest = iter(values)
         for holder in self.written:
             holder.write(next(rest))
+        for box, count in self._drawn:
+            advance(box, box.peek(), count)
         origin = trace_state()
         for box in self._made:
             box._adopt(next(rest), origin)

@@ -325,7 +325,7 @@ def _used(jaxpr: Jaxpr, unasked: list[int]) -> list[bool]:
 def _draws(generators: list[int], first_leaves: list[int], written: list[int], jaxpr: Any) -> dict[int, int]:
     """How often a program draws from each generator: the state counts that, so that it can stay on the host.
 
-    One that gets a new seed, or draws in a branch or a loop, is left out; its state is an output of the program.
+    One that gets a new seed, or draws in a branch, is left out; its state is an output of the program.
     """
     found: dict[int, int] = {}
     makers = {id(v): eqn for eqn in jaxpr.jaxpr.eqns for v in eqn.outvars}
@@ -339,17 +339,20 @@ def _draws(generators: list[int], first_leaves: list[int], written: list[int], j
             eqn = makers.get(id(var))
             added = None if eqn is None or eqn.primitive.name != "add" else eqn.invars[1]
             value = getattr(added, "val", values.get(id(added)))
-            if value is None or isinstance(value, Tracer) or not _is_one(np.asarray(value)):
+            drawn = None if value is None or isinstance(value, Tracer) else _drawn(np.asarray(value))
+            if drawn is None:
                 break
             var = eqn.invars[0]  # pyright: ignore[reportOptionalMemberAccess]
-            count += 1
+            count += drawn
         else:
             found[i] = count
     return found
 
 
-def _is_one(value: np.ndarray[Any, Any]) -> bool:
-    return value.ndim == 1 and value.dtype == np.uint32 and value[-1] == 1 and not value[:-1].any()
+def _drawn(value: np.ndarray[Any, Any]) -> int | None:
+    """By how many draws adding this to a state advances it; ``None`` if it is no number of draws."""
+    whole = value.ndim == 1 and value.dtype == np.uint32 and not value[:-1].any()
+    return int(value[-1]) if whole else None
 
 
 def _calls_back(jaxpr: Jaxpr) -> bool:
