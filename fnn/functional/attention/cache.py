@@ -20,8 +20,8 @@ class KeyValueCache(NamedTuple):
     """Keys and values of the tokens so far, in arrays of a fixed length; a pytree, which ``jax.jit`` and ``scan`` take.
 
     ``F.scaled_dot_product_attention(q, k, v, cache=cache)`` and ``nn.MultiheadAttention`` write the new keys and values behind
-    those that are there, attend to all of them and return a cache with them. Shapes never change, so that a step that takes
-    one token is compiled once; if it donates the cache it writes in place.
+    those that are there, attend to all of them and return a cache with them. Shapes never change: a step that takes one token
+    is compiled once, and if the cache is donated to it, as by ``donate_argnums``, the new one takes over its memory.
 
     Rows of different lengths: either the prompts are padded at the right, and ``cache._replace(length=lengths)`` after the
     first call lets each row go on behind its own last token; or they are padded at the left, and ``attn_mask`` hides the padding.

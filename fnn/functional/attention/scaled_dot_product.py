@@ -155,9 +155,9 @@ def scaled_dot_product_attention(
     square causal one, L and S even and at least 64. Arrays sharded over several devices must then all be sharded in the
     same way, and not along L, S or E; ``fnn.kernels.plain()`` lifts that.
 
-    With a ``cache``, key and value are those of the new tokens: they are written into the cache, and the queries look at all
-    that it then holds, in place of S places of which some are empty. It takes no compilation to go on from one token to the next,
-    and no copy of the keys for the query heads that share one.
+    With a ``cache``, key and value are those of new tokens: they are written into it behind those of the tokens before, and
+    the queries look at all of them. Shapes stay the same from call to call, so that one program writes all tokens, and query
+    heads that share a key copy none.
 
     Args:
         query: what looks.
@@ -170,7 +170,8 @@ def scaled_dot_product_attention(
             and at new tokens up to itself. Excludes ``attn_mask``, unless ``window`` or ``cache`` is given.
         scale: factor of the scores, 1/sqrt(E) if not given.
         enable_gqa: whether key and value may have fewer heads (axis -3), each shared by several query heads.
-        window: how many keys a query looks at: its own and those before it; needs ``is_causal``. Not in torch.
+        window: how many keys a query looks at: its own and those before it; needs ``is_causal``. The others are masked, not
+            skipped. Not in torch.
         cache: the keys and values of the tokens before, as ``KeyValueCache.zeros`` makes it. Not in torch.
         rng: a JAX PRNG key for the dropout; without it the ambient source gives one.
 
