@@ -182,7 +182,8 @@ def whisper() -> Pair:
     with torch.inference_mode():
         expected = twin(heard, decoder_input_ids=torch.from_numpy(text)).logits.numpy()
     logits = (fnn.jit(model)(jnp.asarray(sound), jnp.asarray(text)), expected)
-    return texts(lambda: generate(model, jnp.asarray(sound), prompt, 4 + new, -1), theirs, logits, rows, new)
+    frames, start = jnp.asarray(sound), jnp.asarray(prompt)
+    return texts(lambda: generate(model, frames, start, length=4 + new, end=-1), theirs, logits, rows, new)
 
 
 MODELS = {"gpt2": gpt2, "llama": llama, "bert": bert, "vit": vit, "resnet": resnet, "whisper": whisper}

@@ -8,7 +8,7 @@ The folder has model.safetensors, config.json and perhaps tokenizer.json; the fi
 
     model = WhisperForConditionalGeneration()
     model.load_state_dict(fnn.load("whisper-tiny"))
-    tokens = generate(model.eval(), features, prompt, 448, 50257)
+    tokens = generate(model.eval(), features, prompt, length=448, end=50257)
 
 Many layers compile as fast as one after ``model.model.encoder.layers = fnn.repeat(model.model.encoder.layers)``, the decoder too.
 
@@ -195,29 +195,28 @@ class WhisperForConditionalGeneration(nn.Module):
 
 
 @fnn.jit(static_argnames="length")
-def listen(model: nn.Module, features: jax.Array, length: int) -> tuple[Any, Any]:
-    return model.model.decoder.begin(model.model.encoder(features), length)
+def generate(model: nn.Module, features: jax.Array, prompt: Any, *, length: int, end: int) -> jax.Array:
+    """The text that is likeliest word by word: tokens (N, ``length``), first the prompt, ``end`` after the end."""
+    decoder, prompt = model.model.decoder, jnp.tile(jnp.asarray(prompt, "int32"), (len(features), 1))
+    first, places = prompt.shape[1], decoder.embed_positions.num_embeddings
+    if not first < length <= places:
+        raise ValueError(f"generate: length must be more than the prompt's {first} and at most {places}, got {length}")
+    caches, sounds = decoder.begin(model.model.encoder(features), length)
 
+    def likeliest(tokens: jax.Array, position: Any, caches: Any) -> tuple[jax.Array, Any]:
+        x, caches = decoder(tokens, position, caches, sounds)
+        return model.proj_out(x[:, -1:]).argmax(-1).astype("int32"), caches
 
-@fnn.jit
-def likeliest(model: nn.Module, tokens: jax.Array, first: int, caches: Any, sounds: Any) -> tuple[jax.Array, Any]:
-    """The next token (N, 1), and the caches with those that were given."""
-    x, caches = model.model.decoder(tokens, first, caches, sounds)
-    return model.proj_out(x[:, -1:]).argmax(-1), caches
+    def step(state: Any) -> Any:
+        text, position, ended, word, caches = state
+        word = jnp.where(ended, end, word)
+        text = jax.lax.dynamic_update_slice_in_dim(text, word, position, 1)
+        return text, position + 1, ended | (word == end), *likeliest(word, position, caches)
 
-
-def generate(model: nn.Module, features: jax.Array, prompt: Sequence[int], length: int, end: int) -> jax.Array:
-    """The text that is likeliest word by word: tokens (N, up to ``length``), with the prompt, filled with ``end``."""
-    if length > (places := model.model.decoder.embed_positions.num_embeddings):
-        raise ValueError(f"generate: length must be at most {places}, got {length}")
-    word, ended = jnp.tile(jnp.asarray(prompt), (len(features), 1)), jnp.zeros((len(features), 1), bool)
-    text, (caches, sounds) = [word], listen(model, features, length)
-    for position in range(len(prompt), length):
-        word, caches = likeliest(model, word, position - word.shape[1], caches, sounds)
-        text.append(word := jnp.where(ended, end, word))
-        if (ended := ended | (word == end)).all():
-            break
-    return jnp.concatenate(text, 1)
+    text = jnp.pad(prompt, ((0, 0), (0, length - first)), constant_values=end)
+    start = text, jnp.int32(first), jnp.zeros((len(features), 1), bool), *likeliest(prompt, 0, caches)
+    # Nothing is drawn or written to the model in it, so that JAX's own loop will do.
+    return jax.lax.while_loop(lambda state: (state[1] < length) & ~state[2].all(), step, start)[0]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -233,11 +232,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model.load_state_dict(fnn.load(options.path))
     shape = 1, model.model.encoder.conv1.in_channels, 2 * model.model.encoder.embed_positions.num_embeddings
     features = np.load(options.features) if options.features else np.random.default_rng(0).normal(size=shape)
+    given = jnp.asarray(features, "float32").reshape(shape), jnp.asarray(options.prompt)
     length, end = min(64, model.model.decoder.embed_positions.num_embeddings), sizes.get("eos_token_id", 50257)
-    choice = jnp.asarray(features, "float32").reshape(shape), options.prompt, length, end
     print(f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} million parameters")
-    tokens, start = generate(model, *choice)[0].tolist(), time.perf_counter()
-    jax.block_until_ready(generate(model, *choice))
+    tokens, start = generate(model, *given, length=length, end=end)[0].tolist(), time.perf_counter()
+    jax.block_until_ready(generate(model, *given, length=length, end=end))
     print(f"{len(tokens)} tokens in {time.perf_counter() - start:.2f} s:", *tokens)
     if options.path and (options.path / "tokenizer.json").exists():
         from tokenizers import Tokenizer

@@ -6,7 +6,7 @@ import pytest
 import fnn
 import fnn.nn.functional as F
 from tests.examples.loading import example
-from tests.examples.models.twins import loaded, outputs_of, randomized, saved, transformers
+from tests.examples.models.twins import loaded, outputs_of, randomized, saved, shapes_of_the_original, transformers
 from tests.oracle import assert_close, from_torch, to_torch
 
 SIZES = {
@@ -107,6 +107,12 @@ def test_dropout_acts_in_training_mode_alone(bert):
     assert not np.allclose(first, second)
     model.eval()
     assert_close(model(TOKENS), model(TOKENS), 0, 0)
+
+
+@pytest.mark.slow
+def test_the_default_sizes_are_those_of_transformers(bert):
+    model, expected = bert.BertForMaskedLM(), shapes_of_the_original("BertForMaskedLM")
+    assert {n: array.shape for n, array in model.state_dict().items()} == expected
 
 
 def test_the_script(bert, file, capsys):

@@ -6,7 +6,7 @@ import pytest
 import fnn
 import fnn.nn.functional as F
 from tests.examples.loading import example
-from tests.examples.models.twins import loaded, outputs_of, randomized, saved, transformers
+from tests.examples.models.twins import loaded, outputs_of, randomized, saved, shapes_of_the_original, transformers
 from tests.oracle import assert_close, from_torch, rand, to_torch
 
 SIZES = {
@@ -90,6 +90,13 @@ def test_images_of_another_size(vit):
     model = vit.ViTForImageClassification(7, **SIZES)
     with pytest.raises(ValueError, match=r"ViT: images must be 12 x 12, got shape \(2, 3, 16, 16\)"):
         model(rand(0, 2, 3, 16, 16).astype(np.float32))
+
+
+@pytest.mark.slow
+def test_the_default_sizes_are_those_of_transformers(vit):
+    model = vit.ViTForImageClassification(2)  # as many labels as transformers has by default
+    expected = vit.names_of_files(shapes_of_the_original("ViTForImageClassification"))
+    assert {n: array.shape for n, array in model.state_dict().items()} == expected
 
 
 def test_the_script(vit, file, capsys):

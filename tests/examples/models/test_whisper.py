@@ -8,7 +8,7 @@ import fnn
 import fnn.nn.functional as F
 from tests.compilations import Compilations
 from tests.examples.loading import example
-from tests.examples.models.twins import loaded, outputs_of, randomized, saved, transformers
+from tests.examples.models.twins import loaded, outputs_of, randomized, saved, shapes_of_the_original, transformers
 from tests.oracle import assert_close, from_torch, rand, to_torch
 
 SIZES = {
@@ -108,19 +108,21 @@ def test_a_text_is_theirs_token_for_token(whisper, twin, file):
     expected = np.concatenate([np.tile(prompt, (4, 1)), from_torch(theirs)], 1)
     assert len(np.unique(from_torch(theirs))) > 5
     assert len(np.unique(expected, axis=0)) > 1
-    ours = whisper.generate(model, jnp.asarray(FEATURES), prompt, 14, END)
+    ours = whisper.generate(model, jnp.asarray(FEATURES), prompt, length=14, end=END)
     assert np.array_equal(ours, expected)
     heard = Compilations()
-    whisper.generate(model, jnp.asarray(FEATURES[::-1]), prompt[::-1], 14, END)
+    whisper.generate(model, jnp.asarray(FEATURES[::-1]), prompt[::-1], length=14, end=END)
     assert not heard.count
-    assert np.array_equal(whisper.generate(repeated(model), jnp.asarray(FEATURES), prompt, 14, END), expected)
+    assert np.array_equal(
+        whisper.generate(repeated(model), jnp.asarray(FEATURES), prompt, length=14, end=END), expected
+    )
 
 
 def test_a_text_ends_where_theirs_does(whisper, twin, file):
     import torch
 
     model = loaded(whisper.WhisperForConditionalGeneration(**SIZES), file)
-    whole = np.asarray(whisper.generate(model, jnp.asarray(FEATURES), [1, 5, 9], 14, -1))
+    whole = np.asarray(whisper.generate(model, jnp.asarray(FEATURES), [1, 5, 9], length=14, end=-1))
     # A token that some texts have early and others later or not at all.
     counts = {end: (whole[:, 3:] == end).any(1).sum() for end in np.unique(whole[:, 3:])}
     end = next(int(end) for end, count in counts.items() if 0 < count < 4)
@@ -134,7 +136,7 @@ def test_a_text_ends_where_theirs_does(whisper, twin, file):
         eos_token_id=end,
         pad_token_id=end,
     )
-    ours = whisper.generate(model, jnp.asarray(FEATURES), [1, 5, 9], 14, end)
+    ours = whisper.generate(model, jnp.asarray(FEATURES), [1, 5, 9], length=14, end=end)
     assert np.array_equal(ours[:, 3:], from_torch(theirs))
     assert (np.asarray(ours) == end).sum() > 1
 
@@ -174,8 +176,17 @@ def test_what_does_not_fit(whisper):
     model = whisper.WhisperForConditionalGeneration(**SIZES)
     with pytest.raises(ValueError, match=r"Whisper: features must have 16 frames, got shape \(4, 5, 15\)"):
         model(FEATURES[..., :15], TOKENS)
-    with pytest.raises(ValueError, match="generate: length must be at most 14, got 15"):
-        whisper.generate(model, jnp.asarray(FEATURES), [1], 15, END)
+    with pytest.raises(ValueError, match="generate: length must be more than the prompt's 1 and at most 14, got 15"):
+        whisper.generate(model, jnp.asarray(FEATURES), [1], length=15, end=END)
+
+
+@pytest.mark.slow
+def test_the_default_sizes_are_those_of_transformers(whisper):
+    model, expected = (
+        whisper.WhisperForConditionalGeneration(),
+        shapes_of_the_original("WhisperForConditionalGeneration"),
+    )
+    assert {n: array.shape for n, array in model.state_dict().items()} == expected
 
 
 def test_the_script(whisper, file, tmp_path, capsys):
@@ -184,6 +195,6 @@ def test_the_script(whisper, file, tmp_path, capsys):
     said = capsys.readouterr().out.splitlines()
     model = loaded(whisper.WhisperForConditionalGeneration(**SIZES), file)
     assert said[0] == f"{sum(p.numel() for p in model.parameters()) / 1e6:.1f} million parameters"
-    tokens = whisper.generate(model, jnp.asarray(FEATURES[:1]), [1, 5], 14, END)[0].tolist()
+    tokens = whisper.generate(model, jnp.asarray(FEATURES[:1]), [1, 5], length=14, end=END)[0].tolist()
     assert said[1].startswith(f"{len(tokens)} tokens in ")
     assert said[1].endswith(" s: " + " ".join(map(str, tokens)))

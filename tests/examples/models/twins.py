@@ -62,3 +62,13 @@ def generated(model, tokens, new, use_cache):
     options = {"attention_mask": torch.ones_like(tokens), "pad_token_id": 0, "do_sample": False}
     written = model.generate(tokens, max_new_tokens=new, use_cache=use_cache, **options)
     return written[:, tokens.shape[1] :].numpy()
+
+
+def shapes_of_the_original(kind):
+    """Names and shapes of a class of transformers with its default sizes, which takes no memory."""
+    import torch
+
+    them = transformers()
+    with torch.device("meta"):
+        twin = getattr(them, kind)(getattr(them, kind).config_class())
+    return {name: tuple(tensor.shape) for name, tensor in twin.state_dict().items()}
