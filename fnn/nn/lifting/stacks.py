@@ -224,7 +224,7 @@ class PartOfBuffer(_Part, Buffer):
 
     def __init__(self, whole: Buffer, index: int, label: str) -> None:
         _Part.__init__(self, whole, index, label)  # pyright: ignore[reportArgumentType]
-        self.persistent = whole.persistent
+        self.persistent: bool = whole.persistent
 
 
 def part_of(box: Any, index: int) -> Any:
