@@ -65,6 +65,7 @@ def scan(
         RuntimeError: if the step makes a Parameter or leaves a traced array in a list, or a box is empty before the loop and
             filled in it.
         TypeError: if the step changes the shape or dtype of what it writes, or of the carry.
+        ValueError: if ``xs`` has no leading axis.
 
     Source: https://docs.jax.dev/en/latest/_autosummary/jax.lax.scan.html
 
@@ -77,6 +78,9 @@ def scan(
     """
     if not callable(f):
         fail(TypeError, "scan", "f", "a function of carry and x", f)
+    for leaf in jax.tree.leaves(xs):
+        if jnp.ndim(leaf) == 0:
+            fail(ValueError, "scan", "xs", "arrays with a leading axis", leaf)
     if not is_eager():
         return cast(Any, loops.scan("scan", f, init, xs, length, reverse=reverse, unroll=unroll))
 
@@ -124,6 +128,7 @@ def cond(pred: Any, true_fun: Callable[..., R], false_fun: Callable[..., R], *op
     Raises:
         RuntimeError: if a branch makes a Parameter or leaves a traced array in a list, or fills a box that is empty before.
         TypeError: if the branches return different types.
+        ValueError: if ``pred`` has axes.
 
     Source: https://docs.jax.dev/en/latest/_autosummary/jax.lax.cond.html
 
@@ -139,6 +144,8 @@ def cond(pred: Any, true_fun: Callable[..., R], false_fun: Callable[..., R], *op
     for name, branch in (("true_fun", true_fun), ("false_fun", false_fun)):
         if not callable(branch):
             fail(TypeError, "cond", name, "a function", branch)
+    if jnp.ndim(pred) != 0:
+        fail(ValueError, "cond", "pred", "a bool, or a number of no axes", pred)
     if is_eager():
         return true_fun(*operands) if bool(pred) else false_fun(*operands)
     settle_draws()
@@ -154,7 +161,7 @@ def cond(pred: Any, true_fun: Callable[..., R], false_fun: Callable[..., R], *op
 
             def body() -> Any:
                 carried.open(scope, contents)
-                results[which] = Split(function(*given.join(arrays)))
+                results[which] = Split(_numbers_as_arrays(function(*given.join(arrays))))
                 finish("cond", scope, "return the value from both branches")
                 unknown = carried.unknown(scope, set())
                 if unknown:
@@ -178,6 +185,10 @@ def cond(pred: Any, true_fun: Callable[..., R], false_fun: Callable[..., R], *op
         fail(TypeError, "cond", "true_fun and false_fun", "to return the same structure", results[False].structure)
     carried.publish(contents)
     return results[True].join(arrays)
+
+
+def _numbers_as_arrays(tree: Any) -> Any:
+    return jax.tree.map(lambda v: jnp.asarray(v) if isinstance(v, bool | int | float | complex) else v, tree)
 
 
 @explained
@@ -286,10 +297,16 @@ class _Mapped:
         return found[0]
 
     def run(self) -> Any:
+        output: Any = None
+        contents: list[Any] = []
         settle_draws()
         self._may_draw = can_draw()
         try:
-            output, contents = again_if_stale(lambda: self._attempt(None, None))
+            try:
+                output, contents = again_if_stale(lambda: self._attempt(None, None))
+            except ValueError:
+                if not self._draws or self._randomness != "different":  # else it may draw in some elements only
+                    raise
             if self._draws and self._randomness == "different":
                 keys = jax.random.split(next_key("vmap"), self._size)
                 output, contents = again_if_stale(lambda: self._attempt(keys, None))

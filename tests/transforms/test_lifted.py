@@ -346,6 +346,30 @@ def test_vmap_names_exactly_the_buffers_at_fault(wrap):
         fnn.vmap(lambda x: x, out_axes=None)(X)
 
 
+@both
+def test_vmap_of_other_lifted_forms(wrap):
+    """Draws within them, too where it depends on the element whether any is made."""
+    drop = nn.Dropout(0.5)
+    x = jnp.ones((4, 100)).at[2].set(-1.0)
+
+    def run(row):
+        row = fnn.cond(row.sum() > 0, lambda r: drop(r), lambda r: r, row)
+        row = fnn.remat(drop)(row)
+        return fnn.scan(lambda c, _: (drop(c), None), row, None, 2)[0]
+
+    out = np.asarray(wrap(lambda: fnn.vmap(run)(x))())
+    assert len({row.tobytes() for row in out}) == 4
+    drop.eval()
+    assert_close(wrap(lambda: fnn.vmap(run)(x))(), x)
+
+
+def test_cond_returns_numbers():
+    for wrap in WRAPS:
+        assert float(wrap(lambda: fnn.cond(X.sum() > 1e9, lambda: 1.0, lambda: 2.0))()) == 2.0
+        assert float(wrap(lambda: fnn.cond(X.sum() > 1e9, lambda: X.sum(), lambda: 2.0))()) == 2.0
+        assert wrap(lambda: fnn.cond(X.sum() > 1e9, lambda: (1, None), lambda: (2, None)))()[1] is None
+
+
 def test_vmap_writes_what_is_the_same_for_all():
     count = nn.Buffer(jnp.zeros((), int))
 
@@ -539,6 +563,12 @@ def test_draws_without_a_key_name_the_remedy():
         (lambda: fnn.scan(3, None, X), TypeError, "scan: f must be a function of carry and x"),
         (lambda: fnn.cond(True, 3, jnp.sin), TypeError, "cond: true_fun must be a function"),
         (lambda: fnn.cond(True, jnp.sin, 3), TypeError, "cond: false_fun must be a function"),
+        (lambda: fnn.scan(lambda c, x: (c, x), None, 1.0), ValueError, "scan: xs must be arrays with a leading axis"),
+        (
+            lambda: fnn.cond(jnp.ones(2), jnp.sin, jnp.sin, X),
+            ValueError,
+            "cond: pred must be a bool, or a number of no",
+        ),
         (lambda: fnn.vmap(3), TypeError, "vmap: fun must be a function"),
         (
             lambda: fnn.vmap(jnp.sin, randomness="all"),

@@ -91,7 +91,7 @@ class Repeated(Module):
         if not callable(make_layer) or isinstance(make_layer, Module):
             fail(TypeError, "Repeated", "make_layer", "a function that makes a layer", make_layer)
         self.n = as_int("Repeated", "n", n, 1)
-        self.remat = _parse_remat("Repeated", remat)
+        self.remat: tuple[Any] | None = _parse_remat("Repeated", remat)
         self.add_module(_ALL, _stacked("Repeated", [make_layer() for _ in range(self.n)]))
 
     @classmethod
@@ -243,14 +243,12 @@ class Repeated(Module):
         Returns:
             an ordered dict, with torch's ``_metadata``.
         """
-        layer = self.layer
-        del self._modules[_ALL]
-        try:
-            self._modules.update((str(i), _part(layer, i, {})) for i in range(self.n))
-            return super().state_dict(*args, destination=destination, prefix=prefix, keep_vars=keep_vars)
-        finally:
-            self._modules.clear()
-            self._modules[_ALL] = layer
+        twin = object.__new__(type(self))  # another thread may be at work on this one
+        twin.__dict__.update(self.__dict__)
+        modules = {str(i): _part(self.layer, i, {}) for i in range(self.n)}
+        modules.update((name, module) for name, module in self._modules.items() if name != _ALL)
+        twin.__dict__["_modules"] = modules
+        return super(Repeated, twin).state_dict(*args, destination=destination, prefix=prefix, keep_vars=keep_vars)
 
     def _load_tree(
         self,
@@ -267,6 +265,8 @@ class Repeated(Module):
         stacks: dict[str, Any] = {}
         names: dict[str, list[str]] = {}
         for name, box in _boxes(self, every_name=True, persistent=True):
+            if not name.startswith(f"{_ALL}."):
+                continue
             whole, keys = prefix + name, [prefix + key for key in _names_of(self, name)]
             absent = [key for key in keys if key not in rest]
             values = [rest.pop(key, None) for key in keys]
@@ -347,7 +347,7 @@ def _names_of(module: Module, name: str) -> list[str]:
     child = module._modules.get(head) if rest else None
     if child is None:
         return [name]
-    heads = map(str, range(module.n)) if isinstance(module, Repeated) else [head]
+    heads = map(str, range(module.n)) if isinstance(module, Repeated) and head == _ALL else [head]
     below = _names_of(child, rest)
     return [f"{head}.{name}" for head in heads for name in below]
 

@@ -5,7 +5,7 @@ import pytest
 
 import fnn
 from fnn import nn
-from tests.nn.modules.container.repeated_layers import Block, N, assert_as_before, full, layers, twins
+from tests.nn.modules.container.repeated_layers import Block, N, X, assert_as_before, full, layers, twins
 from tests.oracle import assert_close
 
 
@@ -122,3 +122,40 @@ def test_save_and_load(tmp_path):
     again = nn.Sequential(*layers(seed=5))
     again.load_state_dict(fnn.load(path))
     assert_as_before(again, full(plain))
+
+
+class Stack(nn.Repeated):
+    """A stack with parts of its own."""
+
+    def __init__(self):
+        super().__init__(lambda: Block().double(), N)
+        self.norm = nn.LayerNorm(4).double()
+        self.scale = nn.Parameter(np.ones(4))
+
+    def forward(self, input):
+        return self.norm(super().forward(input)) * self.scale
+
+
+def test_parts_besides_the_layers():
+    model = Stack()
+    names = [*(f"{i}.{name}" for i in range(N) for name in Block().state_dict()), "norm.weight", "norm.bias"]
+    assert list(model.state_dict()) == ["scale", *names]
+    assert list(model.state_dict()) == ["scale", *names]  # and is as it was
+    assert model.norm.weight.shape == (4,)
+    good = {k: v + 1 for k, v in full(model).items()}
+    model.load_state_dict(good)
+    assert_as_before(model, good)
+    with pytest.raises(RuntimeError, match=r'Missing key\(s\) in state_dict: "norm\.bias"'):
+        model.load_state_dict({k: v for k, v in good.items() if k != "norm.bias"})
+    fnn.jit(lambda: fnn.backward(lambda: model(X).sum(), model))()
+    assert model.scale.grad is not None
+
+
+def test_a_state_dict_is_taken_while_others_look():
+    """Nothing of the Module is changed, even for a moment, which another thread could see."""
+    _, looped = twins()
+    held = looped._modules
+    looped.register_state_dict_pre_hook(lambda module, prefix, keep_vars: seen.append(list(held)))
+    seen = []
+    looped.state_dict()
+    assert seen == [["*"]]
