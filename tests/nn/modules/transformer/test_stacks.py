@@ -86,7 +86,8 @@ def test_signatures(name):
             [(p.name, getattr(p.default, "__name__", p.default)) for p in inspect.signature(f).parameters.values()]
             for f in (getattr(getattr(package, name), method) for package in (nn, torch.nn))
         )
-        assert ours == theirs
+        own = [("cache", None)] if (name, method) == ("MultiheadAttention", "forward") else []
+        assert ours == theirs + own
 
 
 def test_initial_distribution():
