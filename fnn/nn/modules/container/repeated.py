@@ -60,6 +60,7 @@ class Repeated(Module):
     Attributes:
         layer (Module): the layer with the stacked arrays: hooks registered on it and below it run for each layer.
         n (int): how many layers.
+        remat (bool | Policy): as given; may be changed.
 
     Shape:
         - input: what the layer takes.
@@ -85,13 +86,15 @@ class Repeated(Module):
     """
 
     n: int
+    remat: bool | Policy
 
     def __init__(self, make_layer: Callable[[], Module], n: int, *, remat: bool | Policy = None) -> None:
         super().__init__()
         if not callable(make_layer) or isinstance(make_layer, Module):
             fail(TypeError, "Repeated", "make_layer", "a function that makes a layer", make_layer)
         self.n = as_int("Repeated", "n", n, 1)
-        self.remat: tuple[Any] | None = _parse_remat("Repeated", remat)
+        _parse_remat("Repeated", remat)
+        self.remat = remat
         self.add_module(_ALL, _stacked("Repeated", [make_layer() for _ in range(self.n)]))
 
     @classmethod
@@ -123,7 +126,8 @@ class Repeated(Module):
         self = cls.__new__(cls)
         Module.__init__(self)
         self.n = len(members)
-        self.remat = _parse_remat("Repeated.of", remat)
+        _parse_remat("Repeated.of", remat)
+        self.remat = remat
         self.add_module(_ALL, _stacked("Repeated.of", [copy.deepcopy(members[0]), *members[1:]]))
         self.training = members[0].training
         return self
@@ -195,7 +199,8 @@ class Repeated(Module):
         return (output, *rest) if rest else output
 
     def _around(self, body: Callable[..., Any]) -> Callable[..., Any]:
-        return body if self.remat is None else jax.checkpoint(body, policy=self.remat[0], prevent_cse=False)
+        remat = _parse_remat("Repeated", self.remat)
+        return body if remat is None else jax.checkpoint(body, policy=remat[0], prevent_cse=False)
 
     # The layers one by one
 

@@ -359,7 +359,7 @@ def test_options_of_all_layers_change_together():
 @pytest.mark.parametrize("remat", [None, True])
 def test_hooks_of_the_layer_run_for_each(remat):
     plain, looped = twins()
-    looped.remat = (None,) if remat else None
+    looped.remat = remat
 
     def double(module, args, output):
         return output * 2
