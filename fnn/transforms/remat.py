@@ -163,6 +163,7 @@ def checkpoint(
     return _run("checkpoint", function, args, kwargs, None, True)
 
 
+@explained
 def noop_context_fn() -> tuple[Any, Any]:
     """Two contexts that do nothing, torch's default of ``context_fn``.
 
