@@ -90,6 +90,7 @@ def scan(
         step = MethodType(function, *owner) if owner else function
         return loops.scan("scan", step, init, xs, length, reverse=reverse, unroll=unroll)
 
+    loop.__wrapped__ = function  # pyright: ignore[reportFunctionMemberAccess]  # searched wherever it is from
     compiled = function.__dict__.setdefault(_LOOPS, {}) if isinstance(function, FunctionType) else {}
     key = (length, reverse, unroll, len(owner))
     if key not in compiled:
