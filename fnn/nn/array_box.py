@@ -177,7 +177,11 @@ class ArrayBox(TensorMethods, _Array):  # pyright: ignore[reportIncompatibleMeth
         if not isinstance(value, jax.Array | Box):
             old = self.peek()  # what has no place of its own goes where the box is
             array = beside(array, old) if array.shape == old.shape else array
+        self._check_dtype(array.dtype)
         super().write(array, owned=owned)
+
+    def _check_dtype(self, dtype: np.dtype[Any]) -> None:
+        """Raises RuntimeError if the box cannot hold an array of this dtype."""
 
     def copy_(self, src: Data, non_blocking: bool = False) -> Self:
         """Copies an array in, cast to this dtype and broadcast to this shape; returns the box.

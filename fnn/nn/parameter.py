@@ -75,6 +75,13 @@ class Parameter(ArrayBox):
             self._requires_grad = value
             structure_changed()
 
+    def _check_dtype(self, dtype: np.dtype[Any]) -> None:
+        if self._requires_grad and not jnp.issubdtype(dtype, jnp.inexact):
+            raise RuntimeError(
+                f"{self.describe()} requires gradients: its data must be floating, got dtype {dtype}; "
+                "requires_grad_(False) before lets it hold other numbers"
+            )
+
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Sets ``requires_grad``; returns the parameter."""
         self.requires_grad = requires_grad

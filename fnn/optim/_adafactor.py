@@ -125,7 +125,7 @@ def adafactor(
         def rule(cast: Cast, g: Any, p: Any, row: Any, col: Any, variance: Any) -> tuple[Any, ...]:
             g = -g if maximize else g
             floor = float(jnp.finfo(p.dtype).eps) if eps[0] is None else wide(eps[0])
-            scale = jnp.maximum(cast(wide(eps[1])), _rms(p)) * cast(size)
+            scale = _at_least(cast(wide(eps[1])), _rms(p)) * cast(size)
             if g.ndim > 1:
                 row = lerp(cast, row, jnp.mean(jnp.square(g), -1, keepdims=True), fresh)
                 col = lerp(cast, col, jnp.mean(jnp.square(g), -2, keepdims=True), fresh)
@@ -134,7 +134,7 @@ def adafactor(
                 variance = lerp(cast, variance, jnp.square(g), fresh)
                 estimate = variance
             change = jax.lax.rsqrt(jnp.maximum(estimate, cast(floor * floor))) * g
-            change = -scale / jnp.maximum(1, _rms(change) / cast(wide(d))) * change
+            change = -scale / _at_least(1, _rms(change) / cast(wide(d))) * change
             if not is_off(weight_decay):
                 change = change - cast(gamma * wide(weight_decay)) * p
             return change, row, col, variance
@@ -143,6 +143,11 @@ def adafactor(
         return updates, AdafactorState(step, *fields)
 
     return Transform(init, update)
+
+
+def _at_least(least: Any, x: jax.Array) -> jax.Array:
+    """The larger, and ``least`` for NaN, as Python's ``max`` in torch has it: one NaN does not reach every element."""
+    return jnp.where(x > least, x, least)
 
 
 def _rms(x: jax.Array) -> jax.Array:

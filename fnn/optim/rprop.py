@@ -15,6 +15,7 @@ from fnn.optim._scalars import rate, start, wide
 from fnn.optim.optimizer import Optimizer, ParamsT
 from fnn.optim.transform import Transform
 from fnn.optim.typing import LearningRate, Number, PyTree
+from fnn.tensor.elementwise import sign
 
 __all__ = ["Rprop", "RpropState", "rprop"]
 
@@ -101,7 +102,8 @@ def rprop(
             factor = jnp.where(agreement > 0, cast(grow), jnp.where(agreement < 0, cast(shrink), 1))
             size = jnp.clip(size * factor.astype(size.dtype), cast(least), cast(largest))
             g = jnp.where(agreement < 0, 0, g)
-            return -jnp.sign(g) * size, g, size
+            # As in torch an element whose gradient is NaN rests too.
+            return -sign(g) * size, g, size
 
         updates, *fields = by_leaf(rule, grads, params, state.prev, state.step_size, name="rprop")
         return updates, RpropState(state.step + 1, *fields)

@@ -194,6 +194,7 @@ def update(model: Module, params: Mapping[str, Data], buffers: Mapping[str, Data
     Raises:
         KeyError: if a name is unknown.
         ValueError: if an array has another shape than the Module's. The Module is then as before.
+        RuntimeError: if an array of integers is given for a Parameter that requires gradients; likewise.
 
     Example:
         >>> import fnn, jax.numpy as jnp
@@ -203,7 +204,10 @@ def update(model: Module, params: Mapping[str, Data], buffers: Mapping[str, Data
         2.0
     """
     _as_module("update", model)
-    for _, box, array in _match("update", model, {**params, **(buffers or {})}):
+    matched = _match("update", model, {**params, **(buffers or {})})
+    for _, box, array in matched:
+        box._check_dtype(array.dtype)
+    for _, box, array in matched:
         box.data = beside(array, box.peek())
 
 

@@ -94,6 +94,34 @@ def test_parameters_follow_torch(name):
                 assert_close(ours[j] if isinstance(ours, list) else ours, value, 1e-9, 1e-9, f"{name} state {key}")
 
 
+@needs_torch
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", sorted(OPTIONS))
+def test_a_gradient_that_is_no_number_spoils_what_it_spoils_in_torch(name, bad):
+    import torch
+
+    shapes = [(4,), (2, 2, 3)]
+    begin = [rand(i, *shape) for i, shape in enumerate(shapes)]
+    theirs = [torch.tensor(p, requires_grad=True) for p in begin]
+    optimizer = getattr(torch.optim, name)(theirs, foreach=False)
+    rule = RULES[name]()
+    params = [jnp.asarray(p) for p in begin]
+    state = rule.init(params)
+    for step in range(3):
+        grads = [rand(10 * step + i, *shape) for i, shape in enumerate(shapes)]
+        if step == 1:
+            for g in grads:
+                g.flat[1] = bad
+        for p, g in zip(theirs, grads, strict=True):
+            p.grad = torch.tensor(g)
+        optimizer.step()
+        updates, state = rule.update([jnp.asarray(g) for g in grads], state, params)
+        params = apply_updates(params, updates)
+        for ours, p in zip(params, theirs, strict=True):
+            # Not to more digits: torch keeps some scalars in float32.
+            assert_close(ours, p.detach(), 1e-6, 1e-6, f"{name} step {step}")
+
+
 @pytest.mark.one_in(3)
 @needs_torch
 @pytest.mark.parametrize("name", sorted(OPTIONS))

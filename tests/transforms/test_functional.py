@@ -107,6 +107,8 @@ def test_update_writes_back():
     before = np.array(model[0].weight.data)
     with pytest.raises(ValueError, match=r"update: '0.bias' must have shape \(5,\), got \(7,\)"):
         fnn.update(model, {"0.weight": params["0.weight"], "0.bias": jnp.zeros(7)})
+    with pytest.raises(RuntimeError, match=r"'Linear.bias' of shape .* must be floating, got dtype int32"):
+        fnn.update(model, {"0.weight": params["0.weight"], "0.bias": jnp.zeros(5, jnp.int32)})
     assert_close(model[0].weight, before)
 
 

@@ -177,6 +177,11 @@ class HasStateDict(Stateful):
         elif isinstance(value, ArrayBox):
             setattr(self, name, value)
         else:
+            try:
+                box._check_dtype(array.dtype)
+            except RuntimeError as error:
+                error_msgs.append(f'While copying the parameter named "{key}": {error}')
+                return
             box.data = array
 
     @explained

@@ -230,6 +230,20 @@ def test_load_state_dict_assign_keeps_dtype():
     assert net.weight.dtype == jnp.float16
 
 
+def test_a_parameter_that_requires_gradients_holds_no_integers():
+    # torch refuses both too.
+    net = nn.Linear(1, 1)
+    before = np.asarray(net.bias.data)
+    with pytest.raises(RuntimeError, match=r"'Linear.weight' of shape .* must be floating, got dtype int32"):
+        net.weight.data = np.ones((1, 1), np.int32)
+    with pytest.raises(RuntimeError, match=r'While copying the parameter named "weight": .* must be floating'):
+        net.load_state_dict({"weight": np.ones((1, 1), bool), "bias": before + 1}, assign=True)
+    assert net.weight.dtype == jnp.float32
+    assert_close(net.bias, before)
+    net.weight.requires_grad_(False).data = np.ones((1, 1), np.int32)
+    assert net.weight.dtype == jnp.int32
+
+
 def test_extra_state():
     class Extra(nn.Module):
         def __init__(self):
