@@ -121,6 +121,10 @@ def test_a_fresh_fnn_shows_its_names_too():
     assert sorted(out.stdout.split()) == sorted(fnn.__all__)
 
 
+def test_every_name_of_fnn_is_listed():
+    assert {*fnn._HOMES, *fnn._PACKAGES} <= set(fnn.__all__)
+
+
 def test_tools_are_imported_when_they_are_asked_for():
     code = (
         "import sys, fnn; print([m for m in sys.modules if m.startswith(('fnn.tools', 'fnn.debug', 'fnn.transforms'))])"
