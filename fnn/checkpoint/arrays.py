@@ -103,11 +103,13 @@ class Places:
         """Raises ValueError if the mapping has a name that is not among those of the file."""
         there = [name.removeprefix(self._prefix) for name in names]
         for name in self._by_name.keys() - set(there) if self._by_name else ():
-            near = difflib.get_close_matches(str(name), there, 1)
-            raise Unfit(
-                f"sharding has the name {name!r:.80}, which no tensor has; "
-                + (f"the nearest is {near[0]!r}" if near else f"they have names such as {there[:3]}")
-            )
+            raise Unfit(f"sharding has the name {name!r:.80}, which no tensor has; {nearest(name, there)}")
+
+
+def nearest(name: object, there: Sequence[str]) -> str:
+    """What an error says of the names that are there, where one is not."""
+    near = difflib.get_close_matches(str(name), there, 1)
+    return f"the nearest is {near[0]!r}" if near else f"they have names such as {list(there[:3])}"
 
 
 Read: TypeAlias = Callable[[tuple[slice, ...] | None], np.ndarray[Any, Any]]
@@ -155,6 +157,8 @@ def host_array(value: Any, what: str) -> np.ndarray[Any, Any] | None:
         value = value.data
     if hasattr(value, "detach") and hasattr(value, "numpy"):
         value = _from_torch(value)
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{what} is a masked array, whose mask would be lost: save filled(number), or .data and .mask")
     if isinstance(value, Tracer):
         raise TypeError(f"{what} is a traced array, which has no values yet: save outside the transformation")
     if isinstance(value, jax.Array):

@@ -199,7 +199,7 @@ class Checkpoint(Mapping[str, jax.Array]):
             raise
 
     def __getitem__(self, name: str) -> jax.Array:
-        home = self._home[name]
+        home = self._find(name)
         with naming(self._function, home.path), naming_tensor(name):
             file = home.file
             _check_amount(file.memory(name), home.parts.size, self._most, "it takes")
@@ -226,8 +226,13 @@ class Checkpoint(Mapping[str, jax.Array]):
         Raises:
             KeyError: if there is no such tensor.
         """
-        shape, dtype = self._home[name].file.describe(name)
+        shape, dtype = self._find(name).file.describe(name)
         return jax.ShapeDtypeStruct(shape, dtype)
+
+    def _find(self, name: str) -> _OneFile:
+        if name not in self._home:
+            raise KeyError(f"{self._function}: {self.path}: no tensor has the name {name!r:.80}; {nearest(name, list(self))}")
+        return self._home[name]
 
     def close(self) -> None:
         """Closes the files; a ``with`` statement does it at its end."""

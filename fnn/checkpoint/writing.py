@@ -46,6 +46,8 @@ def save(obj: Any, path: str | os.PathLike[str], *, format: Literal["safetensors
         ...     layer.load_state_dict(fnn.load(path))
         <All keys matched successfully>
     """
+    if "\0" in os.fspath(path):
+        fail(ValueError, "save", "path", "without the character NUL", path)
     if format is None:
         format = "torch" if os.fspath(path).endswith((".pt", ".pth", ".ckpt")) else "safetensors"
     if format not in ("safetensors", "torch"):

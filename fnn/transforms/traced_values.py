@@ -12,6 +12,7 @@ from typing import Any
 import jax
 
 from fnn.stateful.remedies import with_remedy
+from fnn.stateful.torch_methods import note_torch_method
 
 __all__ = ["explain_traced", "is_inside"]
 
@@ -29,13 +30,16 @@ _INSIDE = (_FNN + os.sep, os.path.dirname(jax.__file__ or "") + os.sep, "<frozen
 
 
 def explain_traced(error: BaseException, caller: str, function: Callable[..., Any]) -> None:
-    """Adds to the words of JAX or Python about a traced value the line of the user's, and what to do; other errors stay.
+    """Adds to the words of JAX or Python about a traced value the line of the user's, and what to do.
+
+    A method of torch's that the array has not gets a line with the remedy; other errors stay.
 
     Args:
         error: what the trace of ``function`` raised.
         caller: the name of what traced it.
         function: the function of the user's.
     """
+    note_torch_method(error)
     message = str(error)
     if _NEEDED in message or not (isinstance(error, _NOT_CONCRETE) or _FORMATTED.search(message)):
         return

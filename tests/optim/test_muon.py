@@ -10,7 +10,7 @@ from fnn.nn import Parameter
 from fnn.optim import Muon, muon
 from fnn.optim._muon import newton_schulz
 from fnn.optim.transform import apply_updates
-from tests.optim.test_rules import slopes
+from tests.optim.test_every_rule import slopes
 from tests.oracle import assert_close, needs_torch, rand
 
 

@@ -6,6 +6,8 @@ import threading
 import weakref
 from typing import Any, NamedTuple
 
+from fnn.stateful.torch_methods import note_torch_method
+
 __all__ = ["note_path"]
 
 
@@ -49,6 +51,7 @@ def note_path(module: Any, error: Exception) -> None:
     if last is None or place is None:
         note, path, within = f"in {kind}", "", kind
         error.add_note(note)
+        note_torch_method(error)
     else:
         inner = last.module()
         if inner is module:
