@@ -17,7 +17,8 @@ from fnn import nn
 
 PACKAGES = """fnn fnn.checkpoint fnn.data fnn.debug fnn.functional fnn.kernels fnn.metrics fnn.nn fnn.nn.init fnn.nn.modules
     fnn.nn.parallel fnn.nn.utils fnn.nn.utils.parametrizations fnn.nn.utils.parametrize fnn.nn.utils.prune fnn.nn.utils.rnn
-    fnn.optim fnn.optim.lr_scheduler fnn.optim.schedule fnn.optim.swa_utils fnn.parallel fnn.random fnn.tools fnn.utils.checkpoint""".split()
+    fnn.optim fnn.optim.lr_scheduler fnn.optim.schedule fnn.optim.swa_utils fnn.parallel fnn.random fnn.tools
+    fnn.utils.checkpoint""".split()
 # What a function returns; the example is that function's.
 RESULTS = {"Checkpoint", "Saved", "Compile", "Compiles", "Features", "Histograms"}
 # Layers that take no arrays themselves.

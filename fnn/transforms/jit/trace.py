@@ -162,7 +162,7 @@ class Trace:
         try:
             with fresh_mark() if nested else mark(("fnn.jit", gathered.statics, found.values())):
                 jaxpr, shape = again_if_stale(trace, staged=True)
-        except (TypeError, IndexError) as error:
+        except (TypeError, ValueError, IndexError, AttributeError, NotImplementedError) as error:
             explain_traced(error, "fnn.jit", self._function)
             raise
         self.reusable = not (program.new_boxes or program.new_values or gathered.changed())
