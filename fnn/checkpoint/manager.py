@@ -113,7 +113,8 @@ class Manager:
         Args:
             step: its number.
             state: what ``fnn.save`` takes, or a function without arguments that returns it, called only if it is saved.
-            metrics: numbers by name; the one called ``best`` decides which is the best. NaN is never the best.
+            metrics: numbers by name; the one called ``best`` decides which is the best. NaN is never the best, nor is a step
+                without metrics, one between two evaluations say; it is kept among the last.
             force: saves at any step.
 
         Returns:
@@ -121,7 +122,7 @@ class Manager:
 
         Raises:
             TypeError: if something in the state cannot be saved, or a metric is no number.
-            ValueError: if the metric that decides is not among them, or the folder has a later step, of another run.
+            ValueError: if the metric that decides is not among those given, or the folder has a later step, of another run.
             OSError: if it cannot be written; older checkpoints are as they were.
         """
         if not _is_int(step):
@@ -134,9 +135,10 @@ class Manager:
         if hasattr(state, "state_dict"):  # a Module can be called, too
             raise TypeError(f"Manager.save: state {refusal(state)}")
         numbers = {name: _number(name, value) for name, value in (metrics or {}).items()}
-        if self.best is not None and self.best not in numbers:
+        if self.best is not None and metrics is not None and self.best not in numbers:
             raise ValueError(
-                f"Manager.save: metrics must have {self.best!r}, by which the best is chosen, got {list(numbers)}"
+                f"Manager.save: metrics must have {self.best!r}, by which the best is chosen, got {list(numbers)}; "
+                "leave metrics out where nothing was measured"
             )
         later = [s for s in self._store.steps() if s > step and s not in self._damaged]
         if later:

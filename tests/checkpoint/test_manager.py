@@ -104,6 +104,23 @@ def test_bad_arguments(tmp_path, options, why):
         Manager(tmp_path, **options)
 
 
+def test_steps_between_evaluations_need_no_metrics(tmp_path):
+    manager = Manager(tmp_path, keep=2, best="acc", mode="max")
+    assert manager.save(1, state(1))
+    assert manager.best_step() is None
+    manager.save(2, state(2), {"acc": 0.0})
+    for step in range(3, 6):
+        manager.save(step, state(step))
+    manager.save(6, state(6), {"acc": -1.0})
+    assert (manager.best_step(), manager.steps()) == (2, [2, 5, 6])
+    newest, again = manager.load(5), Manager(tmp_path, keep=2, best="acc", mode="max")
+    assert newest is not None
+    assert newest.metrics == {}
+    assert again.best_step() == 2
+    with pytest.raises(ValueError, match=r"metrics must have 'acc', .* got \[\]; leave metrics out"):
+        manager.save(7, state(7), {})
+
+
 def test_what_cannot_be_saved_changes_nothing(tmp_path):
     manager = Manager(tmp_path, keep=1, best="loss")
     manager.save(1, state(1), {"loss": 1})
