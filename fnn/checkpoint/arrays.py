@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import jax
@@ -17,7 +17,7 @@ from fnn.functional.checks import describe
 from fnn.nn.placement import Device, Place, parse_device
 from fnn.stateful.boxes import Box
 
-__all__ = ["DTYPES", "Places", "Read", "Sharding", "check_place", "fit", "host_array", "to_device"]
+__all__ = ["DTYPES", "Places", "Read", "Sharding", "check_place", "fit", "host_array", "nearest", "to_device"]
 
 Sharding: TypeAlias = "jax.sharding.Sharding | Mapping[str, jax.sharding.Sharding] | None"
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import jax
 
-from fnn.checkpoint.arrays import Places, Sharding, to_device
+from fnn.checkpoint.arrays import Places, Sharding, nearest, to_device
 from fnn.checkpoint.files import FileParts, Unfit, check_regular, naming, naming_tensor
 from fnn.checkpoint.safetensors import SafetensorsFile
 from fnn.checkpoint.torch_file import TorchFile, is_old_torch
@@ -231,7 +231,9 @@ class Checkpoint(Mapping[str, jax.Array]):
 
     def _find(self, name: str) -> _OneFile:
         if name not in self._home:
-            raise KeyError(f"{self._function}: {self.path}: no tensor has the name {name!r:.80}; {nearest(name, list(self))}")
+            raise KeyError(
+                f"{self._function}: {self.path}: no tensor has the name {name!r:.80}; {nearest(name, list(self))}"
+            )
         return self._home[name]
 
     def close(self) -> None:

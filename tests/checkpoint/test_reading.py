@@ -75,8 +75,14 @@ def test_one_tensor_of_a_nested_checkpoint():
         assert checkpoint["state_dict.model.bias"].shape == (1,)
         assert checkpoint.describe("state_dict.model.weight").shape == (1, 2)
         assert "epoch" not in checkpoint
-        with pytest.raises(KeyError):
-            checkpoint["epoch"]
+        assert checkpoint.get("epoch", 3) == 3
+        for look in (checkpoint.__getitem__, checkpoint.describe):
+            with pytest.raises(
+                KeyError, match=r"open_checkpoint: .*lightning.ckpt: no tensor .*'epoch.*; they have names"
+            ):
+                look("epoch")
+            with pytest.raises(KeyError, match=r"'state_dict.model.bais.*; the nearest is .*'state_dict.model.bias"):
+                look("state_dict.model.bais")
         assert "of " in repr(checkpoint)
 
 

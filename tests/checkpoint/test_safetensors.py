@@ -160,6 +160,7 @@ def test_what_cannot_be_saved(tmp_path, format):
         ({"s": Point(1)}, TypeError, "save what its fields hold"),
         ({"k": jax.random.key(0)}, TypeError, "key_data"),
         ({"o": np.array([object()])}, TypeError, "no checkpoint file can hold"),
+        ({"m": np.ma.masked_array([1.0, 2.0], [True, False])}, TypeError, "'m' is a masked array"),
         ({frozenset(): 1}, TypeError, "keys must be"),
         (loop, ValueError, "contains itself"),
         (deep, ValueError, "deep"),

@@ -78,6 +78,8 @@ def test_errors_name_file_and_reason(tmp_path, save, monkeypatch):
         save(1, tmp_path / "missing" / "x")
     with pytest.raises(IsADirectoryError, match=r"save: .*Is a directory"):
         save(1, tmp_path)
+    with pytest.raises(ValueError, match="save: path must be without the character NUL"):
+        save(1, tmp_path / "a\0b")
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError, match=r"save: .*file/x: Not a directory"):
         save(1, tmp_path / "file" / "x")
