@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from fnn.functional.checks import fail
+from fnn.functional.explained import is_number
 from fnn.optim.lr_scheduler.scheduler import LRScheduler, callable_key, callable_state, check_optimizer, per_group
 from fnn.optim.optimizer import Optimizer
 from fnn.optim.typing import Number
@@ -28,6 +29,13 @@ class _ByFunction(LRScheduler):
             if not callable(function):
                 fail(TypeError, type(self).__name__, "lr_lambda", "a function", function)
         super().__init__(optimizer, last_epoch)
+
+    def _factors(self) -> list[Any]:
+        factors = [function(self.last_epoch) for function in self.lr_lambdas]
+        for factor in factors:
+            if not is_number(factor):
+                fail(TypeError, type(self).__name__, "lr_lambda", "a function that returns a number", factor)
+        return factors
 
     def state_dict(self) -> dict[str, Any]:
         """Every attribute but the optimizer; of the functions, only what objects with ``__call__`` hold."""
@@ -64,7 +72,7 @@ class LambdaLR(_ByFunction):
 
     Raises:
         ValueError: if the list has not one function a group.
-        TypeError: if one is not callable.
+        TypeError: if one is not callable, or does not return a number.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.LambdaLR.html.
 
@@ -82,7 +90,7 @@ class LambdaLR(_ByFunction):
             One rate a group.
         """
         self._warn_outside_step()
-        return [base * f(self.last_epoch) for f, base in zip(self.lr_lambdas, self.base_lrs, strict=True)]
+        return [base * f for f, base in zip(self._factors(), self.base_lrs, strict=True)]
 
 
 class MultiplicativeLR(_ByFunction):
@@ -95,7 +103,7 @@ class MultiplicativeLR(_ByFunction):
 
     Raises:
         ValueError: if the list has not one function a group.
-        TypeError: if one is not callable.
+        TypeError: if one is not callable, or does not return a number.
 
     Source: https://docs.pytorch.org/docs/2.13/generated/torch.optim.lr_scheduler.MultiplicativeLR.html.
 
@@ -117,4 +125,4 @@ class MultiplicativeLR(_ByFunction):
         self._warn_outside_step()
         if self._is_initial:
             return self._rates()
-        return [rate * f(self.last_epoch) for f, rate in zip(self.lr_lambdas, self._rates(), strict=True)]
+        return [rate * f for f, rate in zip(self._factors(), self._rates(), strict=True)]

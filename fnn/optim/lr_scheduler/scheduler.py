@@ -383,10 +383,15 @@ class LRScheduler(Stateful):
         self._check_epoch(epoch)
         self._begin_step()
         self._warn_of_order()
-        self._step_count = self._step_count + 1
-        if epoch is not None:
-            self._warn_of_epoch()
-        self._update_lr(epoch)
+        before = self.last_epoch, self._step_count
+        try:
+            self._step_count = self._step_count + 1
+            if epoch is not None:
+                self._warn_of_epoch()
+            self._update_lr(epoch)
+        except BaseException:  # a function of the user's may raise
+            self.last_epoch, self._step_count = before
+            raise
 
     def _check_epoch(self, epoch: Any) -> None:
         if epoch is not None and not is_number(epoch):

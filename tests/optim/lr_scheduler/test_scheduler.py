@@ -137,6 +137,45 @@ def test_own_scheduler():
     assert scheduler.state_dict()["speed"] == 0.5
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda sgd, f: S.LambdaLR(sgd, f),
+        lambda sgd, f: S.MultiplicativeLR(sgd, f),
+        lambda sgd, f: S.CyclicLR(sgd, 0.1, 0.2, 2, scale_fn=f, cycle_momentum=False),
+    ],
+)
+def test_a_function_that_fails_leaves_the_scheduler_as_it_was(make):
+    def function(at):
+        if broken:
+            raise KeyError(at)
+        return 0.5
+
+    broken = False
+    sgd = our_optimizer()
+    scheduler = make(sgd, function)
+    sgd.step()
+    scheduler.step()
+    before, rates = scheduler.state_dict(), [group["lr"] for group in sgd.param_groups]
+    broken = True
+    with pytest.raises(KeyError):
+        scheduler.step()
+    assert scheduler.state_dict() == before
+    assert [group["lr"] for group in sgd.param_groups] == rates
+
+
+@pytest.mark.parametrize("factor", ["a", None, [0.5], np.ones(2)])
+@pytest.mark.parametrize("name", ["LambdaLR", "MultiplicativeLR"])
+def test_factors_are_numbers(name, factor):
+    given = 0.5
+    sgd = our_optimizer()
+    scheduler = getattr(S, name)(sgd, lambda epoch: given)
+    sgd.step()
+    given = factor
+    with pytest.raises(TypeError, match=f"{name}: lr_lambda must be a function that returns a number, got"):
+        scheduler.step()
+
+
 def test_errors():
     sgd, plain = our_optimizer(), optim.Adagrad([nn.Parameter(np.ones(1))]) if hasattr(optim, "Adagrad") else None
     cases = [
