@@ -99,6 +99,11 @@ class Parameter(ArrayBox):
             value = value if isinstance(value, RowSparse) else to_array(value, f"grad of {self.describe()}")
             if value.shape != self.shape:
                 raise ValueError(f"grad of {self.describe()} must have its shape, got {value.shape}")
+            kind = jnp.inexact if jnp.issubdtype(self.dtype, jnp.complexfloating) else jnp.floating
+            if jnp.issubdtype(self.dtype, jnp.inexact) and not jnp.issubdtype(value.dtype, kind):
+                raise TypeError(
+                    f"grad of {self.describe()} must be of a floating dtype, as its own {self.dtype}, got {value.dtype}"
+                )
         if value is not None or self._grad.peek() is not None:
             self._grad._label = f"{self._label}.grad"
             self._grad.write(value)

@@ -230,6 +230,18 @@ def test_load_state_dict_assign_keeps_dtype():
     assert net.weight.dtype == jnp.float16
 
 
+@pytest.mark.parametrize("dtype", [np.int32, bool, np.complex64])
+def test_a_gradient_is_of_the_kind_of_its_parameter(dtype):
+    # torch refuses them too.
+    p = nn.Parameter(np.ones(2, np.float32))
+    with pytest.raises(TypeError, match=r"grad of Parameter of shape \(2,\) must be of a floating dtype.* got"):
+        p.grad = np.ones(2, dtype)
+    assert p.grad is None
+    p = nn.Parameter(np.ones(2, np.complex64))
+    p.grad = np.ones(2, np.complex64)
+    assert p.grad.dtype == jnp.complex64
+
+
 def test_a_parameter_that_requires_gradients_holds_no_integers():
     # torch refuses both too.
     net = nn.Linear(1, 1)
