@@ -14,6 +14,7 @@ from fnn.functional.checks import describe
 from fnn.functional.explained import checked, stand_in
 from fnn.nn.parameter import Parameter
 from fnn.optim._leaves import flatten, is_leaf
+from fnn.optim._scalars import NotOneNumber
 
 Rule = TypeVar("Rule", bound=Callable[..., Any])
 Pair = TypeVar("Pair", bound=tuple[Callable[..., Any], Callable[..., Any]])
@@ -39,6 +40,8 @@ def _telling(name: str, transform: Any) -> Any:
     def told_init(params: Any) -> Any:
         try:
             return init(params)
+        except NotOneNumber as error:
+            raise ValueError(f"{name}: {error}") from None
         except _KINDS as error:
             told = None if _named(error, name) else tree_fault(f"{name}.init", "params", params)
             if told is None:
@@ -49,6 +52,8 @@ def _telling(name: str, transform: Any) -> Any:
     def told_update(*args: Any, **kwargs: Any) -> Any:
         try:
             return update(*args, **kwargs)
+        except NotOneNumber as error:
+            raise ValueError(f"{name}: {error}") from None
         except _KINDS as error:
             told = None if _named(error, name) else _update_fault(name, init, update, args, kwargs)
             if told is None:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fnn.functional.arrays import index_dtype, known
+from fnn.functional.checks import describe
 from fnn.optim.typing import LearningRate, Number
 
 # The types of Python and numpy numbers.
@@ -113,9 +114,16 @@ def start() -> jax.Array:
     return jnp.zeros((), jnp.int32)
 
 
+class NotOneNumber(ValueError):
+    """An array in place of a number; whoever knows the rule puts its name before."""
+
+
 def rate(lr: LearningRate, step: jax.Array) -> Number:
     """The learning rate after ``step`` updates, as a scalar in wide precision."""
-    return wide(lr(step) if callable(lr) else lr)
+    value = lr(step) if callable(lr) else lr
+    if math.prod(getattr(value, "shape", ())) != 1:
+        raise NotOneNumber(f"lr must be one number, or a schedule that returns one, got {describe(value)}")
+    return wide(value)
 
 
 def bias_correction(beta: Number, step: jax.Array) -> jax.Array:

@@ -368,6 +368,15 @@ def test_schedule_as_learning_rate():
     np.testing.assert_allclose(steps, [-1, -1 / 2, -1 / 3], rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_a_schedule_that_returns_several_numbers_is_named(name):
+    rule = RULES[name](lr=lambda count: jnp.ones(2))
+    params = jnp.ones((1, 1))
+    grad = RowSparse(jnp.array([0]), params, (1, 1)) if name == "SparseAdam" else params
+    with pytest.raises(ValueError, match=rf"^{RULES[name].__name__}: lr must be one number.* got float"):
+        jax.jit(rule.update)(grad, rule.init(params), params)  # some take the first rate in init
+
+
 @needs_torch
 @pytest.mark.parametrize("name", sorted(RULES))
 def test_signatures_are_torch_s(name):
