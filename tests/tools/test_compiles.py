@@ -9,6 +9,7 @@ import pytest
 import fnn
 from fnn import nn, optim
 from fnn.tools import explain_compiles
+from tests.devices import on_two_devices
 
 SCALE = 2.0
 
@@ -70,6 +71,17 @@ def test_modes_parts_and_options(setup):
     assert any("has other hooks" in text for text in cause(step, ones(3, 2)))
 
 
+def test_a_bias_that_goes(setup):
+    model, _, step = setup
+    bias = model[0].bias
+    model[0].bias = None
+    assert "Sequential.0.bias is None now" in cause(step, ones(3, 2))
+    model[0].weight.requires_grad = False
+    cause(step, ones(3, 2))
+    model[0].bias = bias
+    assert "Sequential.0.bias is there now" in cause(step, ones(3, 2))
+
+
 def test_names(setup, monkeypatch):
     _, _, step = setup
     monkeypatch.setitem(globals(), "SCALE", 3.0)
@@ -97,6 +109,24 @@ def test_gradients_numbers_and_settings(setup):
         step(ones(3, 2))
     assert len(found) == 0
     assert repr(found) == "nothing was compiled"
+
+
+def test_a_metric_that_moves_is_named_as_such():
+    program = """
+import jax, jax.numpy as jnp, fnn
+mean = fnn.metrics.Mean()
+mesh = fnn.parallel.make_mesh(data=-1)
+step = fnn.jit(lambda x: mean.update(x.mean()))
+x = jnp.ones(4, jnp.float32)
+step(x)
+mean.to(jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec()))
+with fnn.tools.explain_compiles(step, show=None) as found:
+    step(x)
+print(*[cause.partition(" -> NamedSharding")[0] for compile in found for cause in compile.causes], sep="; ")
+"""
+    assert on_two_devices(program).split("; ") == [
+        f"array 'Mean.{name}' of shape (2,) lies elsewhere: one device" for name in ("sum", "weight")
+    ]
 
 
 def test_all_functions_methods_and_what_is_shown(capsys):

@@ -8,7 +8,6 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
 from fnn.amp.autocast_mode import Autocast
-from fnn.nn.array_box import ArrayBox
 from fnn.nn.modules.module import Module
 from fnn.stateful.boxes import Box
 from fnn.stateful.protocol import Identity
@@ -226,14 +225,20 @@ def _attributes(before: Any, now: Any) -> Iterator[tuple[str, str]]:
                 yield f".{key}", f": {_value(a)} -> {_value(b)}"
             elif _ABSENT in (a, b):
                 yield f".{key}", f" is {'new' if a is _ABSENT else 'gone'}"
+            elif part == 2 and None in (a, b):
+                yield f".{key}", f" is {'None' if b is None else 'there'} now"
             elif part == 2:
-                yield f".{key}.requires_grad", f": {a} -> {b}"
+                (grad, piece), (new_grad, new_piece) = a, b
+                if grad != new_grad:
+                    yield f".{key}.requires_grad", f": {grad} -> {new_grad}"
+                if piece != new_piece:
+                    yield f".{key}", " is another part of a stack"
             else:
                 yield f".{key}", f" is {'None' if b else 'there'} now"
 
 
 def _box(box: Box, paths: dict[int, str], before: Any, now: Any) -> Iterator[str]:
-    name = paths.get(id(box)) or (box.describe() if isinstance(box, ArrayBox) else f"{box.describe()} of an optimizer")
+    name = paths.get(id(box)) or box.describe()
     if before is None or now is None:
         yield f"{name} is another kind of place"
         return
@@ -242,7 +247,8 @@ def _box(box: Box, paths: dict[int, str], before: Any, now: Any) -> Iterator[str
     if before[2] != now[2] and id(box) not in paths:  # else it is among the attributes
         yield f"{name}.requires_grad: {before[2]} -> {now[2]}"
     if before[3] != now[3]:
-        yield f"{name} lies elsewhere: {before[3]} -> {now[3]}"
+        places = " -> ".join("one device" if place is None else str(place) for place in (before[3], now[3]))
+        yield f"{name} lies elsewhere: {places}"
 
 
 _ABSENT = object()
