@@ -12,6 +12,7 @@ from fnn.stateful.remedies import with_remedy
 __all__ = ["note_torch_method"]
 
 _SECTION = "a-method-of-tensors"
+_BACKWARD = "an-array-has-no-backward"
 # What torch's tensors have and arrays lack.
 _MISSING = frozenset(
     """abs add bernoulli_ bfloat16 bmm chunk clamp contiguous cos cpu cuda detach dim div double eq erf exp expand
@@ -45,7 +46,10 @@ def note_torch_method(error: BaseException) -> None:
         ...     print(error.__notes__)
         ['Remedies: python -m fnn explain a-method-of-tensors']
     """
-    if _is_torch_method(error) and not any(_SECTION in note for note in getattr(error, "__notes__", ())):
+    if isinstance(error, AttributeError) and error.name == "backward" and isinstance(error.obj, jax.Array):
+        if not any(_BACKWARD in note for note in getattr(error, "__notes__", ())):
+            with_remedy(error, _BACKWARD)
+    elif _is_torch_method(error) and not any(_SECTION in note for note in getattr(error, "__notes__", ())):
         with_remedy(error, _SECTION)
 
 
