@@ -151,7 +151,9 @@ def _gap(difference: jax.Array, p: float) -> jax.Array:
         return top[..., 0] + jnp.sum(jnp.where(jnp.isfinite(top), attained, 0), -1)
     if difference.shape[-1] == 0:
         return jnp.zeros(difference.shape[:-1], difference.dtype)
-    return vector_norm(difference, p, -1)
+    norm = vector_norm(difference, p, -1)
+    # Of numbers that differ a NaN would be one more; torch counts none then, in pdist alone.
+    return jnp.where(jnp.isnan(difference).any(-1), jnp.nan, norm) if p == 0 else norm
 
 
 @partial(jax.jit, static_argnames=("p", "held"))

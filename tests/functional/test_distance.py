@@ -222,3 +222,12 @@ ONES = jnp.ones
 def test_errors(call, error, match):
     with pytest.raises(error, match=match):
         call()
+
+
+@needs_torch
+def test_pdist_counts_no_differences_from_nan():
+    import torch
+
+    for rows in ([[np.nan, 1, 2], [1, 1, 3], [1, 1, 2]], [[np.inf, 1], [np.inf, 1], [0, 1]]):
+        x = np.array(rows, np.float32)
+        assert_close(F.pdist(x, 0), torch.nn.functional.pdist(torch.tensor(x), 0.0), 0, 0)
