@@ -30,7 +30,12 @@ FLOORS = {
     "": 7,
 }
 # torch's import paths of what lives on a higher floor.
-ALIASES = {"amp/grad_scaler.py", "nn/parallel/__init__.py", "nn/parallel/data_parallel.py", "nn/parallel/distributed.py"}
+ALIASES = {
+    "amp/grad_scaler.py",
+    "nn/parallel/__init__.py",
+    "nn/parallel/data_parallel.py",
+    "nn/parallel/distributed.py",
+}
 # File names that begin with an underscore because torch's do.
 TORCHS = {"optim/_adafactor.py", "optim/_muon.py"}
 

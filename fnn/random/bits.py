@@ -170,7 +170,7 @@ def words(key: Any, shape: Sequence[int]) -> jax.Array:
     Example:
         >>> import jax
         >>> key = jax.random.key(0)
-        >>> bool((words(key, (3,)) == jax.random.bits(key, (3,))).all())
+        >>> bool((words(key, (3,)) == jax.random.bits(key, (3,), "uint32")).all())
         True
     """
     pair = _key_words(key)

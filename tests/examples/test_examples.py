@@ -23,7 +23,10 @@ EXAMPLES = {
     "gan": (["--steps", "40"], lambda loss: loss < 0.6),
     "super_resolution": (["--steps", "300"], lambda gain: gain > 0.1),
     "finetune": (["--steps", "60"], lambda frozen, tuned, scratch: min(frozen, tuned, scratch) > 0.7),
-    "mixed_precision": (["--steps", "60"], lambda single, brain, half, skipped: min(single, brain, half) > 0.93 and skipped > 3),
+    "mixed_precision": (
+        ["--steps", "60"],
+        lambda single, brain, half, skipped: min(single, brain, half) > 0.93 and skipped > 3,
+    ),
     "ensemble": (["--steps", "150"], lambda joint, each: joint < np.mean(each) and joint < 0.15),
 }
 

@@ -73,7 +73,9 @@ def test_the_names_of_the_file_fit(module):
     rng = np.random.default_rng(0)
     names = list(module.EfficientNetLite0().state_dict())
     blocks = [f"_blocks.{i}.{end}" for i in (0, 10) for end in ("_depthwise_conv.weight", "_bn1.bias", "_bn2.weight")]
-    state = dict.fromkeys(["_conv_stem.weight", "_bn0.bias", "_bn1.weight", "_fc.bias", "_blocks.1._bn0.bias", *blocks])
+    blocks += ["_blocks.1._bn0.bias", "_blocks.1._expand_conv.weight", "_blocks.1._project_conv.weight"]
+    ends = ["_conv_stem.weight", "_bn0.bias", "_conv_head.weight", "_bn1.weight", "_fc.bias"]
+    state = dict.fromkeys([*ends, *blocks])
     assert set(module.own_names(state)) <= set(names)
     assert module.prepared(rng.integers(0, 256, (30, 50, 4), np.uint8)).shape == (3, 224, 224)
     assert module.prepared(rng.integers(0, 256, (30, 50), np.uint8)).dtype == np.float32

@@ -156,7 +156,11 @@ ONES = jnp.ones
         (lambda: F.bilinear(ONES((2, 3)), ONES(2), ONES((4, 3, 2))), ValueError, "bilinear: input2 must be of shape"),
         (lambda: F.bilinear(ONES(()), ONES(()), ONES((4, 3, 2))), ValueError, "bilinear: input1 must be at least 1-D"),
         (lambda: F.bilinear(ONES(3), ONES(2), ONES((4, 3, 2)), ONES(3)), ValueError, "bilinear: bias must be of shape"),
-        (lambda: F.bilinear(ONES(3), ONES(2, "float32"), ONES((4, 3, 2))), TypeError, "bilinear: input1 and input2 must be of one dtype"),
+        (
+            lambda: F.bilinear(ONES(3), ONES(2, "float32"), ONES((4, 3, 2))),
+            TypeError,
+            "bilinear: input1 and input2 must be of one dtype",
+        ),
         (lambda: F.flatten(ONES((2, 3)), 2), IndexError, r"flatten: start_dim must be in \[-2, 1\], got 2"),
         (lambda: F.flatten(ONES((2, 3)), 0, 2.0), TypeError, "flatten: end_dim must be an int"),
         (lambda: F.unflatten(ONES(6), 0, (4, 2)), ValueError, "unflatten: sizes must be lengths that multiply to 6"),

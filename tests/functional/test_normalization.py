@@ -165,7 +165,11 @@ X = rand(0, 3, C, 5)
         (lambda: F.batch_norm(X, None, None), RuntimeError, "running_mean and running_var must be given"),
         (lambda: F.batch_norm(X[:1, :, 0], None, None, training=True), ValueError, "more than 1 value per channel"),
         (lambda: F.batch_norm(X.astype(int), MEAN, VAR), TypeError, "of a floating dtype"),
-        (lambda: F.batch_norm(X, MEAN.astype(np.float32), VAR), TypeError, "running_mean must be of the dtype"),
+        (
+            lambda: F.batch_norm(X, MEAN.astype(np.float32), VAR),
+            TypeError,
+            "input and running_mean must be of one dtype",
+        ),
         (lambda: F.batch_norm(X, MEAN, VAR, eps=-1.0), ValueError, "eps must be at least 0"),
         (lambda: F.batch_norm_update(X, MEAN, VAR, None), TypeError, "momentum must be a number"),
         (lambda: F.batch_norm_update(X[:1, :, 0], MEAN, VAR), ValueError, "more than 1 value per channel"),

@@ -35,6 +35,8 @@ LEFT: set[tuple[str, ...]] = {
     # What goes on to the forward of a Module is its to refuse.
     ("functional_call", "args"),
     ("parallel.data_parallel", "inputs"),
+    # A Module without parameters has none that the rules name.
+    ("parallel.shard", "model", "module"),
     ("swa_utils.update_bn", "loader"),
     # Right in kind, and not there: the errors name what was looked for, in torch's words or types.
     *((f"Sequential.{name}", "target") for name in ("get_buffer", "get_parameter", "get_submodule", "set_submodule")),

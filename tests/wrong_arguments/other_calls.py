@@ -85,6 +85,7 @@ CONSTRUCTED: dict[str, Callable[[], tuple[Any, ...]]] = {
     "RNNBase": lambda: ("LSTM", 4, 3),
     "RNNCellBase": lambda: (4, 3, True, 4),
     "Sequential": lambda: (_linear(),),
+    "Repeated": lambda: (lambda: nn.Linear(4, 4), 2),
     "Transformer": lambda: (4, 2, 1, 1, 8),
     "TransformerDecoder": lambda: (_decoder(), 1),
     "TransformerDecoderLayer": lambda: (4, 2, 8),
@@ -131,7 +132,7 @@ _ELSEWHERE = {
     "DistributedDataParallel",
 }  # the last two are there once somebody asked for them
 
-for _name in MODULES:
+for _name in [*MODULES, "Repeated"]:
     if _name not in _ELSEWHERE:
         CALLS[f"nn.{_name}"] = _constructor(_name)
 
@@ -213,7 +214,7 @@ def _layer(name: str) -> Callable[[], Call]:
     return make
 
 
-for _name in MODULES:
+for _name in [*MODULES, "Repeated"]:
     if _name not in UNCALLED:
         CALLS[f"nn.{_name}()"] = _layer(_name)
 
@@ -684,6 +685,10 @@ def _state() -> dict[str, Any]:
     return {"module.a": ramp(2), "module.b": ramp(3)}
 
 
+def _mesh() -> jax.sharding.Mesh:
+    return parallel.make_mesh(devices=jax.devices()[:1], data=1)
+
+
 CALLS |= {
     "checkpoint.load": lambda: Call(fnn.load, {"path": _file()}),
     "checkpoint.open_checkpoint": lambda: Call(fnn.open_checkpoint, {"path": _file()}),
@@ -693,6 +698,13 @@ CALLS |= {
     "checkpoint.Manager": lambda: Call(fnn.checkpoint.Manager, {"folder": FOLDER / "runs"}),
     "parallel.DataParallel": lambda: Call(parallel.DataParallel, {"module": _linear()}),
     "parallel.DistributedDataParallel": lambda: Call(parallel.DistributedDataParallel, {"module": _linear()}),
+    "parallel.make_mesh": lambda: Call(parallel.make_mesh, {"devices": jax.devices()[:1], "data": 1}),
+    "parallel.shard": lambda: Call(
+        parallel.shard, {"model": _linear(), "mesh": _mesh(), "rules": {"weight": ("data",)}}
+    ),
+    "parallel.fully_shard": lambda: Call(parallel.fully_shard, {"model": _linear(), "mesh": _mesh()}),
+    "parallel.shard_batch": lambda: Call(parallel.shard_batch, {"batch": (ramp(2, 4),), "mesh": _mesh()}),
+    "parallel.describe": lambda: Call(parallel.describe, {"model": _linear(), "show": False}),
     "parallel.data_parallel": lambda: Call(parallel.data_parallel, {"module": _linear(), "inputs": (ramp(2, 4),)}),
 }
 _method(lambda: fnn.checkpoint.Manager(FOLDER / "saved"), "save", 1, _state())

@@ -233,7 +233,7 @@ def hardswish(input: ArrayLike, inplace: bool = False) -> jax.Array:
     Example:
         >>> import jax.numpy as jnp
         >>> hardswish(jnp.array([-4.0, 0.0, 4.0])).tolist()
-        [0.0, 0.0, 4.0]
+        [-0.0, 0.0, 4.0]
     """
     return written(input, inplace, _hardswish(floating("hardswish", input)))
 

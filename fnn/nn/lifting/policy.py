@@ -25,7 +25,7 @@ _NAMED = (
 )
 
 
-def parse_policy(function: str, policy: Any) -> Callable[..., Any] | None:
+def parse_policy(function: str, policy: Any, argument: str = "policy") -> Callable[..., Any] | None:
     """The function that a policy or its name stands for.
 
     Raises:
@@ -35,7 +35,7 @@ def parse_policy(function: str, policy: Any) -> Callable[..., Any] | None:
     if policy is None or (callable(policy) and not isinstance(policy, str)):
         return policy
     if not isinstance(policy, str):
-        fail(TypeError, function, "policy", "a function of jax.checkpoint_policies, its name, or None", policy)
+        fail(TypeError, function, argument, "a function of jax.checkpoint_policies, its name, or None", policy)
     if policy not in _NAMED:
-        fail(ValueError, function, "policy", f"one of {', '.join(_NAMED)}, or such a function itself", policy)
+        fail(ValueError, function, argument, f"one of {', '.join(_NAMED)}, or such a function itself", policy)
     return getattr(jax.checkpoint_policies, policy)

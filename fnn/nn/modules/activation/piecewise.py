@@ -269,7 +269,7 @@ class Hardswish(_InPlace):
     Example:
         >>> import numpy as np
         >>> Hardswish()(np.array([-4.0, 4.0])).tolist()
-        [0.0, 4.0]
+        [-0.0, 4.0]
     """
 
     def forward(self, input: ArrayLike) -> jax.Array:

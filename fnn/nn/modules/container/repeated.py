@@ -153,12 +153,16 @@ class Repeated(Module):
             the output of the last layer. If the layer returns a tuple of an output and more, the whole is such a tuple, with
             what the layers returned besides stacked along a first axis of ``n``.
         """
+        if each is not None and not isinstance(each, Mapping):
+            fail(TypeError, "Repeated", "each", "a dict of arrays by the names of arguments, or None", each)
         given = {} if each is None else dict(each)
         for name, value in given.items():
             for leaf in jax.tree.leaves(value):
                 if jnp.ndim(leaf) == 0 or jnp.shape(leaf)[0] != self.n:
                     fail(ValueError, "Repeated", f"each[{name!r}]", f"arrays with a first axis of {self.n}", leaf)
-        start = jax.tree.map(to_array, input, is_leaf=lambda value: isinstance(value, Box))
+        start = jax.tree.map(
+            lambda leaf: to_array(leaf, "Repeated: input"), input, is_leaf=lambda value: isinstance(value, Box)
+        )
         structure, types = jax.tree.structure(start), _types(start)
         looping = is_staged()
 
@@ -335,7 +339,7 @@ class Repeated(Module):
 def _parse_remat(function: str, remat: Any) -> tuple[Any] | None:
     if remat is None or remat is False:
         return None
-    return (None if remat is True else parse_policy(function, remat),)
+    return (None if remat is True else parse_policy(function, remat, "remat"),)
 
 
 def _types(tree: Any) -> list[Any]:
@@ -382,7 +386,9 @@ def _stacked(function: str, layers: list[Any]) -> Module:
     """The first of the layers, with the arrays of all."""
     for layer in layers:
         if not isinstance(layer, Module):
-            fail(TypeError, function, "each layer", "a Module", layer)
+            if function == "Repeated":
+                fail(TypeError, function, "make_layer", "a function that makes a Module at each call", layer)
+            fail(TypeError, function, "layers", "Modules", layer)
     _check_apart(function, layers)
     first = copy.deepcopy(layers[0]) if is_view(layers[0]) else layers[0]
     layers = [first, *layers[1:]]
