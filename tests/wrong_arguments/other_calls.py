@@ -21,6 +21,7 @@ from fnn.optim import lr_scheduler, schedule, swa_utils
 from tests.nn.test_signatures import MODULES, PLAIN
 from tests.optim.optimizer_cases import CASES as OPTIMIZERS
 from tests.wrong_arguments.functional_calls import labels, ramp
+from tests.wrong_arguments.parallel_calls import RIGHT
 
 
 class Call(NamedTuple):
@@ -685,10 +686,6 @@ def _state() -> dict[str, Any]:
     return {"module.a": ramp(2), "module.b": ramp(3)}
 
 
-def _mesh() -> jax.sharding.Mesh:
-    return parallel.make_mesh(devices=jax.devices()[:1], data=1)
-
-
 CALLS |= {
     "checkpoint.load": lambda: Call(fnn.load, {"path": _file()}),
     "checkpoint.open_checkpoint": lambda: Call(fnn.open_checkpoint, {"path": _file()}),
@@ -696,16 +693,8 @@ CALLS |= {
     "checkpoint.rename": lambda: Call(fnn.checkpoint.rename, {"state": _state(), "rules": {r"module\.": ""}}),
     "checkpoint.strip_prefix": lambda: Call(fnn.checkpoint.strip_prefix, {"state": _state(), "prefix": "module."}),
     "checkpoint.Manager": lambda: Call(fnn.checkpoint.Manager, {"folder": FOLDER / "runs"}),
-    "parallel.DataParallel": lambda: Call(parallel.DataParallel, {"module": _linear()}),
-    "parallel.DistributedDataParallel": lambda: Call(parallel.DistributedDataParallel, {"module": _linear()}),
-    "parallel.make_mesh": lambda: Call(parallel.make_mesh, {"devices": jax.devices()[:1], "data": 1}),
-    "parallel.shard": lambda: Call(
-        parallel.shard, {"model": _linear(), "mesh": _mesh(), "rules": {"weight": ("data",)}}
-    ),
-    "parallel.fully_shard": lambda: Call(parallel.fully_shard, {"model": _linear(), "mesh": _mesh()}),
-    "parallel.shard_batch": lambda: Call(parallel.shard_batch, {"batch": (ramp(2, 4),), "mesh": _mesh()}),
-    "parallel.describe": lambda: Call(parallel.describe, {"model": _linear(), "show": False}),
-    "parallel.data_parallel": lambda: Call(parallel.data_parallel, {"module": _linear(), "inputs": (ramp(2, 4),)}),
 }
+for _name, _right in RIGHT.items():
+    CALLS[f"parallel.{_name}"] = lambda name=_name, right=_right: Call(getattr(parallel, name), right())
 _method(lambda: fnn.checkpoint.Manager(FOLDER / "saved"), "save", 1, _state())
 _method(lambda: fnn.checkpoint.Manager(FOLDER / "saved"), "load")

@@ -514,7 +514,7 @@ def test_wrong_arguments():
             nn.Repeated(nn.Identity, n)
     with pytest.raises(TypeError, match="n must be"):
         nn.Repeated(nn.Identity, 2.5)
-    with pytest.raises(ValueError, match="policy must be one of"):
+    with pytest.raises(ValueError, match="remat must be one of"):
         nn.Repeated(nn.Identity, 2, remat="some")
     with pytest.raises(TypeError, match="policy must be"):
         nn.Repeated(nn.Identity, 2, remat=3)
