@@ -516,7 +516,7 @@ def test_wrong_arguments():
         nn.Repeated(nn.Identity, 2.5)
     with pytest.raises(ValueError, match="remat must be one of"):
         nn.Repeated(nn.Identity, 2, remat="some")
-    with pytest.raises(TypeError, match="policy must be"):
+    with pytest.raises(TypeError, match="remat must be"):
         nn.Repeated(nn.Identity, 2, remat=3)
     with pytest.raises(ValueError, match="layers must be at least one"):
         nn.Repeated.of([])
