@@ -25,6 +25,7 @@ __all__ = [
     "parse_device",
     "parse_dtype",
     "parse_to",
+    "parse_type",
     "put",
 ]
 
@@ -204,6 +205,23 @@ def parse_to(*args: Any, any_dtype: bool = False, **kwargs: Any) -> tuple[np.dty
     if dtype is not None and not any_dtype and not jnp.issubdtype(dtype, jnp.floating):
         raise TypeError(f"to: dtype must be floating, got {dtype}")
     return dtype, parse_device(place)
+
+
+def parse_type(dst_type: DTypeLike) -> np.dtype[Any]:
+    """The argument of ``Module.type``: any dtype, or its name.
+
+    Raises:
+        TypeError: if it is none.
+    """
+    try:
+        dtype = None if hasattr(dst_type, "shape") else parse_to(dst_type, any_dtype=True)[0]
+    except (TypeError, RuntimeError) as error:
+        if "x64" in str(error):
+            raise
+        dtype = None
+    if dtype is None:
+        raise TypeError(f"type: dst_type must be a dtype such as jnp.float16, or its name, got {describe(dst_type)}")
+    return dtype
 
 
 def empty(shape: Sequence[int], device: Device = None, dtype: DType = None) -> jax.Array:

@@ -36,7 +36,7 @@ from fnn.nn.modules.path_note import note_path
 from fnn.nn.modules.representation import HasRepr
 from fnn.nn.modules.state_dict import HasStateDict, _IncompatibleKeys as _IncompatibleKeys
 from fnn.nn.parameter import Buffer, Parameter, is_lazy
-from fnn.nn.placement import Device, parse_to, put
+from fnn.nn.placement import Device, parse_to, parse_type, put
 from fnn.stateful.boxes import Box, Cell
 from fnn.stateful.containers import leave_nothing, refill
 from fnn.stateful.protocol import Stateful, static_key
@@ -591,7 +591,7 @@ class Module(HasStateDict, HasHooks, HasRepr):
     @explained
     def type(self, dst_type: DTypeLike) -> Self:
         """Casts all parameters and buffers, integers too, to ``dst_type``; returns the module."""
-        dtype, _ = parse_to(dst_type, any_dtype=True)
+        dtype = parse_type(dst_type)
         return self._apply(lambda array: array.astype(dtype))
 
     def cpu(self) -> Self:

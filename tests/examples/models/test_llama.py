@@ -77,8 +77,7 @@ def test_a_state_dict_in_memory_and_repeated_layers(llama, generate, tmp_path):
 
 
 def test_gradients(llama, tmp_path):
-    import torch
-
+    torch = pytest.importorskip("torch", reason="the twin is torch's")
     twin = twin_of("Llama")
     model = loaded(llama.LlamaForCausalLM(**SIZES), saved(twin, tmp_path, "published"))
     fnn.backward(lambda: F.cross_entropy(model(TOKENS)[0][:, :-1].reshape(-1, 31), TOKENS[:, 1:].reshape(-1)), model)
