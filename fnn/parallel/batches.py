@@ -10,7 +10,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from fnn.functional.checks import fail
 from fnn.functional.explained import explained
-from fnn.parallel.mesh import check_axes, data_axis
+from fnn.parallel.mesh import data_axis
 
 __all__ = ["shard_batch"]
 
@@ -44,10 +44,7 @@ def shard_batch(batch: Any, mesh: Mesh, *, axis: str | None = None, pad: bool = 
         >>> tuple(x.sharding.spec)
         ('data',)
     """
-    check_axes("shard_batch", mesh)
-    over = data_axis(mesh) if axis is None else axis
-    if over not in mesh.axis_names:
-        fail(ValueError, "shard_batch", "axis", f"one of the mesh's axes, {', '.join(mesh.axis_names)}", axis)
+    over = data_axis("shard_batch", mesh, axis)
     leaves = [(p, a) for p, a in jax.tree_util.tree_leaves_with_path(batch) if isinstance(a, jax.Array | np.ndarray)]
     for path, array in leaves:
         if array.ndim == 0:

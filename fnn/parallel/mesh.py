@@ -13,7 +13,7 @@ from jax.sharding import AbstractMesh, Mesh
 from fnn.functional.checks import fail
 from fnn.functional.explained import explained
 
-__all__ = ["check_axes", "data_axis", "make_mesh"]
+__all__ = ["check_mesh", "data_axis", "make_mesh"]
 
 
 @explained
@@ -63,12 +63,22 @@ def make_mesh(*, devices: Sequence[Any] | None = None, **axes: int) -> Mesh:
     return Mesh(np.array(used).reshape(tuple(axes.values())), tuple(axes))
 
 
-def check_axes(function: str, mesh: Any) -> None:
-    """Raises TypeError if it is no mesh of axes that GSPMD divides arrays over."""
+def check_mesh(function: str, mesh: Any) -> None:
+    """Raises TypeError if it is no mesh."""
     if not isinstance(mesh, Mesh | AbstractMesh):
         fail(TypeError, function, "mesh", "a jax.sharding.Mesh, as parallel.make_mesh(data=8) makes it", mesh)
 
 
-def data_axis(mesh: Any) -> str:
-    """The axis over which batches are divided: the one named "data", else the first."""
-    return "data" if "data" in mesh.axis_names else mesh.axis_names[0]
+def data_axis(function: str, mesh: Any, axis: str | None) -> str:
+    """The axis of a mesh that was asked for; else the one named "data", or the first.
+
+    Raises:
+        TypeError: if it is no mesh.
+        ValueError: if the mesh has no such axis.
+    """
+    check_mesh(function, mesh)
+    if axis is None:
+        return "data" if "data" in mesh.axis_names else mesh.axis_names[0]
+    if axis not in mesh.axis_names:
+        fail(ValueError, function, "axis", f"one of the mesh's axes, {', '.join(mesh.axis_names)}", axis)
+    return axis

@@ -15,7 +15,7 @@ from fnn.nn.lifting.stacks import stack_of
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter, is_lazy
 from fnn.nn.placement import put
-from fnn.parallel.mesh import check_axes, data_axis
+from fnn.parallel.mesh import check_mesh, data_axis
 from fnn.parallel.rules import Rules, match, spec_for
 
 __all__ = ["Placed", "describe", "fully_shard", "shard"]
@@ -77,7 +77,7 @@ def shard(model: M, mesh: Mesh, rules: Rules) -> M:
         ('model',)
     """
     boxes = _named_boxes("shard", model)
-    check_axes("shard", mesh)
+    check_mesh("shard", mesh)
     chosen = match("shard", rules, list(boxes))
     specs = {
         name: spec_for(
@@ -121,10 +121,7 @@ def fully_shard(model: M, mesh: Mesh, *, axis: str | None = None) -> M:
         ('data',)
     """
     boxes = _named_boxes("fully_shard", model)
-    check_axes("fully_shard", mesh)
-    over = data_axis(mesh) if axis is None else axis
-    if over not in mesh.axis_names:
-        fail(ValueError, "fully_shard", "axis", f"one of the mesh's axes, {', '.join(mesh.axis_names)}", axis)
+    over = data_axis("fully_shard", mesh, axis)
     specs = {name: _divided(box, mesh, over) for name, box in boxes.items()}
     _place(boxes, mesh, specs)
     return model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from contextvars import ContextVar, copy_context
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from fnn.stateful.remedies import with_remedy
 from fnn.stateful.structure import optional_changed
@@ -131,6 +131,16 @@ class Scope:
             return 0
         count, value = self.advances.get(place, (0, MISSING))
         return count if self.values.get(place) is value else None
+
+    def moved_on(self) -> dict[Hashable, tuple[Box, int]]:
+        """The states of generators of which nothing happened but draws, by their places, and how many these were."""
+        found: dict[Hashable, tuple[Box, int]] = {}
+        for box, _ in self.written():
+            place: Any = box.place()
+            count = self.advanced_by(cast("Box", box)) if place in self.advances else None
+            if count is not None:
+                found[place] = cast("Box", box), count
+        return found
 
     def only_added(self, box: Box) -> bool:
         """Whether all that was done with a box that was empty is to add something up in it."""

@@ -14,7 +14,14 @@ from fnn.nn.lifting.loops import scan, unrolled
 from fnn.nn.parameter import Parameter
 from fnn.stateful.tracing import is_staged
 from fnn.tensor.row_sparse import RowSparse
-from fnn.transforms.backward import Target, add_gradients, check_closure, check_loss, collect_parameters, value_and_grad
+from fnn.transforms.backward import (
+    Target,
+    add_gradients,
+    check_closure,
+    loss_and_aux,
+    trainable_parameters,
+    value_and_grad,
+)
 from fnn.transforms.remat import checkpoint
 
 __all__ = ["accumulate"]
@@ -64,12 +71,7 @@ def accumulate(
         fail(ValueError, "accumulate", "reduction", "'mean' or 'sum'", reduction)
     stacked, count = _stacked(batches)
     factor = 1 / count if reduction == "mean" else 1
-    parameters = [p for p in collect_parameters("accumulate", targets) if p.requires_grad]
-    if targets and not parameters:
-        got = ", ".join(map(describe, targets))
-        raise RuntimeError(
-            f"accumulate: no target has a parameter that requires grad; targets must have one, got {got}"
-        )
+    parameters = trainable_parameters("accumulate", targets) if targets else []
     call = _call(closure)
     if parameters:
         loss, aux, grads = _with_gradients(call, stacked, count, parameters, has_aux)
@@ -139,12 +141,8 @@ def _with_gradients(
 def _loss(call: Callable[[Any], Any], stacked: Any, count: int, has_aux: bool) -> tuple[Any, Any]:
     def step(_: None, batch: Any) -> tuple[None, Any]:
         result = checkpoint(call, batch)
-        if has_aux and not (isinstance(result, tuple) and len(result) == 2):
-            raise TypeError(
-                f"accumulate: with has_aux=True the closure must return (loss, aux), got {describe(result)}"
-            )
-        loss, aux = result if has_aux else (result, None)
-        return None, (_wide(check_loss("accumulate", loss)), aux)
+        loss, aux = loss_and_aux("accumulate", result, has_aux)
+        return None, (_wide(loss), aux)
 
     _, (losses, aux) = _loop(step, None, stacked, count)
     return losses.sum(), aux

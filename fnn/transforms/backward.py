@@ -58,6 +58,22 @@ def collect_parameters(function: str, targets: Iterable[Any]) -> list[Parameter]
     return list(found.values())
 
 
+def trainable_parameters(function: str, targets: Sequence[Any]) -> list[Parameter]:
+    """The parameters of the targets that require grad.
+
+    Raises:
+        TypeError: if a target is of another kind.
+        RuntimeError: if there are none.
+    """
+    parameters = [p for p in collect_parameters(function, targets) if p.requires_grad]
+    if not parameters:
+        got = ", ".join(map(describe, targets)) or "no targets"
+        raise RuntimeError(
+            f"{function}: no target has a parameter that requires grad; targets must have one, got {got}"
+        )
+    return parameters
+
+
 def value_and_grad(
     function: str, closure: Callable[[], Any], parameters: Sequence[Parameter], has_aux: bool
 ) -> tuple[jax.Array, Any, list[Any]]:
@@ -89,12 +105,7 @@ def value_and_grad(
                 for table in tables:
                     scope.own(table, table.peek())
                 result = closure()
-                if has_aux and not (isinstance(result, tuple) and len(result) == 2):
-                    raise TypeError(
-                        f"{function}: with has_aux=True the closure must return (loss, aux), got {describe(result)}"
-                    )
-                loss, aux = result if has_aux else (result, None)
-                loss = check_loss(function, loss)
+                loss, aux = loss_and_aux(function, result, has_aux)
                 outcome[:] = [Outcome(scope)]
                 return loss, (aux, outcome[0].take(), taps.indices)
 
@@ -167,7 +178,22 @@ def check_closure(function: str, closure: Any, form: str) -> None:
         )
 
 
-def check_loss(function: str, loss: Any, whose: str = "the closure") -> jax.Array:
+def loss_and_aux(
+    function: str, result: Any, has_aux: bool, whose: str = "the closure", pair: str = "(loss, aux)"
+) -> tuple[jax.Array, Any]:
+    """What a function returned as a floating scalar and, with ``has_aux``, what it returned besides.
+
+    Raises:
+        TypeError: if with ``has_aux`` it is no pair, or the loss is no array.
+        RuntimeError: if the loss is an array of another kind.
+    """
+    if has_aux and not (isinstance(result, tuple) and len(result) == 2):
+        raise TypeError(f"{function}: with has_aux=True {whose} must return {pair}, got {describe(result)}")
+    loss, aux = result if has_aux else (result, None)
+    return _check_loss(function, loss, whose), aux
+
+
+def _check_loss(function: str, loss: Any, whose: str) -> jax.Array:
     """The loss as a floating scalar.
 
     Raises:
@@ -230,10 +256,7 @@ def backward(closure: Callable[[], Any], *targets: Target, has_aux: bool = False
         (9.0, 6.0)
     """
     check_closure("backward", closure, "backward(lambda: criterion(model(x), y), model)")
-    parameters = [p for p in collect_parameters("backward", targets) if p.requires_grad]
-    if not parameters:
-        got = ", ".join(map(describe, targets)) or "no targets"
-        raise RuntimeError(f"backward: no target has a parameter that requires grad; targets must have one, got {got}")
+    parameters = trainable_parameters("backward", targets)
     loss, aux, grads = value_and_grad("backward", closure, parameters, has_aux)
     add_gradients(parameters, grads)
     return (loss, aux) if has_aux else loss

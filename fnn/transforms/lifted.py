@@ -10,20 +10,20 @@ from typing import Any, TypeVar, cast
 import jax
 import jax.numpy as jnp
 
-from fnn.functional.checks import describe, fail
+from fnn.functional.checks import fail
 from fnn.functional.explained import explained
 from fnn.nn.lifting import loops
 from fnn.nn.lifting.calls import Split
 from fnn.nn.lifting.loops import Carried, Undiscovered, finish
-from fnn.nn.lifting.outcome import Outcome
+from fnn.nn.lifting.outcome import Outcome, scopes_here
 from fnn.nn.lifting.stacks import refuse_parts
 from fnn.nn.modules.module import Module
 from fnn.nn.parameter import Parameter
-from fnn.random.generator import Generator, can_draw, current_generator, key_scope, next_key, settle_draws
+from fnn.random.generator import Generator, current_generator, key_scope, next_key
 from fnn.stateful.protocol import Stateful
 from fnn.stateful.scopes import Scope
 from fnn.stateful.tracing import again_if_stale, is_eager
-from fnn.transforms.backward import check_loss
+from fnn.transforms.backward import loss_and_aux
 from fnn.transforms.jit.function import jit
 
 __all__ = ["cond", "grad", "scan", "value_and_grad", "vmap"]
@@ -149,16 +149,14 @@ def cond(pred: Any, true_fun: Callable[..., R], false_fun: Callable[..., R], *op
         fail(ValueError, "cond", "pred", "a bool, or a number of no axes", pred)
     if is_eager():
         return true_fun(*operands) if bool(pred) else false_fun(*operands)
-    settle_draws()
-    draws = can_draw()
+    new_scope = scopes_here("cond")
     carried = Carried("cond")
     given = Split(operands)
     results: dict[bool, Split] = {}
 
     def branched(which: bool, function: Callable[..., Any]) -> Callable[..., Any]:
         def run(contents: list[Any], arrays: list[Any]) -> Any:
-            scope = Scope("cond")
-            scope.may_draw = draws
+            scope = new_scope()
 
             def body() -> Any:
                 carried.open(scope, contents)
@@ -278,7 +276,6 @@ class _Mapped:
         self._size = axis_size if axis_size is not None else self._length()
         self._outcomes: list[Outcome] = []
         self._draws = False
-        self._may_draw = True
 
     def _length(self) -> int:
         found: list[int] = []
@@ -300,8 +297,7 @@ class _Mapped:
     def run(self) -> Any:
         output: Any = None
         contents: list[Any] = []
-        settle_draws()
-        self._may_draw = can_draw()
+        self._new_scope = scopes_here("vmap")
         try:
             try:
                 output, contents = again_if_stale(lambda: self._attempt(None, None))
@@ -343,8 +339,7 @@ class _Mapped:
 
     def _attempt(self, keys: Any, written_axis: Any) -> Any:
         def run(key: Any, mapped: list[Any], kwargs: dict[str, Any]) -> Any:
-            scope = Scope("vmap")
-            scope.may_draw = self._may_draw
+            scope = self._new_scope()
             rest = iter(mapped)
             args = [a if same else next(rest) for a, same in zip(self._args, self._constant, strict=True)]
 
@@ -477,8 +472,7 @@ def _differentiated(
         outcomes: list[Outcome] = []
 
         def run(values: list[Any], arrays: list[Any]) -> Any:
-            scope = Scope(function)
-            scope.may_draw = draws
+            scope = new_scope()
 
             def body() -> Any:
                 for box, value in zip(boxes, values, strict=True):
@@ -487,18 +481,13 @@ def _differentiated(
                 for n, (found, _, _), array in zip(places, targets, arrays, strict=True):
                     given[n] = args[n] if found else array
                 result = fun(*given, **kwargs)
-                if has_aux and not (isinstance(result, tuple) and len(result) == 2):
-                    raise TypeError(
-                        f"{function}: with has_aux=True fun must return (value, aux), got {describe(result)}"
-                    )
-                value, aux = result if has_aux else (result, None)
+                value, aux = loss_and_aux(function, result, has_aux, "fun", "(value, aux)")
                 outcomes[:] = [Outcome(scope)]
-                return check_loss(function, value, "fun"), (aux, outcomes[0].take())
+                return value, (aux, outcomes[0].take())
 
             return scope.run(body)
 
-        settle_draws()
-        draws = can_draw()
+        new_scope = scopes_here(function)
         arrays = [array for _, array, _ in targets]
         try:
             (value, (aux, contents)), (of_boxes, of_arrays) = again_if_stale(

@@ -44,12 +44,9 @@ class _Rematerialized(CompiledFunction):
     """What stands in for the ``forward`` of a Module, or for a function."""
 
     def __init__(self, function: Callable[..., Any], policy: Any, prevent_cse: bool) -> None:
-        self.__wrapped__: Callable[..., Any] = function
+        super().__init__(function)
         self._policy = policy
         self._prevent_cse = prevent_cse
-        for name in ("__name__", "__qualname__", "__doc__", "__module__"):
-            if hasattr(function, name):
-                setattr(self, name, getattr(function, name))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return _run("remat", self.__wrapped__, args, kwargs, self._policy, self._prevent_cse)

@@ -8,11 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from fnn.nn.lifting.outcome import Outcome
-from fnn.random.generator import can_draw, settle_draws
+from fnn.nn.lifting.outcome import Outcome, scopes_here
 from fnn.stateful.boxes import Box
 from fnn.stateful.protocol import Stateful
-from fnn.stateful.scopes import Scope
 
 __all__ = ["Split", "is_array", "run_once"]
 
@@ -61,8 +59,7 @@ def run_once(
     given = Split(args)
 
     def run(arrays: list[Any]) -> tuple[list[Any], list[Any]]:
-        scope = Scope(transform)
-        scope.may_draw = draws
+        scope = new_scope()
 
         def body() -> tuple[list[Any], list[Any]]:
             results[:] = [Split(call(*given.join(arrays)))]
@@ -71,8 +68,7 @@ def run_once(
 
         return scope.run(body)
 
-    settle_draws()
-    draws = can_draw()
+    new_scope = scopes_here(transform)
     try:
         arrays, contents = through(run)(given.arrays)
     except BaseException:

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fnn.nn.lifting.outcome import Outcome
-from fnn.random.generator import advance, can_draw, count_draws, further, settle_draws
+from fnn.nn.lifting.outcome import Outcome, scopes_here
+from fnn.random.generator import advance, count_draws, further
 from fnn.stateful.boxes import Box, Cell
 from fnn.stateful.containers import traced_places
 from fnn.stateful.protocol import walk
@@ -164,8 +164,7 @@ def scan(
     Raises:
         RuntimeError, TypeError: if the step changes what no loop can carry.
     """
-    settle_draws()
-    draws = can_draw()
+    new_scope = scopes_here(transform)
     init, xs = arrays_of((init, xs))
     carried = Carried(transform)
     generators: dict[Hashable, tuple[Box, int]] = {}  # whose states only move on, and by how many draws in an iteration
@@ -174,8 +173,7 @@ def scan(
     written: list[int] = []
 
     def body(carry: tuple[Any, list[Any], Any], x: tuple[Any, list[Any]]) -> tuple[Any, Any]:
-        scope = Scope(transform)
-        scope.may_draw = draws
+        scope = new_scope()
 
         def run() -> tuple[Any, Any]:
             carried.open(scope, carry[1])
@@ -195,11 +193,8 @@ def scan(
     def _discover(scope: Scope) -> None:
         """Raises Undiscovered, for another trace, if the step writes what is not carried as it must be."""
         unknown = carried.unknown(scope, {*others, *generators})
-        moved: dict[Hashable, tuple[Box, int]] = {}
-        for holder, _ in unknown:
-            count = scope.advanced_by(holder) if isinstance(holder, Box) and holder.place() in scope.advances else None
-            if isinstance(holder, Box) and count:
-                moved[holder.place()] = holder, count
+        drawn = scope.moved_on()
+        moved = {h.place(): drawn[h.place()] for h, _ in unknown if h.place() in drawn}
         otherwise = [box for box, n in generators.values() if scope.advanced_by(box) != n]
         for box in otherwise:
             del generators[box.place()]

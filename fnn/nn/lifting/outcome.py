@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable
+from collections.abc import Callable, Collection, Hashable
 from typing import Any
 
-from fnn.random.generator import advance, count_draws
+from fnn.random.generator import advance, can_draw, count_draws, settle_draws
 from fnn.stateful.boxes import Box, Cell
 from fnn.stateful.containers import ContainerPlace, take_out_traced
 from fnn.stateful.protocol import walk
 from fnn.stateful.scopes import Scope
 from fnn.stateful.tracing import trace_state
+
+
+def scopes_here(transform: str) -> Callable[[], Scope]:
+    """A function that makes the scopes of a transformation that begins here, and hands on what is written in them.
+
+    To be called outside of the traces for which they are: the draws so far are counted, and whether there can be more is known.
+
+    Args:
+        transform: its name, for error messages.
+    """
+    settle_draws()
+    may_draw = can_draw()
+
+    def make() -> Scope:
+        scope = Scope(transform)
+        scope.may_draw = may_draw
+        return scope
+
+    return make
 
 
 class Outcome:
@@ -24,16 +43,11 @@ class Outcome:
     def __init__(self, scope: Scope, without: Collection[Hashable] = ()) -> None:
         self.scope = scope
         count_draws(scope)
-        changes = [(holder, value) for holder, value in scope.written() if holder.place() not in without]
         # States of generators that only moved on need no value: what is drawn next goes on from the state outside.
-        self._drawn: list[tuple[Box, int]] = [
-            (holder, count)
-            for holder, _ in changes
-            if isinstance(holder, Box) and holder.place() in scope.advances
-            if (count := scope.advanced_by(holder)) is not None
-        ]
-        drawn = {box.place() for box, _ in self._drawn}
-        changes = [(holder, value) for holder, value in changes if holder.place() not in drawn]
+        moved = {place: one for place, one in scope.moved_on().items() if place not in without}
+        self._drawn: list[tuple[Box, int]] = list(moved.values())
+        apart = {*without, *moved}
+        changes = [(holder, value) for holder, value in scope.written() if holder.place() not in apart]
         self.written: list[Box | Cell] = [holder for holder, _ in changes]
         self._values: list[Any] = [value for _, value in changes]
         self._made: list[Box] = []

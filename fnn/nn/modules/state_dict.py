@@ -8,6 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import jax
+
 from fnn.functional.checks import fail
 from fnn.functional.explained import explained
 from fnn.nn.array_box import ArrayBox, to_array
@@ -35,6 +37,35 @@ class _IncompatibleKeys(NamedTuple):
         return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
     __str__ = __repr__
+
+
+def fitted(key: str, value: Any, shape: tuple[int, ...], dtype: Any, error_msgs: list[str]) -> jax.Array | None:
+    """A value of a state dict as the array that goes into a place; ``None``, with what is wrong noted, if it does not fit.
+
+    Args:
+        key: its name.
+        value: the value.
+        shape: the shape of the place; one number may be given with an axis of length 1.
+        dtype: that to which it is cast, or ``None`` to keep its own.
+        error_msgs: what is wrong is added to these.
+    """
+    try:
+        array = to_array(value, key)
+        if array.shape == (1,) and shape == ():
+            array = array.reshape(())
+        if array.shape != shape:
+            error_msgs.append(
+                f"size mismatch for {key}: copying a param with shape {tuple(array.shape)} from checkpoint, the shape in "
+                f"current model is {tuple(shape)}."
+            )
+            return None
+        return array if dtype is None else cast(key, array, dtype)
+    except TypeError:
+        kind = type(value).__name__
+        error_msgs.append(f'While copying the parameter named "{key}", expected an array, got {kind}')
+    except (OverflowError, ValueError) as error:
+        error_msgs.append(f"While copying the parameter named {error}")
+    return None
 
 
 class HasStateDict(Stateful):
@@ -150,29 +181,10 @@ class HasStateDict(Stateful):
             if not is_lazy(box):
                 error_msgs.append(f'"{key}" is uninitialized in the state_dict and initialized in the current model.')
             return
-        try:
-            array = to_array(value, key)
-        except TypeError:
-            error_msgs.append(
-                f'While copying the parameter named "{key}", expected an array, got {type(value).__name__}'
-            )
+        array = fitted(key, value, box.shape, None if assign else box.dtype, error_msgs)
+        if array is None:
             return
-        except OverflowError as error:
-            error_msgs.append(f"While copying the parameter named {error}")
-            return
-        if array.shape == (1,) and box.shape == ():
-            array = array.reshape(())
-        if array.shape != box.shape:
-            error_msgs.append(
-                f"size mismatch for {key}: copying a param with shape {tuple(array.shape)} from checkpoint, the shape in "
-                f"current model is {tuple(box.shape)}."
-            )
-        elif not assign:
-            try:
-                array = cast(key, array, box.dtype)
-            except ValueError as error:
-                error_msgs.append(f"While copying the parameter named {error}")
-                return
+        if not assign:
             box.data = array if is_lazy(box) else beside(array, box.peek())
         elif isinstance(value, ArrayBox):
             setattr(self, name, value)

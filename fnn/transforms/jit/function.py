@@ -87,9 +87,7 @@ class JitFunction(CompiledFunction, Generic[P, R]):
         compiler_options: dict[str, Any] | None = None,
         donate: bool = True,
     ) -> None:
-        for name in ("__name__", "__qualname__", "__doc__", "__module__"):
-            if hasattr(function, name):
-                setattr(self, name, getattr(function, name))
+        super().__init__(function)
         self.__wrapped__: Callable[P, R] = function
         self._static = StaticArguments(function, static_argnums, static_argnames)
         self._compiler_options = compiler_options

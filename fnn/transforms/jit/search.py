@@ -51,9 +51,19 @@ def same_objects(new: Sequence[Any], old: Sequence[Any]) -> bool:
 
 
 class CompiledFunction:
-    """What ``fnn.jit`` returned, of which the search follows the function itself."""
+    """What ``fnn.jit`` or ``fnn.remat`` returned, of which the search follows the function itself.
+
+    Args:
+        function: the function, whose name and documentation it bears.
+    """
 
     __wrapped__: Callable[..., Any]
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        for name in ("__name__", "__qualname__", "__doc__", "__module__"):
+            if hasattr(function, name):
+                setattr(self, name, getattr(function, name))
+        self.__wrapped__ = function
 
 
 class WeakList:

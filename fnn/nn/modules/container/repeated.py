@@ -23,13 +23,12 @@ from fnn.nn.modules.changes import ClosedHooks, is_view
 from fnn.nn.modules.container.items import position
 from fnn.nn.modules.hooks import REGISTRIES
 from fnn.nn.modules.module import Module
-from fnn.nn.modules.state_dict import HasStateDict
+from fnn.nn.modules.state_dict import HasStateDict, fitted
 from fnn.nn.parameter import Parameter, is_lazy
 from fnn.nn.placement import beside
 from fnn.stateful.boxes import Box
 from fnn.stateful.tracing import is_staged
 from fnn.stateful.warning import warn
-from fnn.tensor.promotion import cast
 
 __all__ = ["Repeated"]
 
@@ -302,26 +301,9 @@ class Repeated(Module):
         stack, shape = stack_of(box), box.shape[len(stack_of(box)) :]
         own = box.peek().reshape(len(keys), *shape)
         parts: list[Any] = []
+        dtype = None if assign else box.dtype
         for i, (key, value) in enumerate(zip(keys, values, strict=True)):
-            part = None
-            try:
-                part = None if value is None else to_array(value, key)
-                shape_given = () if part is None else part.shape
-                if part is not None and part.shape == (1,) and shape == ():
-                    part = part.reshape(())
-                if part is not None and part.shape != shape:
-                    part = None
-                    errors.append(
-                        f"size mismatch for {key}: copying a param with shape {shape_given} from checkpoint, the shape "
-                        f"in current model is {tuple(shape)}."
-                    )
-                elif part is not None and not assign:
-                    part = cast(key, part, box.dtype)
-            except TypeError:
-                got = type(value).__name__
-                errors.append(f'While copying the parameter named "{key}", expected an array, got {got}')
-            except (OverflowError, ValueError) as error:
-                errors.append(f"While copying the parameter named {error}")
+            part = None if value is None else fitted(key, value, shape, dtype, errors)
             parts.append(own[i] if part is None else part)
         dtypes = {part.dtype for part in parts}
         if len(dtypes) > 1:
